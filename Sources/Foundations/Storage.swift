@@ -36,6 +36,7 @@ public struct StorageError: Error, Equatable, CustomStringConvertible {
     self.reason = reason
   }
 
+  /// Operation, path and reason in one line.
   public var description: String { "\(operation) \(path): \(reason)" }
 }
 
