@@ -17,6 +17,9 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CLinux"),
     library("Foundations", ["CLinux"]),
+    library("DataFiles", ["Foundations"]),
+    library("TopicLog", ["Foundations", "DataFiles"]),
+    library("DelayStore", ["Foundations", "DataFiles"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,59 @@
+// Work for the I/O threads: the only way in which the broker, the delay store and the topic log touch a disk.
+//
+// Holds: `run` is called once, on an I/O thread; `finished` afterwards, on the loop thread, and only when `failure` is
+// nil. Tasks of one lane run in the order in which they were submitted; the two lanes know nothing of each other.
+// Leaves to others: which thread a lane is (the server), or that there is none (the simulator runs tasks by hand).
+
+import Foundations
+
+/// One piece of disk work that comes back to the loop thread when it is done.
+open class IOTask: @unchecked Sendable {
+  /// What went wrong in `run`; set by whoever ran the task.
+  public final var failure: StorageError?
+
+  /// Makes a task.
+  public init() {}
+
+  /// Does the blocking work. Runs on an I/O thread and must not touch state of the loop thread.
+  open func run(_ files: OpenFiles) throws(StorageError) {}
+
+  /// Takes the result back. Runs on the loop thread.
+  open func finished() {}
+
+  /// Runs the task and notes its failure.
+  public final func execute(_ files: OpenFiles) {
+    do throws(StorageError) {
+      try run(files)
+    } catch {
+      failure = error
+    }
+  }
+}
+
+/// The two orders of work. What is read was written before, so the lanes need no order between them, and a consumer's
+/// cold read never waits behind a checkpoint.
+public enum IOLane: Sendable { case write, read }
+
+/// Takes tasks from the loop thread; gives them back by way of the loop's mailbox.
+public protocol IOQueue: AnyObject {
+  /// Queues `task` behind everything of its lane. Never blocks.
+  func submit(_ task: IOTask, _ lane: IOLane)
+}
+
+/// Removes files, in the write lane so that it comes after every write to them. A file that is gone already is fine.
+public final class RemoveTask: IOTask, @unchecked Sendable {
+  private let paths: [String]
+  private let directories: [String]
+
+  /// Removes `paths`, then the folders they left empty.
+  public init(paths: [String], directories: [String] = []) {
+    self.paths = paths
+    self.directories = directories
+  }
+
+  /// Removes the files.
+  public override func run(_ files: OpenFiles) throws(StorageError) {
+    for path in paths { try files.remove(path) }
+    for directory in directories { try files.storage.removeDirectory(directory) }
+  }
+}

@@ -1,0 +1,164 @@
+// The overflow wheels on disk: messages due later than the in-memory wheel reaches lie in slice files, one append-only file
+// a stretch of time, and come back (to finer slices, at last into memory) when their time is near.
+//
+// Holds: a message due before `routedMs` is in memory or on its way there, any other one lies in a slice ahead of the hand;
+// messages due before `loadedMs` are all in memory, so the owner may release up to there. `routedMs` is the hand.
+// Leaves to others: the journal (which holds everything that a checkpoint has not synced here yet), what a message is to
+// its owner, when to release.
+
+import DataFiles
+import Foundations
+
+/// What the store asks of the one who owns the messages.
+public protocol DelayStoreOwner: AnyObject {
+  /// A message that was on disk has come near: takes a copy of it into memory and places it there in the index. The record
+  /// was appended to `slice` at `position` and stays there.
+  func cameNear(_ record: MessageRecord, hash: IDHash, slice: UInt32, position: Int)
+  /// Whether the topic still exists; messages of those that do not are dropped when they come near.
+  func isAlive(topic: UInt32) -> Bool
+  /// A file of the store is not what was written: the server must stop.
+  func storeIsDamaged(_ error: StorageError)
+}
+
+/// Pending messages on disk, with an index of all pending messages.
+public final class DelayStore {
+  /// Where each pending message is, on disk or in memory.
+  public let index = PendingIndex()
+  /// The arithmetic of slices.
+  public let layout: SliceLayout
+  /// Messages due before this are in memory or on the way.
+  public internal(set) var routedMs: UnixMs = 0
+  /// Messages due before this are in memory.
+  public internal(set) var loadedMs: UnixMs = 0
+  /// Messages that lie on disk only.
+  public internal(set) var onDiskCount = 0
+  /// Messages that have come near since the start.
+  public internal(set) var cameNearCount: UInt64 = 0
+
+  let io: any IOQueue
+  let hasher: SipHash128
+  /// Whoever owns the messages; set once before use.
+  public weak var owner: (any DelayStoreOwner)?
+  var slices: [SliceKey: Slice] = [:]
+  var sliceByNumber: [Slice?] = []
+  var freeNumbers: [UInt32] = []
+  var mover: SliceMover?
+  /// Files that the next durable checkpoint no longer names.
+  var obsolete: [String] = []
+
+  static let chunkBytes = 64 << 10
+
+  /// An empty store.
+  public init(sliceMs: Int64, hasher: SipHash128, io: any IOQueue) {
+    layout = SliceLayout(sliceMs: sliceMs)
+    self.hasher = hasher
+    self.io = io
+  }
+
+  // MARK: Messages
+
+  /// Whether a message due then belongs on disk.
+  @inlinable public func belongsOnDisk(dueMs: UnixMs) -> Bool { dueMs >= routedMs }
+
+  /// Takes a message that belongs on disk: appends it to its slice and indexes it. O(1).
+  public func insert(_ record: MessageRecord, dueMs: UnixMs, hash: IDHash) {
+    let slice = slice(for: layout.slice(dueMs: dueMs, handMs: routedMs), phase: .ahead)
+    let position = slice.append(record, dueMs: dueMs)
+    slice.onDiskCount += 1
+    onDiskCount += 1
+    index.set(hash, .disk(slice: slice.number, position: position))
+  }
+
+  /// Drops a message that the index has on disk. O(1), no disk access.
+  public func remove(_ hash: IDHash, slice number: UInt32, position: Int) {
+    let slice = existing(number)
+    slice.bury(position)
+    slice.onDiskCount -= 1
+    onDiskCount -= 1
+    index.remove(hash)
+  }
+
+  /// Notes that a message in memory, with a copy in a slice, will not be released from that copy.
+  public func buryCopy(slice number: UInt32, position: Int) { existing(number).bury(position) }
+
+  /// Writes a copy of a message in memory into the slice of its due time, for a checkpoint. O(1).
+  public func keepCopy(_ record: MessageRecord, dueMs: UnixMs) -> (slice: UInt32, position: Int) {
+    let key = SliceKey(level: 0, number: dueMs / layout.sliceMs)
+    let slice = slice(for: key, phase: .inMemory)
+    return (slice.number, slice.append(record, dueMs: dueMs))
+  }
+
+  // MARK: Slices
+
+  func existing(_ number: UInt32) -> Slice {
+    guard Int(number) < sliceByNumber.count, let slice = sliceByNumber[Int(number)] else {
+      preconditionFailure("the index names slice \(number), which is not there")
+    }
+    return slice
+  }
+
+  func slice(for key: SliceKey, phase: Slice.Phase) -> Slice {
+    if let slice = slices[key] { return slice }
+    return addSlice(key, length: 0, phase: phase)
+  }
+
+  func addSlice(_ key: SliceKey, length: Int, phase: Slice.Phase) -> Slice {
+    let number = freeNumbers.popLast() ?? UInt32(sliceByNumber.count)
+    precondition(number < PendingIndex.sliceNumberMax, "too many slices")
+    if Int(number) == sliceByNumber.count { sliceByNumber.append(nil) }
+    let file = AppendFile(path: SliceLayout.path(key), length: length, chunkBytesMax: Self.chunkBytes, io: io)
+    let slice = Slice(key: key, number: number, file: file, phase: phase)
+    slices[key] = slice
+    sliceByNumber[Int(number)] = slice
+    return slice
+  }
+
+  private func retire(_ slice: Slice) {
+    precondition(slice.onDiskCount == 0, "slice \(slice.file.path) still has messages")
+    slices[slice.key] = nil
+    sliceByNumber[Int(slice.number)] = nil
+    freeNumbers.append(slice.number)
+    obsolete.append(slice.file.path)
+  }
+
+  // MARK: Checkpoints
+
+  /// A slice as a checkpoint names it.
+  public struct SliceState {
+    /// Which slice.
+    public var key: SliceKey
+    /// Bytes of its file that count.
+    public var length: Int
+
+    /// Puts the two together.
+    public init(key: SliceKey, length: Int) {
+      self.key = key
+      self.length = length
+    }
+  }
+
+  /// Whether slices stand still, so that a checkpoint may be taken: moving messages from a coarse slice to finer ones is
+  /// not journaled, and half of it must never be seen.
+  public var isSettled: Bool { mover == nil }
+
+  /// Retires slices that hold nothing any more (everything due before `watermarkMs` has been released), hands all unwritten
+  /// bytes to the write lane and says what the slices are. The files to sync are those of the answer.
+  public func checkpoint(watermarkMs: UnixMs) -> [SliceState] {
+    precondition(isSettled, "a checkpoint while messages move")
+    for slice in slices.values where slice.phase == .emptied { retire(slice) }
+    for slice in slices.values where slice.phase == .inMemory && layout.endMs(slice.key) <= watermarkMs {
+      retire(slice)
+    }
+    for slice in slices.values where slice.phase == .ahead && slice.onDiskCount == 0 { retire(slice) }
+    return slices.values.map { slice in
+      slice.file.flush()
+      return SliceState(key: slice.key, length: slice.file.length)
+    }
+  }
+
+  /// The files that checkpoints no longer name; to be removed once the newest checkpoint is durable.
+  public func takeObsolete() -> [String] {
+    defer { obsolete = [] }
+    return obsolete
+  }
+}

@@ -1,0 +1,56 @@
+// One slice of the delay store: a file that holds every message due in one stretch of time, and tombstones for those that
+// were cancelled or moved away.
+//
+// Holds: `liveCount` is the number of messages in the file without tombstone that the index places in this slice, or that
+// came from here into memory.
+// Leaves to others: which messages go here (DelayStore).
+
+import DataFiles
+import Foundations
+
+/// One stretch of time on disk.
+final class Slice {
+  /// Where it stands on its way into memory.
+  enum Phase {
+    /// Ahead of the hand: takes messages.
+    case ahead
+    /// Being read into memory or into finer slices.
+    case moving
+    /// All its messages are in memory; takes only what a checkpoint writes out.
+    case inMemory
+    /// All its messages went to finer slices; the next checkpoint removes the file.
+    case emptied
+  }
+
+  let key: SliceKey
+  let number: UInt32
+  let file: AppendFile
+  var phase: Phase
+  /// Messages that the index places on disk here.
+  var onDiskCount = 0
+
+  init(key: SliceKey, number: UInt32, file: AppendFile, phase: Phase) {
+    self.key = key
+    self.number = number
+    self.file = file
+    self.phase = phase
+  }
+
+  /// Appends a copy of `record`, due at `dueMs`; gives its file position.
+  func append(_ record: MessageRecord, dueMs: UnixMs) -> Int {
+    let length = record.length
+    let position = file.length
+    precondition(position + length < PendingIndex.positionMax, "slice \(file.path) is full")
+    let place = file.append(length)
+    place.copyMemory(from: record.base, byteCount: length)
+    let copy = MessageRecord(place)
+    copy.dueMs = dueMs
+    copy.seal()
+    return position
+  }
+
+  /// Marks the record at `position` dead.
+  func bury(_ position: Int) {
+    MessageRecord.writeTombstone(for: position, at: file.append(MessageRecord.headerLength))
+  }
+}

@@ -1,0 +1,78 @@
+// The memory that topic logs may keep: one budget for all topics, given back by the clock (second chance) rule.
+//
+// Holds: a chunk that is not on disk yet is never dropped; pointers into chunks stay good until the next `evict`, which
+// the owner calls between turns of the loop.
+// Leaves to others: which chunk is which (TopicLog).
+
+import DataFiles
+import Foundations
+
+/// Memory of all topic logs.
+public final class ChunkCache {
+  private let bytesMax: Int
+  /// Bytes held now.
+  public private(set) var bytes = 0
+  private var queue: [(log: Weak, chunk: Int)] = []
+  private var head = 0
+
+  private struct Weak { weak var log: TopicLog? }
+
+  /// A budget of `bytesMax` bytes.
+  public init(bytesMax: Int) { self.bytesMax = bytesMax }
+
+  func holds(_ log: TopicLog, chunk: Int, bytes: Int) {
+    self.bytes += bytes
+    queue.append((Weak(log: log), chunk))
+  }
+
+  func dropped(_ chunk: LogChunk) {
+    if let memory = chunk.memory { bytes -= memory.capacity }
+  }
+
+  /// Drops the least recently used chunks until the budget holds, or until only unwritten ones are left (which it hands to
+  /// the write lane). O(chunks looked at).
+  public func evict() {
+    guard bytes > bytesMax else { return }
+    var looks = queue.count - head
+    while bytes > bytesMax, looks > 0 {
+      let (weak, chunk) = queue[head]
+      head += 1
+      looks -= 1
+      guard let log = weak.log else { continue }
+      if let freed = log.giveUp(chunk) {
+        bytes -= freed
+      } else if log.isHeld(chunk) {
+        queue.append((weak, chunk))
+      }
+    }
+    if head > 4096, head * 2 > queue.count {
+      queue.removeFirst(head)
+      head = 0
+    }
+  }
+}
+
+extension TopicLog {
+  /// The bytes that dropping this chunk freed; nil when it was used lately, is not on disk yet or holds nothing.
+  func giveUp(_ number: Int) -> Int? {
+    let place = number - chunksTrimmed
+    guard chunks.indices.contains(place), let memory = chunks[place].memory else { return nil }
+    if chunks[place].wasUsed {
+      chunks[place].wasUsed = false
+      return nil
+    }
+    guard let segment = segments.last(where: { $0.baseOffset == chunks[place].segmentBase }) else { return nil }
+    if memory === segment.file.tail { return nil }
+    guard segment.file.writtenLength >= memory.endPosition else {
+      segment.file.flush()
+      return nil
+    }
+    chunks[place].memory = nil
+    return memory.capacity
+  }
+
+  func isHeld(_ number: Int) -> Bool {
+    let place = number - chunksTrimmed
+    return chunks.indices.contains(place) && chunks[place].memory != nil
+  }
+}

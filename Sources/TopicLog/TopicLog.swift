@@ -1,0 +1,231 @@
+// A topic's released messages: segments of an append-only log with dense offsets, the newest part in memory.
+//
+// Holds: offsets firstOffset ..< nextOffset are all there, each in exactly one chunk; chunks of a segment follow each
+// other without gap; a record's `sequence` is its offset and its `stampMs` the time of its release, which never goes back.
+// Leaves to others: durability (the journal has every append until a checkpoint), groups and their places, when to trim.
+
+import DataFiles
+import Foundations
+
+/// One file of a topic.
+struct Segment {
+  let baseOffset: TopicOffset
+  let file: AppendFile
+  var isSealed = false
+}
+
+/// A stretch of a segment that is read and cached as one: the sparse index of the log.
+struct LogChunk {
+  var firstOffset: TopicOffset
+  var count: Int
+  var filePosition: Int
+  var length: Int
+  var firstReleasedMs: UnixMs
+  var segmentBase: TopicOffset
+  var memory: Chunk?
+  var isLoading = false
+  var wasUsed = true
+}
+
+/// The log of one topic.
+public final class TopicLog {
+  /// The topic's number, which names its folder.
+  public let topic: UInt32
+  /// The first offset that is still there.
+  public internal(set) var firstOffset: TopicOffset
+  /// The offset of the next message.
+  public internal(set) var nextOffset: TopicOffset
+  /// Bytes in all segments.
+  public var bytes: Int { segments.reduce(0) { $0 + $1.file.length } }
+  /// When the newest message was released; 0 when there is none.
+  public internal(set) var lastReleasedMs: UnixMs = 0
+
+  let io: any IOQueue
+  let cache: ChunkCache
+  let segmentBytes: Int
+  var segments: [Segment] = []
+  var chunks: [LogChunk] = []
+  /// How many chunks were trimmed from the front: chunk numbers stay what they were.
+  var chunksTrimmed = 0
+  var obsolete: [String] = []
+  /// Called on the loop when a chunk that somebody waited for has come.
+  public var chunkLoaded: (() -> Void)?
+
+  static let chunkBytes = 128 << 10
+
+  /// An empty log whose first offset is `firstOffset`.
+  public init(topic: UInt32, firstOffset: TopicOffset = 0, segmentBytes: Int, cache: ChunkCache, io: any IOQueue) {
+    self.topic = topic
+    self.firstOffset = firstOffset
+    nextOffset = firstOffset
+    self.segmentBytes = segmentBytes
+    self.cache = cache
+    self.io = io
+  }
+
+  /// Where a topic's files are.
+  public static func directory(_ topic: UInt32) -> String { "topics/\(topic)" }
+
+  func segmentPath(_ baseOffset: TopicOffset) -> String {
+    let digits = String(baseOffset)
+    return "\(Self.directory(topic))/\(String(repeating: "0", count: 20 - digits.count))\(digits).log"
+  }
+
+  static func indexPath(_ segmentPath: String) -> String { segmentPath.dropLast(4) + ".index" }
+
+  // MARK: Appending
+
+  /// Appends a copy of `record`, released at `releasedMs`; gives its offset. The copy's address is `lastRecord`. O(1).
+  public func append(copyOf record: MessageRecord, releasedMs: UnixMs) -> TopicOffset {
+    let length = record.length
+    let place = room(length, releasedMs)
+    place.copyMemory(from: record.base, byteCount: length)
+    return finish(place, releasedMs)
+  }
+
+  /// Appends a message made of `parts`. O(1).
+  public func append(_ parts: MessageParts, dueMs: UnixMs, releasedMs: UnixMs) -> TopicOffset {
+    let place = room(parts.recordLength, releasedMs)
+    MessageRecord.write(parts, sequence: 0, dueMs: dueMs, stampMs: 0, topic: topic, at: place)
+    return finish(place, releasedMs)
+  }
+
+  private func finish(_ place: UnsafeMutableRawPointer, _ releasedMs: UnixMs) -> TopicOffset {
+    let record = MessageRecord(place)
+    let offset = nextOffset
+    record.sequence = offset
+    record.stampMs = releasedMs
+    record.topic = topic
+    record.seal()
+    nextOffset += 1
+    lastReleasedMs = releasedMs
+    return offset
+  }
+
+  private func room(_ length: Int, _ releasedMs: UnixMs) -> UnsafeMutableRawPointer {
+    if segments.isEmpty || segments[segments.count - 1].isSealed {
+      startSegment()
+    } else if segments[segments.count - 1].file.length + length > segmentBytes {
+      sealSegment()
+      startSegment()
+    }
+    let segment = segments[segments.count - 1]
+    let place = segment.file.append(length)
+    if let last = chunks.indices.last, chunks[last].memory === segment.file.tail {
+      chunks[last].count += 1
+      chunks[last].length += length
+    } else {
+      let memory = segment.file.tail!
+      chunks.append(
+        LogChunk(
+          firstOffset: nextOffset, count: 1, filePosition: memory.filePosition, length: length,
+          firstReleasedMs: releasedMs, segmentBase: segment.baseOffset, memory: memory))
+      cache.holds(self, chunk: chunksTrimmed + chunks.count - 1, bytes: memory.capacity)
+    }
+    return place
+  }
+
+  private func startSegment() {
+    let file = AppendFile(path: segmentPath(nextOffset), length: 0, chunkBytesMax: Self.chunkBytes, io: io)
+    segments.append(Segment(baseOffset: nextOffset, file: file))
+  }
+
+  /// Ends the last segment and writes its index beside it, so that a start need not read the segment.
+  func sealSegment() {
+    let last = segments.count - 1
+    segments[last].isSealed = true
+    segments[last].file.seal()
+    let base = segments[last].baseOffset
+    let path = Self.indexPath(segments[last].file.path)
+    io.submit(SegmentIndexTask(path: path, chunks: chunks.filter { $0.segmentBase == base }), .write)
+  }
+
+  // MARK: Trimming
+
+  /// The first offset that whole segments older than `olderThanMs`, or in excess of `bytesMax`, leave; never beyond what
+  /// has been released. Seals the active segment when all of it is too old. O(segments).
+  public func trimTarget(olderThanMs: UnixMs, bytesMax: Int) -> TopicOffset {
+    var target = firstOffset
+    var excess = bytes - bytesMax
+    for (place, segment) in segments.enumerated() {
+      let isLast = place == segments.count - 1
+      let endReleasedMs = isLast ? lastReleasedMs : firstReleasedMs(ofSegment: place + 1)
+      let isOld = endReleasedMs < olderThanMs && nextOffset > segment.baseOffset
+      guard isOld || (excess > 0 && !isLast) else { break }
+      excess -= segment.file.length
+      target = isLast ? nextOffset : segments[place + 1].baseOffset
+    }
+    return target
+  }
+
+  private func firstReleasedMs(ofSegment place: Int) -> UnixMs {
+    let base = segments[place].baseOffset
+    return chunks.first { $0.segmentBase == base }?.firstReleasedMs ?? lastReleasedMs
+  }
+
+  /// Forgets whole segments below `offset`, as `trimTarget` gave it. Their files go with the next durable checkpoint.
+  public func trim(to offset: TopicOffset) {
+    while let segment = segments.first {
+      let endOffset = segments.count > 1 ? segments[1].baseOffset : nextOffset
+      guard endOffset <= offset, endOffset > segment.baseOffset else { break }
+      if !segment.isSealed { sealSegment() }
+      obsolete.append(segment.file.path)
+      obsolete.append(Self.indexPath(segment.file.path))
+      segments.removeFirst()
+      firstOffset = endOffset
+    }
+    let gone = chunks.firstIndex { $0.firstOffset >= firstOffset } ?? chunks.count
+    for chunk in chunks[..<gone] { cache.dropped(chunk) }
+    chunks.removeFirst(gone)
+    chunksTrimmed += gone
+  }
+
+  // MARK: Checkpoints
+
+  /// A segment as a checkpoint names it.
+  public struct SegmentState {
+    /// Offset of its first message.
+    public var baseOffset: TopicOffset
+    /// Bytes that count.
+    public var length: Int
+    /// Whether it takes no more.
+    public var isSealed: Bool
+
+    /// Puts them together.
+    public init(baseOffset: TopicOffset, length: Int, isSealed: Bool) {
+      self.baseOffset = baseOffset
+      self.length = length
+      self.isSealed = isSealed
+    }
+  }
+
+  /// Hands all unwritten bytes to the write lane and says what the segments are.
+  public func checkpoint() -> [SegmentState] {
+    segments.map { segment in
+      segment.file.flush()
+      return SegmentState(baseOffset: segment.baseOffset, length: segment.file.length, isSealed: segment.isSealed)
+    }
+  }
+
+  /// The path of a segment's file.
+  public func path(_ state: SegmentState) -> String { segmentPath(state.baseOffset) }
+
+  /// Files that checkpoints no longer name; to be removed once the newest checkpoint is durable.
+  public func takeObsolete() -> [String] {
+    defer { obsolete = [] }
+    return obsolete
+  }
+
+  /// Every file of the topic: for its deletion.
+  public func allPaths() -> [String] {
+    obsolete + segments.flatMap { [$0.file.path, Self.indexPath($0.file.path)] }
+  }
+
+  /// Gives its memory back: for a deleted topic.
+  public func dropMemory() {
+    for place in chunks.indices {
+      cache.dropped(chunks[place])
+      chunks[place].memory = nil
+    }
+  }
+}
