@@ -8,18 +8,58 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
   .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
+func program(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+}
+
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: settings)
 }
 
+let pythonFiles = [
+  "command_line", "consuming", "damage", "durability", "escapement_driver", "farfuture", "fields", "framing", "identity",
+  "ledger", "ledger_book", "line_client", "listing", "positions", "redelivery", "run", "scheduling", "session", "suite",
+  "topics",
+].map { "\($0).py" }
+
 let package = Package(
   name: "escapement",
+  products: [
+    .executable(name: "escapement", targets: ["escapement"]),
+    .library(name: "EscapementClient", targets: ["EscapementClient"]),
+    .library(name: "TimingWheel", targets: ["TimingWheel"]),
+  ],
   targets: [
     .systemLibrary(name: "CLinux"),
     library("Foundations", ["CLinux"]),
+    library("Platform", ["Foundations", "CLinux"]),
+    library("TimingWheel"),
+    library("LineProtocol", ["Foundations"]),
+    library("Journal", ["Foundations"]),
     library("DataFiles", ["Foundations"]),
     library("TopicLog", ["Foundations", "DataFiles"]),
     library("DelayStore", ["Foundations", "DataFiles"]),
+    library("Broker", ["Foundations", "DataFiles", "DelayStore", "Journal", "TimingWheel", "TopicLog"]),
+    library("Engine", ["Foundations", "DataFiles", "Journal", "Broker", "DelayStore", "TopicLog"]),
+    library(
+      "Server", ["Foundations", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "TimingWheel"]),
+    library("EscapementClient"),
+    program("escapement", ["EscapementClient", "Server", "Engine", "Broker", "Journal", "Platform", "Foundations"]),
+    program("bench", ["TimingWheel", "LineProtocol", "Foundations"], path: "Benchmarks/bench"),
+
+    .target(
+      name: "SimulatedDisk", dependencies: ["Foundations"], path: "Tests/SimulatedDisk", swiftSettings: settings),
+    tests("FoundationsTests", ["Foundations"]),
+    tests("PlatformTests", ["Platform", "Foundations"]),
+    tests("TimingWheelTests", ["TimingWheel"]),
+    tests("JournalTests", ["Journal", "Platform", "SimulatedDisk", "Foundations"]),
+    tests("LineProtocolTests", ["LineProtocol", "Foundations"]),
+    tests("EscapementClientTests", ["EscapementClient"]),
+    tests("ProgramTests", ["escapement"]),
+    // Drives the built program from Python; finds it beside the test bundle.
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["escapement"], path: "Tests/EndToEnd", exclude: pythonFiles,
+      sources: ["EndToEndTests.swift"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -49,6 +49,7 @@ public final class AppendFile {
   public private(set) var tail: Chunk?
 
   private var submittedLength: Int
+  private var checkpointedLength: Int
   private var unwritten: [Chunk] = []
   private let chunkBytesMax: Int
   private let io: any IOQueue
@@ -61,6 +62,7 @@ public final class AppendFile {
     self.io = io
     writtenLength = length
     submittedLength = length
+    checkpointedLength = length
   }
 
   /// True when nothing is in memory only.
@@ -88,12 +90,20 @@ public final class AppendFile {
 
   /// Hands everything that is in memory only to the write lane.
   public func flush() {
-    guard submittedLength < length else { return }
     for chunk in unwritten where chunk.endPosition > submittedLength {
       let from = max(submittedLength, chunk.filePosition)
+      submittedLength = chunk.endPosition
       io.submit(AppendTask(self, chunk, from: from, to: chunk.endPosition), .write)
     }
-    submittedLength = length
+  }
+
+  /// Hands everything to the write lane for a checkpoint and adds the path to `unsynced` if the file has grown since the
+  /// checkpoint before; gives the length that the checkpoint is to name.
+  public func checkpoint(unsynced: inout [String]) -> Int {
+    flush()
+    if checkpointedLength < length { unsynced.append(path) }
+    checkpointedLength = length
+    return length
   }
 
   /// Drops the tail chunk from use, so that the next record starts a new one: for a file that is complete.

@@ -22,6 +22,7 @@ open class IOTask: @unchecked Sendable {
 
   /// Runs the task and notes its failure.
   public final func execute(_ files: OpenFiles) {
+    failure = nil
     do throws(StorageError) {
       try run(files)
     } catch {
@@ -38,6 +39,9 @@ public enum IOLane: Sendable { case write, read }
 public protocol IOQueue: AnyObject {
   /// Queues `task` behind everything of its lane. Never blocks.
   func submit(_ task: IOTask, _ lane: IOLane)
+  /// Finishes everything that was submitted, and what that submits; gives the first failure. For starts and stops, when the
+  /// loop has nothing else to do.
+  func drain() -> StorageError?
 }
 
 /// Removes files, in the write lane so that it comes after every write to them. A file that is gone already is fine.

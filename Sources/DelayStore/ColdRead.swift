@@ -40,6 +40,9 @@ extension DelayStore {
       .sorted { $0.startMs < $1.startMs }
   }
 
+  /// Whether a slice of this number still has messages on disk.
+  public func isOnDisk(slice number: UInt32) -> Bool { (sliceByNumber[Int(number)]?.onDiskCount ?? 0) > 0 }
+
   /// Looks through one slice for messages of `request.topic`; `done` gets the first of them in (due, sequence) order, on the
   /// loop. Messages that were cancelled after the call may still be in the answer: ask the index.
   public func list(slice number: UInt32, _ request: SliceListRequest, done: @escaping ([SliceListEntry]) -> Void) {

@@ -24,6 +24,13 @@ extension DelayStore {
     }
   }
 
+  /// Puts the hand of an empty store where it belongs.
+  public func startEmpty(nowMs: UnixMs) {
+    precondition(slices.isEmpty && index.count == 0, "the store is not empty")
+    routedMs = handTarget(nowMs)
+    loadedMs = routedMs
+  }
+
   /// When `advance` next has something to do, nil for never: one slice before the first slice begins.
   public var nextWakeUpMs: UnixMs? {
     if mover != nil { return nil }

@@ -142,18 +142,15 @@ public final class DelayStore {
   public var isSettled: Bool { mover == nil }
 
   /// Retires slices that hold nothing any more (everything due before `watermarkMs` has been released), hands all unwritten
-  /// bytes to the write lane and says what the slices are. The files to sync are those of the answer.
-  public func checkpoint(watermarkMs: UnixMs) -> [SliceState] {
+  /// bytes to the write lane and says what the slices are and which files are to be synced.
+  public func checkpoint(watermarkMs: UnixMs, unsynced: inout [String]) -> [SliceState] {
     precondition(isSettled, "a checkpoint while messages move")
     for slice in slices.values where slice.phase == .emptied { retire(slice) }
     for slice in slices.values where slice.phase == .inMemory && layout.endMs(slice.key) <= watermarkMs {
       retire(slice)
     }
     for slice in slices.values where slice.phase == .ahead && slice.onDiskCount == 0 { retire(slice) }
-    return slices.values.map { slice in
-      slice.file.flush()
-      return SliceState(key: slice.key, length: slice.file.length)
-    }
+    return slices.values.map { SliceState(key: $0.key, length: $0.file.checkpoint(unsynced: &unsynced)) }
   }
 
   /// The files that checkpoints no longer name; to be removed once the newest checkpoint is durable.

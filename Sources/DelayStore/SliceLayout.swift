@@ -13,6 +13,12 @@ public struct SliceKey: Hashable, Sendable {
   public var level: Int
   /// Start divided by width.
   public var number: Int64
+
+  /// Names a slice.
+  public init(level: Int, number: Int64) {
+    self.level = level
+    self.number = number
+  }
 }
 
 /// The arithmetic of slices.

@@ -5,7 +5,7 @@
 // Source: Aumasson & Bernstein, SipHash, 2012, and the reference's 128-bit variant.
 
 /// A 128-bit keyed hash.
-public struct IDHash: Hashable, Sendable {
+public struct IDHash: Hashable, Sendable, BitwiseCopyable {
   /// The two halves.
   public var low: UInt64, high: UInt64
 

@@ -66,10 +66,13 @@ public final class TopicLog {
   /// Where a topic's files are.
   public static func directory(_ topic: UInt32) -> String { "topics/\(topic)" }
 
-  func segmentPath(_ baseOffset: TopicOffset) -> String {
+  /// Where a segment is.
+  public static func path(_ topic: UInt32, segment baseOffset: TopicOffset) -> String {
     let digits = String(baseOffset)
-    return "\(Self.directory(topic))/\(String(repeating: "0", count: 20 - digits.count))\(digits).log"
+    return "\(directory(topic))/\(String(repeating: "0", count: 20 - digits.count))\(digits).log"
   }
+
+  func segmentPath(_ baseOffset: TopicOffset) -> String { Self.path(topic, segment: baseOffset) }
 
   static func indexPath(_ segmentPath: String) -> String { segmentPath.dropLast(4) + ".index" }
 
@@ -142,6 +145,17 @@ public final class TopicLog {
 
   // MARK: Trimming
 
+  /// Seals the active segment if its first message was released before `olderThanMs`, so that age can trim it.
+  public func sealIfOld(olderThanMs: UnixMs) {
+    guard let last = segments.last, !last.isSealed, last.file.length > 0 else { return }
+    if firstReleasedMs(ofSegment: segments.count - 1) < olderThanMs { sealSegment() }
+  }
+
+  /// When the first segment's newest message was released; nil when there is none.
+  public var oldestSegmentEndMs: UnixMs? {
+    segments.isEmpty ? nil : segments.count == 1 ? lastReleasedMs : firstReleasedMs(ofSegment: 1)
+  }
+
   /// The first offset that whole segments older than `olderThanMs`, or in excess of `bytesMax`, leave; never beyond what
   /// has been released. Seals the active segment when all of it is too old. O(segments).
   public func trimTarget(olderThanMs: UnixMs, bytesMax: Int) -> TopicOffset {
@@ -163,7 +177,7 @@ public final class TopicLog {
     return chunks.first { $0.segmentBase == base }?.firstReleasedMs ?? lastReleasedMs
   }
 
-  /// Forgets whole segments below `offset`, as `trimTarget` gave it. Their files go with the next durable checkpoint.
+  /// Forgets everything below `offset`: whole segments go with the next durable checkpoint, a part of one stays unseen.
   public func trim(to offset: TopicOffset) {
     while let segment = segments.first {
       let endOffset = segments.count > 1 ? segments[1].baseOffset : nextOffset
@@ -172,9 +186,9 @@ public final class TopicLog {
       obsolete.append(segment.file.path)
       obsolete.append(Self.indexPath(segment.file.path))
       segments.removeFirst()
-      firstOffset = endOffset
     }
-    let gone = chunks.firstIndex { $0.firstOffset >= firstOffset } ?? chunks.count
+    firstOffset = max(firstOffset, min(offset, nextOffset))
+    let gone = chunks.firstIndex { $0.firstOffset + UInt64($0.count) > firstOffset } ?? chunks.count
     for chunk in chunks[..<gone] { cache.dropped(chunk) }
     chunks.removeFirst(gone)
     chunksTrimmed += gone
@@ -199,16 +213,13 @@ public final class TopicLog {
     }
   }
 
-  /// Hands all unwritten bytes to the write lane and says what the segments are.
-  public func checkpoint() -> [SegmentState] {
-    segments.map { segment in
-      segment.file.flush()
-      return SegmentState(baseOffset: segment.baseOffset, length: segment.file.length, isSealed: segment.isSealed)
+  /// Hands all unwritten bytes to the write lane and says what the segments are and which files are to be synced.
+  public func checkpoint(unsynced: inout [String]) -> [SegmentState] {
+    segments.map {
+      let length = $0.file.checkpoint(unsynced: &unsynced)
+      return SegmentState(baseOffset: $0.baseOffset, length: length, isSealed: $0.isSealed)
     }
   }
-
-  /// The path of a segment's file.
-  public func path(_ state: SegmentState) -> String { segmentPath(state.baseOffset) }
 
   /// Files that checkpoints no longer name; to be removed once the newest checkpoint is durable.
   public func takeObsolete() -> [String] {

@@ -1,0 +1,23 @@
+// `bench`: measures parts of the system. One line in `commands` adds a command.
+//
+// Holds: every command explains itself with `--help` and checks its own results.
+// Leaves to others: what is measured and how (one file a command).
+
+struct Command {
+  let name: String
+  let summary: String
+  let run: ([String]) -> Void
+}
+
+let commands = [
+  Command(name: "wheel", summary: "insert, cancel and expiry in the timing wheel", run: WheelBenchmark.run),
+  Command(name: "json", summary: "validating and decoding request lines", run: JSONBenchmark.run),
+]
+
+let arguments = CommandLine.arguments.dropFirst()
+if let name = arguments.first, let command = commands.first(where: { $0.name == name }) {
+  command.run(Array(arguments.dropFirst()))
+} else {
+  print("usage: bench <command> [flags]   (bench <command> --help explains the flags)\n")
+  for command in commands { print("  \(command.name)  \(command.summary)") }
+}

@@ -1,0 +1,216 @@
+// Dispatch: gives messages to whoever can take them, redeliveries before new ones, a bounded number a turn.
+
+import Foundations
+import TopicLog
+
+extension Broker {
+  /// Serves every group and tail that has something to do.
+  func dispatch() {
+    let work = dirtyGroups
+    dirtyGroups.removeAll(keepingCapacity: true)
+    for group in work {
+      group.isDirty = false
+      if group.topic.isAlive { dispatch(group) }
+    }
+    let tails = dirtyTails
+    dirtyTails.removeAll(keepingCapacity: true)
+    for topic in tails {
+      for tail in topic.tails { dispatch(tail: tail) }
+    }
+  }
+
+  func dispatch(_ group: Group, answering: Bool = true) {
+    buryDying(group)
+    var fresh = FreshDeliveries(group)
+    var budget = settings.deliveriesPerTurn
+    group.waitsForDisk = false
+    while budget > 0, let consumer = group.nextConsumer() {
+      budget -= 1
+      if let offset = group.ready.first {
+        if !redeliver(offset, group, consumer) { break }
+      } else if !deliverNext(group, consumer, &fresh) {
+        break
+      }
+    }
+    record(fresh)
+    if budget == 0 { markDirty(group) }
+    if answering { answerFetches(group) }
+  }
+
+  // MARK: Again
+
+  /// Delivers a message that was out before. False when nothing more can be done now.
+  private func redeliver(_ offset: TopicOffset, _ group: Group, _ consumer: Consumer) -> Bool {
+    guard let entry = group.outstanding.find(offset), entry.pointee.state == .ready else {
+      group.ready.removeFirst()
+      return true
+    }
+    if entry.pointee.attempts >= group.maxAttempts {
+      group.ready.removeFirst()
+      entry.pointee.state = .dying
+      group.dying.append(offset)
+      markDirty(group)
+      return true
+    }
+    var cursor = TopicCursor(offset: offset)
+    switch group.topic.log.read(&cursor) {
+    case .record(let message):
+      group.ready.removeFirst()
+      recordAcks(group)
+      records.begin(Decision.redelivered.rawValue)
+      records.append(group.number)
+      records.append(offset)
+      records.finish()
+      entry.pointee.attempts += 1
+      hand(message, entry, group, consumer)
+      if entry.pointee.attempts > 1 { counters.redelivered += 1 } else { counters.delivered += 1 }
+      return true
+    case .trimmed:
+      group.ready.removeFirst()
+      end(group, offset)
+      return true
+    case .loading:
+      group.waitsForDisk = true
+      return false
+    case .end: preconditionFailure("offset \(offset) is out and not in topic \(group.topic.number)")
+    }
+  }
+
+  /// Gives an entry's message to a consumer and starts its ack wait.
+  private func hand(
+    _ message: MessageRecord, _ entry: UnsafeMutablePointer<Outstanding>, _ group: Group, _ consumer: Consumer
+  ) {
+    entry.pointee.state = .inFlight
+    entry.pointee.consumer = consumer.number
+    entry.pointee.timer = startTimer(
+      dueMs: nowMs + consumer.options.ackWaitMs,
+      TimerTarget(kind: .outstanding, owner: group.number, value: entry.pointee.offset))
+    consumer.inFlight += 1
+    group.inFlightCount += 1
+    give(Delivery(consumer: consumer, record: message, attempt: entry.pointee.attempts))
+  }
+
+  private func give(_ delivery: Delivery) {
+    guard delivery.consumer.kind == .fetcher else {
+      effects.append(.deliver(delivery))
+      return
+    }
+    let consumer = delivery.consumer
+    guard let place = consumer.fetches.firstIndex(where: { $0.collected.count < $0.limit }) else {
+      preconditionFailure("a fetcher got more than it asked for")
+    }
+    consumer.fetches[place].collected.append(delivery)
+  }
+
+  // MARK: New ones
+
+  /// Delivers, parks or passes over the message at the group's cursor. False when nothing more can be done now.
+  private func deliverNext(_ group: Group, _ consumer: Consumer, _ fresh: inout FreshDeliveries) -> Bool {
+    guard group.outstanding.count < settings.outstandingMax else { return false }
+    switch group.topic.log.read(&group.cursor) {
+    case .record(let message):
+      let offset = group.cursor.offset
+      group.cursor.pass(message)
+      guard group.wants(message) else { return true }
+      deliver(message, offset, group, consumer, &fresh)
+      return true
+    case .trimmed:
+      let lost = group.cursor.offset
+      group.cursor = TopicCursor(offset: group.topic.log.firstOffset)
+      for member in group.consumers {
+        effects.append(.notice(.truncated(member, from: lost, to: group.cursor.offset)))
+      }
+      return true
+    case .loading:
+      group.waitsForDisk = true
+      return false
+    case .end: return false
+    }
+  }
+
+  private func deliver(
+    _ message: MessageRecord, _ offset: TopicOffset, _ group: Group, _ consumer: Consumer,
+    _ fresh: inout FreshDeliveries
+  ) {
+    var entry = Outstanding(offset: offset)
+    if group.isOrdered, message.key.count > 0 {
+      entry.keyHash = max(1, hasher.hash(topic: group.number, id: message.key).low)
+      if group.joinLine(entry.keyHash, offset) {
+        entry.state = .parked
+        group.outstanding.insert(entry)
+        fresh.add(offset, entry.keyHash, isParked: true)
+        return
+      }
+    }
+    entry.attempts = 1
+    group.outstanding.insert(entry)
+    fresh.add(offset, entry.keyHash, isParked: false)
+    hand(message, group.outstanding.find(offset)!, group, consumer)
+    counters.delivered += 1
+  }
+
+  private func record(_ fresh: FreshDeliveries) {
+    let group = fresh.group
+    let to = group.cursor.offset
+    guard to > fresh.from else { return }
+    recordAcks(group)
+    records.begin(Decision.delivered.rawValue)
+    records.append(group.number)
+    records.append(fresh.from)
+    records.append(to)
+    if fresh.isPlain, UInt64(fresh.entries.count) == to - fresh.from {
+      records.append(Decision.allDelivered)
+    } else {
+      records.append(UInt32(fresh.entries.count))
+      for entry in fresh.entries {
+        records.append(UInt32(entry.offset - fresh.from) | (entry.isParked ? Decision.parkedBit : 0))
+        records.append(entry.keyHash)
+      }
+    }
+    records.finish()
+  }
+
+  // MARK: Tails
+
+  private func dispatch(tail consumer: Consumer) {
+    var budget = settings.deliveriesPerTurn
+    while budget > 0, consumer.canTake {
+      budget -= 1
+      switch consumer.topic.log.read(&consumer.cursor) {
+      case .record(let message):
+        consumer.cursor.pass(message)
+        if wants(consumer, message) { give(Delivery(consumer: consumer, record: message, attempt: 1)) }
+      case .trimmed:
+        let lost = consumer.cursor.offset
+        consumer.cursor = TopicCursor(offset: consumer.topic.log.firstOffset)
+        effects.append(.notice(.truncated(consumer, from: lost, to: consumer.cursor.offset)))
+      case .loading, .end: return
+      }
+    }
+    if consumer.canTake { markTailsDirty(consumer.topic) }
+  }
+
+  private func wants(_ consumer: Consumer, _ record: MessageRecord) -> Bool {
+    guard let tags = consumer.options.tags else { return true }
+    let tag = record.tag
+    return tags.contains { $0.count == tag.count && $0.withUnsafeBytes { $0.elementsEqual(tag) } }
+  }
+}
+
+/// First deliveries of one dispatch, for one record.
+struct FreshDeliveries {
+  let group: Group
+  let from: TopicOffset
+  var entries: [(offset: TopicOffset, keyHash: UInt64, isParked: Bool)] = []
+  var isPlain = true
+
+  init(_ group: Group) {
+    self.group = group
+    from = group.cursor.offset
+  }
+
+  mutating func add(_ offset: TopicOffset, _ keyHash: UInt64, isParked: Bool) {
+    entries.append((offset, keyHash, isParked))
+    if keyHash != 0 { isPlain = false }
+  }
+}

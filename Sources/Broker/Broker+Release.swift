@@ -1,0 +1,82 @@
+// Release: what the wheel hands over leaves into its topic, in (due, sequence) order, a bounded number a turn.
+
+import DelayStore
+import Foundations
+import TimingWheel
+import TopicLog
+
+extension Broker {
+  /// Takes what is due from the wheel and lets it leave; one record says how far. O(released + demoted).
+  func releaseDue() {
+    takeExpired(toMs: min(nowMs, store.loadedMs - 1))
+    if dueQueue.isEmpty { return }
+    dueQueue.sort()
+    var last: DueMessage?
+    for _ in 0..<settings.releasesPerTurn {
+      guard let next = dueQueue.first else { break }
+      dueQueue.removeFirst()
+      if leave(next, atMs: nowMs) { last = next }
+    }
+    guard let last else { return }
+    watermark = (last.dueMs, last.sequence)
+    records.begin(Decision.released.rawValue)
+    records.append(last.dueMs)
+    records.append(last.sequence)
+    records.append(nowMs)
+    records.finish()
+  }
+
+  /// Moves what is due by `limitMs` from the wheel to the queue.
+  func takeExpired(toMs limitMs: UnixMs) {
+    expired.removeAll()
+    wheel.advance(to: limitMs, limit: 1 << 14, into: &expired)
+    for place in 0..<expired.count {
+      let index = slabOfTimer[expired[place].id.index]
+      let message = slab[index]
+      message.pointee.timer = PendingSlab.noTimer
+      dueQueue.append(DueMessage(dueMs: message.pointee.dueMs, sequence: message.pointee.sequence, index: index))
+    }
+  }
+
+  /// Lets one message leave; false when it was cancelled or moved while it waited.
+  func leave(_ due: DueMessage, atMs: UnixMs) -> Bool {
+    let message = slab[due.index]
+    guard let memory = message.pointee.record, message.pointee.sequence == due.sequence else { return false }
+    let record = MessageRecord(memory)
+    let hash = message.pointee.hash
+    if let topic = topics[message.pointee.topic] {
+      let offset = topic.log.append(copyOf: record, releasedMs: atMs)
+      settle(hash, .released(offset: offset, dueMs: record.dueMs), atMs: atMs)
+      topic.pendingCount -= 1
+      counters.released += 1
+      counters.latenessMsSum &+= UInt64(max(0, atMs - due.dueMs))
+      // The record that says so follows at once; in replay nobody reads.
+      if !isReplaying { appended(topic, by: records.nextSequence) }
+    }
+    store.index.remove(hash)
+    slab.remove(due.index)
+    return true
+  }
+}
+
+extension Broker: DelayStoreOwner {
+  /// Takes a message that came from disk into memory.
+  public func cameNear(_ record: MessageRecord, hash: IDHash, slice: UInt32, position: Int) {
+    let index = slab.insert(copyOf: record)
+    let message = slab[index]
+    message.pointee.sequence = record.sequence
+    message.pointee.dueMs = record.dueMs
+    message.pointee.hash = hash
+    message.pointee.topic = record.topic
+    message.pointee.copySlice = slice
+    message.pointee.copyPosition = position
+    store.index.set(hash, .memory(index))
+    startMessageTimer(index)
+  }
+
+  /// Whether the topic is there.
+  public func isAlive(topic: UInt32) -> Bool { topics[topic] != nil }
+
+  /// Stops the broker.
+  public func storeIsDamaged(_ error: StorageError) { fail(error) }
+}

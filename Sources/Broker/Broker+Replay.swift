@@ -1,0 +1,197 @@
+// Replay: the journal's records put into state again, one for one, with nothing decided anew.
+
+import DataFiles
+import DelayStore
+import Foundations
+import TimingWheel
+import TopicLog
+
+extension Broker {
+  /// Applies one record of the journal. Disk work that it needs is submitted to the queue and must be done before the next
+  /// `released` record: `drain` does it.
+  ///
+  /// - Throws: `damaged` when the payload is not what its kind says (its checksum was right, so this is a defect).
+  public func replay(sequence: Sequence, kind: UInt8, payload: UnsafeRawBufferPointer, drain: () -> Void)
+    throws(StorageError)
+  {
+    guard let decision = Decision(rawValue: kind) else {
+      throw StorageError(
+        kind: .damaged, operation: "replay", path: "journal", reason: "record \(sequence) is of unknown kind \(kind)")
+    }
+    var reader = PayloadReader(payload)
+    switch decision {
+    case .topicCreated, .topicDeleted, .trimmed: replayTopic(decision, &reader)
+    case .scheduled: replayScheduled(&reader)
+    case .cancelled: replayCancelled(&reader)
+    case .released: replayReleased(&reader, drain)
+    case .published:
+      let atMs = reader.read(Int64.self)
+      appendReplayed(MessageRecord(reader.rest.baseAddress!), atMs: atMs, isSettled: true)
+    case .groupCreated:
+      let number = reader.read(UInt32.self)
+      let topic = topics[reader.read(UInt32.self)]
+      let start = reader.read(UInt64.self)
+      if let topic { addGroup(number, topic, String(decoding: reader.rest, as: UTF8.self), start) }
+    case .delivered, .redelivered, .acknowledged, .refused, .deadLettered, .moved:
+      guard let group = groups[Int(reader.read(UInt32.self))] else { return }
+      replayGroup(decision, group, &reader)
+    }
+  }
+
+  private func replayTopic(_ decision: Decision, _ reader: inout PayloadReader) {
+    let number = reader.read(UInt32.self)
+    switch decision {
+    case .topicCreated:
+      let retentionMs = reader.read(Int64.self)
+      let retentionBytes = reader.read(Int64.self)
+      addTopic(number, String(decoding: reader.rest, as: UTF8.self), retentionMs, retentionBytes)
+    case .topicDeleted: if let topic = topics[number] { dropTopic(topic) }
+    default: topics[number]?.log.trim(to: reader.read(UInt64.self))
+    }
+  }
+
+  private func replayScheduled(_ reader: inout PayloadReader) {
+    let leaveMs = reader.read(Int64.self)
+    let record = MessageRecord(reader.rest.baseAddress!)
+    guard let topic = topics[record.topic] else { return }
+    place(record, topic, leaveMs: leaveMs, hash: hasher.hash(topic: topic.number, id: record.id))
+  }
+
+  private func replayCancelled(_ reader: inout PayloadReader) {
+    let low = reader.read(UInt64.self)
+    let hash = IDHash(low: low, high: reader.read(UInt64.self))
+    let topic = topics[reader.read(UInt32.self)]
+    let atMs = reader.read(Int64.self)
+    if let place = store.index.find(hash) { drop(hash, place, topic, atMs: atMs) }
+  }
+
+  private func replayReleased(_ reader: inout PayloadReader, _ drain: () -> Void) {
+    let limit = (dueMs: reader.read(Int64.self), sequence: reader.read(UInt64.self))
+    let atMs = reader.read(Int64.self)
+    nowMs = max(nowMs, atMs)
+    while store.loadedMs <= limit.dueMs {
+      store.advance(nowMs: limit.dueMs)
+      if store.loadedMs > limit.dueMs { break }
+      drain()
+      if failure != nil { return }
+    }
+    while wheel.currentTimeMs < limit.dueMs { takeExpired(toMs: limit.dueMs) }
+    takeExpired(toMs: limit.dueMs)
+    dueQueue.sort()
+    while let next = dueQueue.first, (next.dueMs, next.sequence) <= limit {
+      dueQueue.removeFirst()
+      _ = leave(next, atMs: atMs)
+    }
+    watermark = limit
+  }
+
+  private func appendReplayed(_ record: MessageRecord, atMs: UnixMs, isSettled: Bool) {
+    nowMs = max(nowMs, atMs)
+    guard let topic = topics[record.topic] else { return }
+    let offset = topic.log.append(copyOf: record, releasedMs: atMs)
+    if isSettled {
+      let hash = hasher.hash(topic: topic.number, id: record.id)
+      settle(hash, .released(offset: offset, dueMs: record.dueMs), atMs: atMs)
+    }
+  }
+
+  private func replayGroup(_ decision: Decision, _ group: Group, _ reader: inout PayloadReader) {
+    switch decision {
+    case .delivered: replayDelivered(group, &reader)
+    case .redelivered:
+      let offset = reader.read(UInt64.self)
+      guard let entry = group.outstanding.find(offset) else { return }
+      entry.pointee.attempts += 1
+      entry.pointee.state = .ready
+    case .acknowledged:
+      while !reader.isEmpty, reader.rest.count >= 12 {
+        let start = reader.read(UInt64.self)
+        for offset in start..<start + UInt64(reader.read(UInt32.self)) { end(group, offset) }
+      }
+    case .refused:
+      let untilMs = reader.read(Int64.self)
+      if let entry = group.outstanding.find(reader.read(UInt64.self)) {
+        entry.pointee.state = .waiting
+        entry.pointee.untilMs = untilMs
+      }
+    case .deadLettered:
+      let offset = reader.read(UInt64.self)
+      let atMs = reader.read(Int64.self)
+      appendReplayed(MessageRecord(reader.rest.baseAddress!), atMs: atMs, isSettled: false)
+      end(group, offset)
+    default: group.moveTo(reader.read(UInt64.self))
+    }
+  }
+
+  private func replayDelivered(_ group: Group, _ reader: inout PayloadReader) {
+    let from = reader.read(UInt64.self)
+    let to = reader.read(UInt64.self)
+    let count = reader.read(UInt32.self)
+    group.cursor = TopicCursor(offset: to)
+    if count == Decision.allDelivered {
+      for offset in from..<to { group.outstanding.insert(Outstanding(offset: offset, attempts: 1, state: .ready)) }
+      return
+    }
+    for _ in 0..<count {
+      let place = reader.read(UInt32.self)
+      let isParked = place & Decision.parkedBit != 0
+      var entry = Outstanding(offset: from + UInt64(place & ~Decision.parkedBit))
+      entry.keyHash = reader.read(UInt64.self)
+      entry.attempts = isParked ? 0 : 1
+      entry.state = isParked ? .parked : .ready
+      if entry.keyHash != 0 { _ = group.joinLine(entry.keyHash, entry.offset) }
+      group.outstanding.insert(entry)
+    }
+  }
+
+  // MARK: Ready to work
+
+  /// Ends recovery: time begins at `nowNs`, the wheels get their real resolution, what was with consumers is ready for
+  /// others, waiting redeliveries wait on. Gives the number of milliseconds by which the watermark is ahead of the clock.
+  @discardableResult
+  public func start(nowNs: Int64) -> Int64 {
+    isReplaying = false
+    let clockMs = TimeUnits.msRoundedDown(ns: nowNs)
+    nowMs = max(nowMs, clockMs)
+    nowRoundedUpMs = nowMs
+    let ahead = max(0, watermark.dueMs - clockMs)
+    if store.routedMs == 0 { store.startEmpty(nowMs: nowMs) }
+    restartWheel()
+    timers = TimingWheel(tickMs: 1, wheelSize: 512, startMs: max(0, nowMs))
+    for group in groups { if let group { settle(group) } }
+    if settled.count > 0 { startSweeping() }
+    effects.removeAll()
+    return ahead
+  }
+
+  /// The wheel of the configured shape, with everything that waits in memory.
+  private func restartWheel() {
+    let startMs = max(0, min(nowMs, max(wheel.currentTimeMs, watermark.dueMs)))
+    wheel = TimingWheel(tickMs: settings.tickMs, wheelSize: settings.wheelSize, startMs: startMs)
+    dueQueue = DueQueue()
+    // In the order of acceptance, which is the order that the wheel keeps within a millisecond.
+    var waiting: [(sequence: Sequence, index: UInt32)] = []
+    slab.forEach { index, message in
+      message.pointee.timer = PendingSlab.noTimer
+      waiting.append((message.pointee.sequence, index))
+    }
+    waiting.sort { $0.sequence < $1.sequence }
+    for (_, index) in waiting { startMessageTimer(index) }
+  }
+
+  private func settle(_ group: Group) {
+    group.ready.removeAll()
+    group.inFlightCount = 0
+    group.outstanding.forEach { entry in
+      entry.pointee.consumer = Outstanding.noConsumer
+      entry.pointee.timer = PendingSlab.noTimer
+      switch entry.pointee.state {
+      case .waiting: wait(group, entry, entry.pointee.untilMs)
+      case .parked: break
+      case .inFlight, .ready, .dying:
+        entry.pointee.state = .ready
+        group.ready.insert(entry.pointee.offset)
+      }
+    }
+  }
+}

@@ -1,0 +1,70 @@
+// Every number that bounds or shapes the broker, with its default.
+
+import Foundations
+
+/// Settings of a broker.
+public struct BrokerSettings: Sendable {
+  /// Resolution of the timing wheel in milliseconds.
+  public var tickMs: Int64 = 1
+  /// Slots of each wheel.
+  public var wheelSize = 512
+  /// Width of the finest slice of the delay store. Fixed when the data folder is made.
+  public var sliceMs: Int64 = 1 << 16
+  /// The farthest a message may be scheduled ahead: ten years.
+  public var maxDelayMs: Int64 = 10 * 365 * 86_400_000
+  /// How long an id is remembered after its message was released or cancelled.
+  public var idWindowMs: Int64 = 600_000
+  /// Whether topics and groups come into being on first use.
+  public var createsOnUse = true
+  /// Delays of the levels 1…n.
+  public var delayLevelsMs: [Int64] = DelayLevels.standard
+  /// A topic segment is sealed when it would grow beyond this.
+  public var segmentBytes = 64 << 20
+  /// Memory for the newest and the last read parts of all topics.
+  public var cacheBytes = 256 << 20
+  /// The largest body.
+  public var bodyBytesMax = 1 << 20
+  /// Pending messages, in memory and on disk.
+  public var pendingMax = 100_000_000
+  /// Topics, dead-letter topics among them.
+  public var topicsMax = 100_000
+  /// Groups of all topics.
+  public var groupsMax = 100_000
+  /// Messages of one group that were delivered and not acknowledged, waiting redeliveries among them; beyond it the group
+  /// gets nothing new.
+  public var outstandingMax = 1_000_000
+  /// Messages released in one turn of the loop.
+  public var releasesPerTurn = 4096
+  /// Messages delivered to one group in one turn of the loop.
+  public var deliveriesPerTurn = 2048
+  /// How long a topic that says nothing else keeps its messages: seven days.
+  public var retentionMsDefault: Int64 = 7 * 86_400_000
+  /// How many bytes a topic that says nothing else keeps.
+  public var retentionBytesDefault: Int64 = .max
+
+  /// The defaults.
+  public init() {}
+}
+
+/// RocketMQ's table of delay levels.
+public enum DelayLevels {
+  /// The table as RocketMQ writes it.
+  public static let standardText = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"
+  /// Its delays in milliseconds.
+  public static let standard = parse(standardText)!
+
+  /// Reads a table as RocketMQ does: split at single blanks, the last character a unit of s m h d, the rest an integer.
+  /// nil for a bad one.
+  public static func parse(_ text: String) -> [Int64]? {
+    var levels: [Int64] = []
+    for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+      guard let unit = word.last, let count = Int64(word.dropLast()), count >= 0 else { return nil }
+      let unitsMs: [Character: Int64] = ["s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000]
+      guard let unitMs = unitsMs[unit] else { return nil }
+      let (delayMs, overflow) = count.multipliedReportingOverflow(by: unitMs)
+      if overflow { return nil }
+      levels.append(delayMs)
+    }
+    return levels.isEmpty ? nil : levels
+  }
+}

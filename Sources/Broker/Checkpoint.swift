@@ -1,0 +1,146 @@
+// What a checkpoint says: all state that is not in the files it names, and how much of those files counts.
+//
+// Bytes (little-endian, strings as u32 length and UTF-8), inside the frame of `CheckpointFile`:
+//   i64 now, i64 watermark due, u64 watermark sequence, i64 hand, u32 next topic
+//   u32 n topics:  u32 number, name, i64 retentionMs, i64 retentionBytes, u64 first offset, u64 next offset,
+//                  i64 last release, u64 pending, u32 n segments: u64 base offset, u64 bytes, u8 sealed
+//   u32 n groups:  u32 number, u32 topic, name, u64 cursor, u32 n outstanding:
+//                  u64 offset, u32 attempts, u8 state, u64 key hash, i64 until
+//   u32 groups ever made
+//   u32 n slices:  u8 level, i64 number, u64 bytes
+//   u32 n buckets of settled ids: i64 number, u64 bytes
+
+import DataFiles
+import DelayStore
+import Foundations
+import TopicLog
+
+/// A checkpoint ready to be written.
+public struct CheckpointPlan {
+  /// The state, for `CheckpointFile`.
+  public var state: [UInt8]
+  /// Every record up to here is in it.
+  public var sequence: Sequence
+  /// Files to sync before the checkpoint may count.
+  public var unsynced: [String]
+  /// Files and folders to remove once the checkpoint is durable.
+  public var removals: [String]
+  /// Folders to remove after that.
+  public var emptyDirectories: [String]
+}
+
+/// State read from a checkpoint, before the files it names are opened.
+public struct CheckpointState {
+  struct TopicState {
+    var number: UInt32
+    var name: String
+    var retentionMs: Int64
+    var retentionBytes: Int64
+    var firstOffset: TopicOffset
+    var nextOffset: TopicOffset
+    var lastReleasedMs: UnixMs
+    var pendingCount: UInt64
+    var segments: [TopicLog.SegmentState] = []
+  }
+  struct GroupState {
+    var number: UInt32
+    var topic: UInt32
+    var name: String
+    var cursor: TopicOffset
+    var outstanding: [Outstanding] = []
+  }
+
+  var nowMs: UnixMs
+  var watermark: (dueMs: UnixMs, sequence: Sequence)
+  var handMs: UnixMs
+  var nextTopic: UInt32
+  var topics: [TopicState] = []
+  var groups: [GroupState] = []
+  var groupsMade: UInt32 = 0
+  var slices: [DelayStore.SliceState] = []
+  var buckets: [(bucket: Int64, length: Int)] = []
+
+  /// Reads the bytes; nil when they are not a checkpoint's state.
+  public init?(_ bytes: ArraySlice<UInt8>) {
+    do throws(CheckpointFault) {
+      var reader = StateReader(bytes)
+      nowMs = try reader.read(Int64.self)
+      watermark = (try reader.read(Int64.self), try reader.read(UInt64.self))
+      handMs = try reader.read(Int64.self)
+      nextTopic = try reader.read(UInt32.self)
+      for _ in 0..<(try reader.read(UInt32.self)) { topics.append(try Self.topic(&reader)) }
+      for _ in 0..<(try reader.read(UInt32.self)) { groups.append(try Self.group(&reader)) }
+      groupsMade = try reader.read(UInt32.self)
+      for _ in 0..<(try reader.read(UInt32.self)) {
+        let level = Int(try reader.read(UInt8.self))
+        let key = SliceKey(level: level, number: try reader.read(Int64.self))
+        slices.append(DelayStore.SliceState(key: key, length: Int(try reader.read(UInt64.self))))
+      }
+      for _ in 0..<(try reader.read(UInt32.self)) {
+        buckets.append((try reader.read(Int64.self), Int(try reader.read(UInt64.self))))
+      }
+    } catch {
+      return nil
+    }
+  }
+
+  private static func topic(_ reader: inout StateReader) throws(CheckpointFault) -> TopicState {
+    var topic = TopicState(
+      number: try reader.read(UInt32.self), name: try reader.readText(), retentionMs: try reader.read(Int64.self),
+      retentionBytes: try reader.read(Int64.self), firstOffset: try reader.read(UInt64.self),
+      nextOffset: try reader.read(UInt64.self), lastReleasedMs: try reader.read(Int64.self),
+      pendingCount: try reader.read(UInt64.self))
+    for _ in 0..<(try reader.read(UInt32.self)) {
+      let base = try reader.read(UInt64.self)
+      let length = Int(try reader.read(UInt64.self))
+      topic.segments.append(
+        TopicLog.SegmentState(baseOffset: base, length: length, isSealed: try reader.read(UInt8.self) != 0))
+    }
+    return topic
+  }
+
+  private static func group(_ reader: inout StateReader) throws(CheckpointFault) -> GroupState {
+    var group = GroupState(
+      number: try reader.read(UInt32.self), topic: try reader.read(UInt32.self), name: try reader.readText(),
+      cursor: try reader.read(UInt64.self))
+    for _ in 0..<(try reader.read(UInt32.self)) {
+      var entry = Outstanding(offset: try reader.read(UInt64.self))
+      entry.attempts = try reader.read(UInt32.self)
+      entry.state = Outstanding.State(rawValue: try reader.read(UInt8.self)) ?? .ready
+      entry.keyHash = try reader.read(UInt64.self)
+      entry.untilMs = try reader.read(Int64.self)
+      group.outstanding.append(entry)
+    }
+    return group
+  }
+
+  /// The data files that the checkpoint names, relative to the data folder, without those of settled ids.
+  public var dataFiles: [String] {
+    slices.map { SliceLayout.path($0.key) }
+      + topics.flatMap { topic in
+        topic.segments.map { TopicLog.path(topic.number, segment: $0.baseOffset) }
+      }
+      + buckets.map { SettledIDs.path($0.bucket) }
+  }
+}
+
+// What a check of the folder looks at.
+extension CheckpointState {
+  /// Slice files and how much of them counts.
+  public var sliceFiles: [(path: String, length: Int)] { slices.map { (SliceLayout.path($0.key), $0.length) } }
+
+  /// Topics by number and name, with their segments.
+  public var topicFiles: [(topic: UInt32, name: String, segments: [TopicLog.SegmentState])] {
+    topics.map { ($0.number, $0.name, $0.segments) }
+  }
+
+  /// Reads the files of settled ids; gives how many entries they have.
+  public func checkSettled(_ files: OpenFiles) throws(StorageError) -> Int {
+    var count = 0
+    for bucket in buckets where bucket.length > 0 {
+      _ = try SettledIDs.read(SettledIDs.path(bucket.bucket), bucket.length, files)
+      count += bucket.length / SettledIDs.entryBytes
+    }
+    return count
+  }
+}

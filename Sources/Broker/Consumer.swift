@@ -1,0 +1,63 @@
+// One who gets messages: a subscription, the fetches of a connection on a group, or a private tail of a topic.
+
+import Foundations
+import TimingWheel
+import TopicLog
+
+/// A consumer. Known to the server by the connection it belongs to and, for a subscription, the number shown on the wire.
+public final class Consumer {
+  /// The three ways of getting messages.
+  public enum Kind: Sendable { case subscription, fetcher, tail }
+
+  /// Its number in the broker; used again after it is gone.
+  public let number: UInt32
+  /// The server's key of the connection.
+  public let connection: UInt64
+  /// The number that the client knows; 0 for a fetcher.
+  public let sub: Int64
+  /// What it is.
+  public let kind: Kind
+  /// Its topic.
+  public let topic: Topic
+  /// Its group; nil for a tail.
+  public let group: Group?
+  /// How it wants to be served.
+  public internal(set) var options: ConsumerOptions
+  /// Messages delivered here and not acknowledged.
+  public internal(set) var inFlight = 0
+  /// Whether its connection has too much unsent; nothing is delivered meanwhile.
+  public internal(set) var isPaused = false
+  var cursor = TopicCursor(offset: 0)
+  var fetches: [Fetch] = []
+
+  init(
+    number: UInt32, connection: UInt64, sub: Int64, kind: Kind, topic: Topic, group: Group?, options: ConsumerOptions
+  ) {
+    self.number = number
+    self.connection = connection
+    self.sub = sub
+    self.kind = kind
+    self.topic = topic
+    self.group = group
+    self.options = options
+  }
+
+  /// Whether it can take one more message now.
+  var canTake: Bool {
+    switch kind {
+    case .subscription: return inFlight < options.credit && !isPaused
+    case .fetcher: return fetches.contains { $0.collected.count < $0.limit }
+    case .tail: return !isPaused
+    }
+  }
+}
+
+/// A fetch that is not answered yet.
+struct Fetch {
+  let token: UInt64
+  let limit: Int
+  var timer = PendingSlab.noTimer
+  /// It waits for the disk only and is answered, empty if need be, as soon as that has come.
+  var endsWhenLoaded = false
+  var collected: [Delivery] = []
+}

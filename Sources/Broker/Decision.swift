@@ -1,0 +1,48 @@
+// The records of the journal: what the broker decided. Replaying them decides nothing anew.
+//
+// Layouts (little-endian, after the journal's own frame):
+//   topicCreated   u32 topic, i64 retentionMs, i64 retentionBytes, name
+//   topicDeleted   u32 topic
+//   scheduled      i64 may leave at, message record (its sequence is this record's)
+//   cancelled      u64+u64 hash, u32 topic, i64 at
+//   released       i64 due, u64 sequence, i64 at: all messages up to (due, sequence) left then
+//   published      i64 at, message record
+//   groupCreated   u32 group, u32 topic, u64 start offset, name
+//   delivered      u32 group, u64 from, u64 to, u32 n, n × (u32 offset - from, top bit: parked; u64 key hash);
+//                  n = 0xFFFFFFFF: all of from..<to, without keys
+//   redelivered    u32 group, u64 offset
+//   acknowledged   u32 group, runs of (u64 start, u32 count)
+//   refused        u32 group, i64 until, u64 offsets
+//   deadLettered   u32 group, u64 offset, i64 at, message record (its topic is the dead-letter topic)
+//   moved          u32 group, u64 offset
+//   trimmed        u32 topic, u64 first offset
+
+import Foundations
+import Journal
+
+/// Kinds of journal records.
+public enum Decision: UInt8, CaseIterable, Sendable {
+  case topicCreated = 1
+  case topicDeleted, scheduled, cancelled, released, published, groupCreated, delivered, redelivered, acknowledged,
+    refused
+  case deadLettered, moved, trimmed
+
+  static let allDelivered = UInt32.max
+  static let parkedBit: UInt32 = 1 << 31
+}
+
+/// Reads integers off the front of a payload. A short payload is damage: it passed its checksum, so it stops the server.
+struct PayloadReader {
+  private(set) var rest: UnsafeRawBufferPointer
+
+  init(_ payload: UnsafeRawBufferPointer) { rest = payload }
+
+  mutating func read<T: FixedWidthInteger>(_ type: T.Type) -> T {
+    let size = MemoryLayout<T>.size
+    precondition(rest.count >= size, "a journal record is shorter than its kind says")
+    defer { rest = UnsafeRawBufferPointer(rebasing: rest[size...]) }
+    return T(littleEndian: rest.loadUnaligned(as: T.self))
+  }
+
+  var isEmpty: Bool { rest.isEmpty }
+}

@@ -1,0 +1,51 @@
+// Messages whose time has come and that have not left yet, in (due, sequence) order: what a burst waits in.
+//
+// Holds: sorted before anything is taken out. Arrivals are nearly always in order already, so sorting is a check.
+// Leaves to others: whether an element is still meant (its slot may have been freed and used again: compare the sequence).
+
+import Foundations
+
+struct DueMessage: BitwiseCopyable {
+  var dueMs: UnixMs
+  var sequence: Sequence
+  var index: UInt32
+
+  static func isBefore(_ left: DueMessage, _ right: DueMessage) -> Bool {
+    (left.dueMs, left.sequence) < (right.dueMs, right.sequence)
+  }
+}
+
+/// A sorted queue.
+struct DueQueue {
+  private var elements: [DueMessage] = []
+  private var head = 0
+  private var isSorted = true
+
+  var count: Int { elements.count - head }
+  var isEmpty: Bool { head == elements.count }
+  var first: DueMessage? { isEmpty ? nil : elements[head] }
+  /// The due time of the last element.
+  var lastDueMs: UnixMs? { isEmpty ? nil : elements[elements.count - 1].dueMs }
+
+  mutating func append(_ message: DueMessage) {
+    if !isEmpty, DueMessage.isBefore(message, elements[elements.count - 1]) { isSorted = false }
+    elements.append(message)
+  }
+
+  /// Puts the elements in order if they are not.
+  mutating func sort() {
+    if isSorted { return }
+    elements.removeFirst(head)
+    head = 0
+    elements.sort(by: DueMessage.isBefore)
+    isSorted = true
+  }
+
+  mutating func removeFirst() {
+    head += 1
+    if head == elements.count {
+      elements.removeAll(keepingCapacity: elements.count < 1 << 16)
+      head = 0
+    }
+  }
+}

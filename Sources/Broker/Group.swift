@@ -1,0 +1,125 @@
+// A consumer group: how far it has come in its topic, and what it has been given and not finished.
+//
+// Holds: every offset below `cursor.offset` is finished (acknowledged, passed over, dead) or outstanding; of the
+// outstanding messages of one key only the first is not parked; `ready` holds every outstanding offset in state ready.
+// Leaves to others: who gets the next message (Broker+Dispatch), timers, the journal.
+
+import Foundations
+import TopicLog
+
+/// A group of consumers that share a topic's messages.
+public final class Group {
+  /// Its number in the journal.
+  public let number: UInt32
+  /// Its name.
+  public let name: String
+  /// Its topic.
+  public let topic: Topic
+  var cursor: TopicCursor
+  let outstanding = OutstandingTable()
+  var ready = OffsetHeap()
+  var dying: [TopicOffset] = []
+  var consumers: [Consumer] = []
+  var turn = 0
+  var tags: [[UInt8]]?
+  var isOrdered = false
+  var maxAttempts: UInt32 = 16
+  /// For ordered delivery: the outstanding offsets of each key, ascending.
+  var keyLines: [UInt64: [TopicOffset]] = [:]
+  var inFlightCount = 0
+  var isDirty = false
+  /// True while dispatch cannot go on before a chunk has come from disk.
+  var waitsForDisk = false
+  /// Acknowledged in this turn and not in the journal yet: runs of offsets.
+  var unrecordedAcks: [(start: TopicOffset, count: UInt32)] = []
+  private var lowest: TopicOffset
+
+  init(number: UInt32, name: String, topic: Topic, startOffset: TopicOffset) {
+    self.number = number
+    self.name = name
+    self.topic = topic
+    cursor = TopicCursor(offset: startOffset)
+    lowest = startOffset
+  }
+
+  /// The first offset that is not finished. Amortised O(1): it only moves up.
+  public var committed: TopicOffset {
+    if outstanding.count == 0 {
+      lowest = cursor.offset
+    } else {
+      while lowest < cursor.offset, outstanding.find(lowest) == nil { lowest += 1 }
+    }
+    return lowest
+  }
+
+  /// Messages that the group has still to finish.
+  public var lag: UInt64 {
+    let nextOffset = topic.log.nextOffset
+    return (nextOffset > cursor.offset ? nextOffset - cursor.offset : 0) + UInt64(outstanding.count)
+  }
+
+  /// Messages with a consumer.
+  public var inFlight: Int { inFlightCount }
+  /// Subscriptions and fetching connections.
+  public var members: Int { consumers.count }
+
+  /// Moves to `offset` and forgets what was given out.
+  func moveTo(_ offset: TopicOffset) {
+    cursor = TopicCursor(offset: offset)
+    lowest = offset
+    outstanding.removeAll()
+    ready.removeAll()
+    dying = []
+    keyLines = [:]
+    inFlightCount = 0
+    for consumer in consumers { consumer.inFlight = 0 }
+  }
+
+  /// Takes an offset out of the table, its consumer's count and its key's line; gives the entry, and the offset of the next
+  /// message of its key when that one may go now.
+  func finish(_ offset: TopicOffset, consumer: (UInt32) -> Consumer?) -> (entry: Outstanding, next: TopicOffset?)? {
+    guard let entry = outstanding.remove(offset) else { return nil }
+    if entry.state == .inFlight {
+      inFlightCount -= 1
+      consumer(entry.consumer)?.inFlight -= 1
+    }
+    return (entry, entry.keyHash == 0 ? nil : leaveLine(entry))
+  }
+
+  private func leaveLine(_ entry: Outstanding) -> TopicOffset? {
+    guard var line = keyLines[entry.keyHash], let place = line.firstIndex(of: entry.offset) else { return nil }
+    line.remove(at: place)
+    keyLines[entry.keyHash] = line.isEmpty ? nil : line
+    guard place == 0, let next = line.first, let waiting = outstanding.find(next), waiting.pointee.state == .parked
+    else {
+      return nil
+    }
+    waiting.pointee.state = .ready
+    ready.insert(next)
+    return next
+  }
+
+  /// Whether a message of this key must wait behind another one; if not, or if it parks, it stands in the key's line now.
+  func joinLine(_ keyHash: UInt64, _ offset: TopicOffset) -> Bool {
+    keyLines[keyHash, default: []].append(offset)
+    return keyLines[keyHash]!.count > 1
+  }
+
+  func wants(_ record: MessageRecord) -> Bool {
+    guard let tags else { return true }
+    let tag = record.tag
+    return tags.contains { $0.count == tag.count && $0.withUnsafeBytes { $0.elementsEqual(tag) } }
+  }
+
+  /// The next consumer that can take a message; members take turns. O(members).
+  func nextConsumer() -> Consumer? {
+    for step in 0..<consumers.count {
+      let place = (turn + step) % consumers.count
+      if consumers[place].canTake {
+        turn = (place + 1) % consumers.count
+        return consumers[place]
+      }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,45 @@
+// Headers as JSON text: an object of strings, to which the broker adds its own.
+//
+// Leaves to others: validation; what comes in here was validated when the message was accepted.
+
+enum HeaderText {
+  /// The object `headers` (or none) with `additions` in place of fields of the same names. Names and values of the additions
+  /// are printable ASCII without quotes or backslashes.
+  static func merged(_ headers: UnsafeRawBufferPointer, _ additions: [(name: String, value: String)]) -> [UInt8] {
+    var text: [UInt8] = [UInt8(ascii: "{")]
+    forEachField(headers) { field, name in
+      guard !additions.contains(where: { $0.name.utf8.elementsEqual(name) }) else { return }
+      if text.count > 1 { text.append(UInt8(ascii: ",")) }
+      text.append(contentsOf: field)
+    }
+    for (name, value) in additions {
+      if text.count > 1 { text.append(UInt8(ascii: ",")) }
+      text.append(contentsOf: "\"\(name)\":\"\(value)\"".utf8)
+    }
+    text.append(UInt8(ascii: "}"))
+    return text
+  }
+
+  /// Calls `body` with each field's text and, within it, the raw name.
+  private static func forEachField(
+    _ headers: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
+  ) {
+    var place = 0
+    while let name = nextString(headers, &place), let value = nextString(headers, &place) {
+      let field = UnsafeRawBufferPointer(rebasing: headers[name.lowerBound - 1..<value.upperBound + 1])
+      body(field, UnsafeRawBufferPointer(rebasing: headers[name]))
+    }
+  }
+
+  /// The inside of the next quoted string; moves `place` behind it.
+  private static func nextString(_ text: UnsafeRawBufferPointer, _ place: inout Int) -> Range<Int>? {
+    let quote = UInt8(ascii: "\"")
+    while place < text.count, text[place] != quote { place += 1 }
+    let start = place + 1
+    place = start
+    while place < text.count, text[place] != quote { place += text[place] == UInt8(ascii: "\\") ? 2 : 1 }
+    guard place < text.count else { return nil }
+    place += 1
+    return start..<place - 1
+  }
+}

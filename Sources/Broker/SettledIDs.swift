@@ -1,0 +1,231 @@
+// The ids whose messages were released or cancelled lately: what makes a repeated request get the true answer.
+//
+// Holds: an id is remembered for at least `windowMs` after it settled, and never answered for longer; 32 bytes an id.
+// Forgetting is a sweep over shards, a few at a time, so that it needs no queue and no turn of the loop is long.
+// On disk: one append-only file for each stretch of an eighth of the window, `settled/<number>.ids`, of 40-byte entries:
+// u64 + u64 hash, i64 time, u64 value, u32 CRC-32C of those 32 bytes, u32 zero.
+// Leaves to others: when to sweep (a timer), durability (journal, checkpoint).
+
+import DataFiles
+import Foundations
+
+/// What became of a message.
+struct Settled: Equatable {
+  enum Fate: Equatable {
+    case cancelled
+    case released(offset: TopicOffset, dueMs: UnixMs)
+  }
+  var atMs: UnixMs
+  var fate: Fate
+
+  // 44 bits of offset, 20 bits of lateness (up to 17 minutes, then the due time shown is too late by the rest).
+  private static let offsetBits: UInt64 = 44
+  private static let latenessMax: Int64 = 1 << 20 - 2
+
+  var packed: UInt64 {
+    switch fate {
+    case .cancelled: return .max
+    case .released(let offset, let dueMs):
+      let lateness = min(max(0, atMs.subtractingReportingOverflow(dueMs).partialValue), Self.latenessMax)
+      return UInt64(lateness) << Self.offsetBits | offset & (1 << Self.offsetBits - 1)
+    }
+  }
+
+  init(atMs: UnixMs, fate: Fate) {
+    self.atMs = atMs
+    self.fate = fate
+  }
+
+  init(atMs: UnixMs, packed: UInt64) {
+    self.atMs = atMs
+    let lateness = Int64(packed >> Self.offsetBits)
+    fate =
+      packed == .max
+      ? .cancelled : .released(offset: packed & (1 << Self.offsetBits - 1), dueMs: atMs - lateness)
+  }
+}
+
+/// The table and its files.
+final class SettledIDs {
+  private struct Entry {
+    var low: UInt64, high: UInt64, atMs: Int64, value: UInt64
+  }
+  private struct Shard {
+    var entries: UnsafeMutablePointer<Entry>?
+    var mask = 0
+    var count = 0
+  }
+
+  static let shardCount = 4096
+  static let sweepsPerWindow: Int64 = 256
+  private static let shardsPerSweep = 64
+  static let entryBytes = 40
+  private static let free = Int64.min
+
+  let windowMs: Int64
+  private let bucketMs: Int64
+  private let io: any IOQueue
+  private let shards: UnsafeMutablePointer<Shard>
+  private(set) var count = 0
+  private var sweepShard = 0
+  private var buckets: [Int64: AppendFile] = [:]
+  private var lastBucket: (number: Int64, file: AppendFile)?
+  private var obsolete: [String] = []
+
+  init(windowMs: Int64, io: any IOQueue) {
+    self.windowMs = windowMs
+    self.io = io
+    bucketMs = max(1000, windowMs / 8)
+    shards = .allocate(capacity: Self.shardCount)
+    shards.initialize(repeating: Shard(), count: Self.shardCount)
+  }
+
+  deinit {
+    for shard in 0..<Self.shardCount { shards[shard].entries?.deallocate() }
+    shards.deallocate()
+  }
+
+  /// What became of a message, if it settled less than the window before `nowMs`. O(1).
+  func find(_ hash: IDHash, nowMs: UnixMs) -> Settled? {
+    let shard = shards[Int(hash.high >> 52)]
+    guard let entries = shard.entries else { return nil }
+    let entry = entries[Self.probe(entries, shard.mask, hash.low, hash.high)]
+    guard entry.atMs != Self.free, nowMs - entry.atMs < windowMs else { return nil }
+    return Settled(atMs: entry.atMs, packed: entry.value)
+  }
+
+  /// Remembers what became of a message. Amortised O(1).
+  func set(_ hash: IDHash, _ settled: Settled) {
+    guard windowMs > 0 else { return }
+    let entry = Entry(low: hash.low, high: hash.high, atMs: settled.atMs, value: settled.packed)
+    put(entry)
+    let bucket = bucketFile(settled.atMs / bucketMs).append(Self.entryBytes)
+    bucket.storeBytes(of: entry.low.littleEndian, as: UInt64.self)
+    bucket.storeBytes(of: entry.high.littleEndian, toByteOffset: 8, as: UInt64.self)
+    bucket.storeBytes(of: entry.atMs.littleEndian, toByteOffset: 16, as: Int64.self)
+    bucket.storeBytes(of: entry.value.littleEndian, toByteOffset: 24, as: UInt64.self)
+    let checksum = CRC32C.checksum(UnsafeRawBufferPointer(start: bucket, count: 32))
+    bucket.storeBytes(of: UInt64(checksum).littleEndian, toByteOffset: 32, as: UInt64.self)
+  }
+
+  private func put(_ entry: Entry) {
+    let shard = shards + Int(entry.high >> 52)
+    if shard.pointee.entries == nil || (shard.pointee.count + 1) * 8 > (shard.pointee.mask + 1) * 7 {
+      rebuild(shard, capacity: shard.pointee.entries == nil ? 8 : (shard.pointee.mask + 1) * 2) { _ in true }
+    }
+    let entries = shard.pointee.entries!
+    let slot = Self.probe(entries, shard.pointee.mask, entry.low, entry.high)
+    if entries[slot].atMs == Self.free {
+      shard.pointee.count += 1
+      count += 1
+    }
+    entries[slot] = entry
+  }
+
+  /// Forgets what is out of the window in the next few shards; a whole round takes a quarter of the window.
+  func sweep(nowMs: UnixMs) {
+    for _ in 0..<Self.shardsPerSweep {
+      let shard = shards + sweepShard
+      sweepShard = (sweepShard + 1) % Self.shardCount
+      guard let entries = shard.pointee.entries else { continue }
+      var live = 0
+      for slot in 0...shard.pointee.mask {
+        if entries[slot].atMs != Self.free, nowMs - entries[slot].atMs < windowMs { live += 1 }
+      }
+      if live == shard.pointee.count { continue }
+      var capacity = 8
+      while live * 8 > capacity * 6 { capacity *= 2 }
+      rebuild(shard, capacity: capacity) { nowMs - $0 < self.windowMs }
+    }
+  }
+
+  private func rebuild(_ shard: UnsafeMutablePointer<Shard>, capacity: Int, keep: (Int64) -> Bool) {
+    let old = shard.pointee
+    let entries = UnsafeMutablePointer<Entry>.allocate(capacity: capacity)
+    entries.initialize(repeating: Entry(low: 0, high: 0, atMs: Self.free, value: 0), count: capacity)
+    var kept = 0
+    if let before = old.entries {
+      for slot in 0...old.mask where before[slot].atMs != Self.free && keep(before[slot].atMs) {
+        entries[Self.probe(entries, capacity - 1, before[slot].low, before[slot].high)] = before[slot]
+        kept += 1
+      }
+      before.deallocate()
+    }
+    count += kept - old.count
+    shard.pointee = Shard(entries: entries, mask: capacity - 1, count: kept)
+  }
+
+  private static func probe(_ entries: UnsafeMutablePointer<Entry>, _ mask: Int, _ low: UInt64, _ high: UInt64) -> Int {
+    var slot = Int(truncatingIfNeeded: low) & mask
+    while entries[slot].atMs != free, entries[slot].low != low || entries[slot].high != high {
+      slot = (slot + 1) & mask
+    }
+    return slot
+  }
+
+  // MARK: Files
+
+  static func path(_ bucket: Int64) -> String { "settled/\(bucket).ids" }
+
+  private func bucketFile(_ number: Int64) -> AppendFile {
+    if let lastBucket, lastBucket.number == number { return lastBucket.file }
+    let file =
+      buckets[number]
+      ?? AppendFile(path: Self.path(number), length: 0, chunkBytesMax: 64 << 10, io: io)
+    buckets[number] = file
+    lastBucket = (number, file)
+    return file
+  }
+
+  /// Drops buckets that are out of the window, hands the others to the write lane and says what they are.
+  func checkpoint(nowMs: UnixMs, unsynced: inout [String]) -> [(bucket: Int64, length: Int)] {
+    for number in buckets.keys where (number + 1) * bucketMs + windowMs < nowMs {
+      obsolete.append(Self.path(number))
+      buckets[number] = nil
+      if lastBucket?.number == number { lastBucket = nil }
+    }
+    return buckets.map { ($0.key, $0.value.checkpoint(unsynced: &unsynced)) }
+  }
+
+  func takeObsolete() -> [String] {
+    defer { obsolete = [] }
+    return obsolete
+  }
+
+  /// Takes over the buckets of a checkpoint, cutting off what came after it.
+  func recover(_ states: [(bucket: Int64, length: Int)], files: OpenFiles) throws(StorageError) {
+    for state in states {
+      let path = Self.path(state.bucket)
+      let memory = try Self.read(path, state.length, files)
+      let file = try files.file(path, create: true)
+      if try files.storage.size(file) > state.length { try files.storage.truncate(file, to: state.length) }
+      buckets[state.bucket] = AppendFile(path: path, length: state.length, chunkBytesMax: 64 << 10, io: io)
+      for at in stride(from: 0, to: state.length, by: Self.entryBytes) {
+        let base = memory.base + at
+        put(
+          Entry(
+            low: UInt64(littleEndian: base.loadUnaligned(as: UInt64.self)),
+            high: UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+            atMs: Int64(littleEndian: base.loadUnaligned(fromByteOffset: 16, as: Int64.self)),
+            value: UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 24, as: UInt64.self))))
+      }
+    }
+  }
+
+  /// Reads and checks one bucket.
+  static func read(_ path: String, _ length: Int, _ files: OpenFiles) throws(StorageError) -> Chunk {
+    let memory = Chunk(filePosition: 0, capacity: length)
+    let room = UnsafeMutableRawBufferPointer(start: memory.base, count: length)
+    let count = try files.storage.read(try files.file(path, create: length == 0), at: 0, into: room)
+    for at in stride(from: 0, to: length, by: entryBytes) {
+      let isWhole = at + entryBytes <= count
+      let stored = isWhole ? (memory.base + at).loadUnaligned(fromByteOffset: 32, as: UInt64.self).littleEndian : 0
+      guard isWhole, UInt64(CRC32C.checksum(UnsafeRawBufferPointer(start: memory.base + at, count: 32))) == stored
+      else {
+        throw StorageError(
+          kind: .damaged, operation: "read", path: path, reason: "the entry at byte \(at) does not match its checksum")
+      }
+    }
+    return memory
+  }
+}

@@ -1,0 +1,39 @@
+// A topic: its log, its groups, and who reads it without a group.
+
+import Foundations
+import TopicLog
+
+/// A named log of released messages.
+public final class Topic {
+  /// Never used again, not even by a later topic of the same name.
+  public let number: UInt32
+  /// The name.
+  public let name: String
+  /// The name's bytes.
+  public let nameBytes: [UInt8]
+  /// The released messages.
+  public let log: TopicLog
+  /// How long messages are kept.
+  public internal(set) var retentionMs: Int64
+  /// How many bytes are kept.
+  public internal(set) var retentionBytes: Int64
+  /// Messages scheduled into this topic and not released.
+  public internal(set) var pendingCount = 0
+  /// False once it was deleted.
+  public internal(set) var isAlive = true
+  /// The journal record behind the newest message: nothing of the topic may be shown before it is settled.
+  public internal(set) var appendSequence: Sequence = 0
+  var groups: [Group] = []
+  var tails: [Consumer] = []
+  /// Connections whose command waits for a chunk of this log.
+  var waitingConnections: [UInt64] = []
+
+  init(number: UInt32, name: String, log: TopicLog, retentionMs: Int64, retentionBytes: Int64) {
+    self.number = number
+    self.name = name
+    nameBytes = Array(name.utf8)
+    self.log = log
+    self.retentionMs = retentionMs
+    self.retentionBytes = retentionBytes
+  }
+}

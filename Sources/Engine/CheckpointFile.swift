@@ -1,0 +1,98 @@
+// The file `checkpoint`: who the data folder is, and its state as of one record of the journal.
+//
+// Holds: it is replaced whole, by renaming a synced file over it, so there is always one that is whole. Bytes,
+// little-endian: 8 magic "ESCAPECP", u32 version (1), u32 CRC-32C of all that follows, u64+u64 store id, u64+u64 hash key,
+// i64 slice width in ms, u64 sequence, u64 length of the state, the state (Broker's `Checkpoint.swift`).
+// Leaves to others: what the state means.
+
+import DataFiles
+import Foundations
+
+/// A checkpoint as it stands on disk.
+public struct CheckpointFile {
+  /// Names the data folder.
+  public var store: StoreID
+  /// The key of the folder's id hashes.
+  public var hashKey: StoreID
+  /// The width of its finest slices.
+  public var sliceMs: Int64
+  /// The last record that is in the state.
+  public var sequence: Sequence
+  /// The broker's state.
+  public var state: ArraySlice<UInt8>
+
+  static let path = "checkpoint"
+  static let newPath = "checkpoint.new"
+  private static let magic: [UInt8] = Array("ESCAPECP".utf8)
+  private static let version: UInt32 = 1
+  private static let headerBytes = 72
+
+  /// The bytes of the file.
+  func encoded() -> [UInt8] {
+    var bytes = Self.magic
+    func write<T: FixedWidthInteger>(_ value: T) {
+      withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+    write(Self.version)
+    write(UInt32(0))
+    for word in [store.low, store.high, hashKey.low, hashKey.high] { write(word) }
+    write(sliceMs)
+    write(sequence)
+    write(UInt64(state.count))
+    bytes.append(contentsOf: state)
+    bytes.withUnsafeMutableBytes { raw in
+      let checksum = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: raw[16...]))
+      raw.storeBytes(of: checksum.littleEndian, toByteOffset: 12, as: UInt32.self)
+    }
+    return bytes
+  }
+
+  /// Reads the checkpoint of a folder; nil when it has none.
+  ///
+  /// - Throws: `damaged` when the file is not a whole checkpoint of a known version.
+  public static func load(_ storage: any Storage) throws(StorageError) -> CheckpointFile? {
+    let file: FileID
+    do throws(StorageError) {
+      file = try storage.open(path, create: false)
+    } catch  where error.kind == .notFound {
+      return nil
+    }
+    defer { storage.close(file) }
+    let memory = Chunk(filePosition: 0, capacity: try storage.size(file))
+    let room = UnsafeMutableRawBufferPointer(start: memory.base, count: memory.capacity)
+    let count = try storage.read(file, at: 0, into: room)
+    return try decode(Array(room[..<count]))
+  }
+
+  private static func decode(_ bytes: [UInt8]) throws(StorageError) -> CheckpointFile {
+    func damaged(_ reason: String) -> StorageError {
+      StorageError(kind: .damaged, operation: "read", path: path, reason: reason)
+    }
+    guard bytes.count >= headerBytes, bytes.starts(with: magic) else { throw damaged("it is not a checkpoint") }
+    func word(_ offset: Int) -> UInt64 {
+      bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) }
+    }
+    let found = UInt32(truncatingIfNeeded: word(8))
+    guard found == version else { throw damaged("it is of format version \(found); this program reads \(version)") }
+    let checksum = bytes.withUnsafeBytes { CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[16...])) }
+    guard checksum == UInt32(truncatingIfNeeded: word(8) >> 32) else { throw damaged("it does not match its checksum") }
+    guard word(64) == UInt64(bytes.count - headerBytes) else { throw damaged("its length is not what it says") }
+    return CheckpointFile(
+      store: StoreID(low: word(16), high: word(24)), hashKey: StoreID(low: word(32), high: word(40)),
+      sliceMs: Int64(bitPattern: word(48)), sequence: word(56), state: bytes[headerBytes...])
+  }
+
+  /// Puts the checkpoint in the place of the one before, durably.
+  func save(_ storage: any Storage) throws(StorageError) {
+    let file = try storage.open(Self.newPath, create: true)
+    defer { storage.close(file) }
+    try storage.truncate(file, to: 0)
+    let bytes = encoded()
+    let memory = Chunk(filePosition: 0, capacity: bytes.count)
+    memory.base.copyMemory(from: bytes, byteCount: bytes.count)
+    try storage.write(file, at: 0, UnsafeRawBufferPointer(start: memory.base, count: bytes.count))
+    try storage.sync(file)
+    try storage.rename(Self.newPath, to: Self.path)
+    try storage.syncDirectory("")
+  }
+}

@@ -1,0 +1,182 @@
+// The broker with its journal, its checkpoints and its disk space: everything of the server that is not a socket. The
+// simulator runs this same code.
+//
+// Holds: a turn's records are submitted before anything of the turn is shown; a checkpoint is written only when its records
+// are; nothing that a durable checkpoint names is removed.
+// Leaves to others: threads, waiting, clocks (whoever makes it), what to show when (`settledSequence` says).
+
+import Broker
+import DataFiles
+import Foundations
+import Journal
+
+/// Settings of the engine beyond the broker's.
+public struct EngineSettings: Sendable {
+  /// The broker's.
+  public var broker = BrokerSettings()
+  /// When records are synced.
+  public var policy = SyncPolicy.always
+  /// A journal segment's size.
+  public var segmentBytes = SegmentWriter.segmentBytesDefault
+  /// A checkpoint is taken when the journal has grown by this much.
+  public var checkpointBytes = 128 << 20
+  /// New messages are refused when the disk has less than this left.
+  public var minFreeBytes = 64 << 20
+  /// Bytes set aside in a file of their own, given up when the disk is full so that what is promised can still be written.
+  public var reserveBytes = 16 << 20
+  /// Leave damaged ranges of the journal out instead of refusing to start.
+  public var salvages = false
+
+  /// The defaults.
+  public init() {}
+}
+
+/// Numbers about the engine.
+public struct EngineCounters: Sendable {
+  /// Checkpoints made durable since the start.
+  public internal(set) var checkpoints = 0
+  /// Bytes given to the journal since the start.
+  public internal(set) var journalBytes = 0
+}
+
+/// A broker over a storage.
+public final class Engine {
+  /// The broker.
+  public let broker: Broker
+  /// The journal's group commit.
+  public let commit: GroupCommit
+  /// Numbers for people.
+  public private(set) var counters = EngineCounters()
+  /// What the start found.
+  public let recovery: RecoverySummary
+
+  let storage: any Storage
+  let io: any IOQueue
+  let settings: EngineSettings
+  private let store: StoreID
+  private let hashKey: StoreID
+  private var bytesSinceCheckpoint = 0
+  private var waitingCheckpoint: CheckpointPlan?
+  private var isCheckpointing = false
+  private var space: SpaceWatch
+
+  init(
+    broker: Broker, commit: GroupCommit, storage: any Storage, io: any IOQueue, settings: EngineSettings,
+    store: StoreID,
+    hashKey: StoreID, recovery: RecoverySummary
+  ) {
+    self.broker = broker
+    self.commit = commit
+    self.storage = storage
+    self.io = io
+    self.settings = settings
+    self.store = store
+    self.hashKey = hashKey
+    self.recovery = recovery
+    space = SpaceWatch(minFreeBytes: settings.minFreeBytes, reserveBytes: settings.reserveBytes)
+    broker.records = commit.takeBuffer()
+    // A journal with holes stands in the way of every start until a checkpoint has made it unnecessary.
+    bytesSinceCheckpoint = recovery.journal.lost.isEmpty ? recovery.journal.bytes : settings.checkpointBytes
+  }
+
+  // MARK: Turns
+
+  /// Begins a turn at service time `nowNs`.
+  public func beginTurn(nowNs: Int64) {
+    if let failure = commit.failure { broker.fail(failure) }
+    broker.beginTurn(nowNs: nowNs)
+  }
+
+  /// Ends a turn: effects are ready, records are on their way to the disk.
+  ///
+  /// - Parameter mustSync: whether a reply of this turn promises durability.
+  /// - Returns: the sequence that must be settled before anything of this turn may be shown.
+  public func endTurn(mustSync: Bool) -> Sequence {
+    broker.endTurn()
+    space.watch(self)
+    let records = broker.records
+    let last = records.lastSequence
+    guard broker.failure == nil else { return last }
+    let mustSync = mustSync || broker.effects.contains { $0.mustBeDurable(after: commit.settledSequence) }
+    if !records.isEmpty {
+      bytesSinceCheckpoint += records.byteCount
+      counters.journalBytes += records.byteCount
+    }
+    if wantsCheckpoint { planCheckpoint() }
+    if !records.isEmpty {
+      commit.submit(records, mustSync: mustSync || waitingCheckpoint != nil)
+      broker.records = commit.takeBuffer()
+    }
+    beginCheckpointIfWritten()
+    return last
+  }
+
+  /// Takes back a finished task. Runs on the loop, between `beginTurn` and `endTurn`.
+  public func finish(_ task: IOTask) {
+    if let failure = task.failure { broker.fail(failure) } else if broker.failure == nil { task.finished() }
+  }
+
+  /// When the next turn has something to do by itself, in Unix ms of service time; nil for never.
+  public var nextWakeUpMs: UnixMs? {
+    guard broker.isDiskFull else { return broker.nextWakeUpMs }
+    let lookMs = broker.nowMs + SpaceWatch.intervalMs
+    return min(lookMs, broker.nextWakeUpMs ?? .max)
+  }
+
+  /// Whether so much is on its way to the disk that commands should wait.
+  public func isBackedUp(_ inFlightBytesMax: Int) -> Bool { commit.inFlightBytes > inFlightBytesMax }
+
+  // MARK: Checkpoints
+
+  private var wantsCheckpoint: Bool {
+    !isCheckpointing && bytesSinceCheckpoint >= settings.checkpointBytes && broker.isReadyForCheckpoint
+  }
+
+  private func planCheckpoint() {
+    isCheckpointing = true
+    bytesSinceCheckpoint = 0
+    waitingCheckpoint = broker.checkpoint()
+  }
+
+  private func beginCheckpointIfWritten() {
+    guard let plan = waitingCheckpoint, commit.writtenSequence >= plan.sequence else { return }
+    waitingCheckpoint = nil
+    let file = CheckpointFile(
+      store: store, hashKey: hashKey, sliceMs: broker.settings.sliceMs, sequence: plan.sequence, state: plan.state[...])
+    let task = CheckpointTask(file, unsynced: plan.unsynced) { [unowned self] in
+      isCheckpointing = false
+      counters.checkpoints += 1
+      commit.release(upTo: plan.sequence)
+      if !plan.removals.isEmpty || !plan.emptyDirectories.isEmpty {
+        io.submit(RemoveTask(paths: plan.removals, directories: plan.emptyDirectories), .write)
+      }
+    }
+    io.submit(task, .write)
+  }
+
+  /// Whether a checkpoint waits for the journal: then the turn that sees it written must come soon.
+  public var awaitsJournal: Bool { waitingCheckpoint != nil }
+
+  /// Takes a checkpoint for a clean stop. `waitForJournal` must return when the journal has written what was submitted.
+  public func stop(waitForJournal: () -> Void) {
+    guard broker.failure == nil else { return }
+    while !broker.isReadyForCheckpoint || isCheckpointing {
+      _ = endTurn(mustSync: true)
+      waitForJournal()
+      drain()
+      if broker.failure != nil { return }
+      if isCheckpointing { continue }
+      beginTurn(nowNs: broker.nowMs * TimeUnits.nsPerMs)
+      broker.endTurn()
+    }
+    planCheckpoint()
+    _ = endTurn(mustSync: true)
+    waitForJournal()
+    beginCheckpointIfWritten()
+    drain()
+  }
+
+  private func drain() {
+    if let failure = io.drain() { broker.fail(failure) }
+  }
+}

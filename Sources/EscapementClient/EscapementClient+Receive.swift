@@ -1,0 +1,62 @@
+// Lines that come in, on the reading thread: replies to their requests, messages to their subscriptions.
+
+extension EscapementClient {
+  func receive(_ line: [UInt8], generation: Int) {
+    do {
+      let json = try RawJSON(text: line)
+      let fields = try RawObject(json)
+      if fields["event"] != nil { return try receiveEvent(fields, generation) }
+      try receiveReply(json, fields, generation)
+    } catch {
+      // A line that cannot be read might have been anybody's reply: nothing on this connection can be trusted any more.
+      let wire = state.withLock { state in
+        guard state.generation == generation else { return Wire?.none }
+        state.lastComplaint = error.description
+        return state.wire
+      }
+      wire?.shutDown()
+    }
+  }
+
+  private func receiveEvent(_ fields: RawObject, _ generation: Int) throws(EscapementError) {
+    // Events of later protocol versions are not ours to judge.
+    guard fields["event"]?.string == "message" else { return }
+    let number = try fields.int("sub")
+    let known = state.withLock { $0.generation == generation ? $0.subscriptionsByNumber[number] : nil }
+    guard let subscription = known else { return }
+    subscription.buffer.append(
+      try Delivery(fields, topic: subscription.topic, group: subscription.group, outbox: outbox))
+  }
+
+  private func receiveReply(_ json: RawJSON, _ fields: RawObject, _ generation: Int) throws(EscapementError) {
+    guard let isOK = fields["ok"]?.bool else { throw .badReply("a line that is neither reply nor event") }
+    let refusal: EscapementError? =
+      isOK
+      ? nil
+      : .refused(
+        code: RefusalCode(rawValue: try fields.string("error")), message: fields["message"]?.string ?? "")
+    let rid = fields["rid"]?.int
+    let number = fields["sub"]?.int
+    let request: PendingRequest? = state.withLock { state in
+      guard state.generation == generation else { return nil }
+      guard let rid else {
+        state.lastComplaint = refusal?.description
+        return nil
+      }
+      let request = state.pending.removeValue(forKey: rid)
+      // Before the next line is read, since that may be the subscription's first message.
+      if refusal == nil, let number, let subscription = request?.subscription {
+        state.subscriptionsByNumber[number] = subscription
+      }
+      return request
+    }
+    guard let request else {
+      // A subscription nobody waits for any more would hold messages back.
+      if refusal == nil, let number { unsubscribe(number: number) }
+      if case .refused(let code, let message)? = refusal { report(.refusedUnanswered(code: code, message: message)) }
+      return
+    }
+    if let refusal { return fail(request, refusal) }
+    request.caller?.resume(returning: Reply(json: json, fields: fields, wasRepeated: request.sends > 1))
+  }
+}

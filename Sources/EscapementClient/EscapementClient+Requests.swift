@@ -1,0 +1,130 @@
+// Sending requests, and the ways to stop waiting for a reply: time-out and cancellation.
+
+import Dispatch
+
+extension EscapementClient {
+  // How often requests that are overdue are looked for. A time-out is a safety net; 50 ms late is soon enough.
+  private static let sweepMs = 50
+
+  /// Sends a request and waits for its reply.
+  ///
+  /// - Parameter extraMs: time the server may take by design (a waiting `fetch`), added to the time-out.
+  func request(
+    _ line: RequestLine, isRepeatable: Bool, isSession: Bool = false, extraMs: Int64 = 0,
+    subscription: SubscriptionState? = nil
+  ) async throws -> Reply {
+    let rid = state.withLock { $0.takeRid() }
+    let bytes = line.finished(rid: rid)
+    try checkLength(bytes)
+    let waitMs = UInt64(clamping: configuration.requestTimeoutMs) + UInt64(clamping: extraMs)
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { caller in
+        submit(
+          rid,
+          PendingRequest(
+            op: line.op, line: bytes, isRepeatable: isRepeatable, isSession: isSession,
+            deadlineNs: DispatchTime.now().uptimeNanoseconds &+ waitMs &* 1_000_000, subscription: subscription,
+            caller: caller))
+        // A cancellation that came before the request was listed found nothing to cancel.
+        if Task.isCancelled { abandon(rid, CancellationError()) }
+      }
+    } onCancel: {
+      abandon(rid, CancellationError())
+    }
+  }
+
+  /// Sends a request that asked for no reply; returns when the connection has taken it.
+  func send(unanswered line: RequestLine) async throws {
+    let wire = try state.withLock { state throws(EscapementError) -> Wire in
+      if state.phase == .closed { throw .closed }
+      guard state.phase == .connected, let wire = state.wire else { throw .connectionLost(reason: "not connected") }
+      let bytes = line.finished(rid: state.takeRid())
+      try Self.checkLength(bytes, state.session)
+      state.flush(outbox)
+      wire.write(bytes)
+      return wire
+    }
+    await wire.drained()
+  }
+
+  /// Sends acknowledgements that wait.
+  func sendOutbox() { state.withLock { $0.flush(outbox) } }
+
+  private func checkLength(_ bytes: [UInt8]) throws(EscapementError) {
+    try Self.checkLength(bytes, state.withLock { $0.session })
+  }
+
+  // The server closes the connection on a line that is too long, and with it everybody's requests.
+  private static func checkLength(_ bytes: [UInt8], _ session: ServerInfo?) throws(EscapementError) {
+    let bytesMax = session?.maxLineBytes ?? 1 << 20
+    guard Int64(bytes.count - 1) <= bytesMax else {
+      throw .invalidRequest("the request has \(bytes.count - 1) bytes; the server takes lines of up to \(bytesMax)")
+    }
+  }
+
+  private func submit(_ rid: Int64, _ request: PendingRequest) {
+    let refusal: EscapementError? = state.withLock { state in
+      switch state.phase {
+      case .closed: return .closed
+      case .idle: return .connectionLost(reason: "not connected; call connect() first")
+      case .connecting where !request.isSession && state.session == nil:
+        return .connectionLost(reason: "not connected yet; wait for connect()")
+      case .connecting, .connected, .reconnecting: break
+      }
+      if state.pending.count >= configuration.pendingMax { return .tooManyPending(limit: configuration.pendingMax) }
+      state.pending[rid] = request
+      if state.phase == .connected || request.isSession {
+        state.flush(outbox)
+        write(rid, &state)
+      }
+      scheduleSweep(&state)
+      return nil
+    }
+    if let refusal { request.caller?.resume(throwing: refusal) }
+  }
+
+  /// Writes a listed request to the connection of the moment.
+  func write(_ rid: Int64, _ state: inout State) {
+    guard let wire = state.wire, var request = state.pending[rid] else { return }
+    request.sends += 1
+    request.isOnWire = true
+    state.pending[rid] = request
+    wire.write(request.line)
+  }
+
+  /// Stops waiting for a reply; when it comes after all, it is ignored.
+  func abandon(_ rid: Int64, _ error: any Error) {
+    let request = state.withLock { state in
+      let request = state.pending.removeValue(forKey: rid)
+      if let subscription = request?.subscription { state.subscriptions[ObjectIdentifier(subscription)] = nil }
+      return request
+    }
+    request?.caller?.resume(throwing: error)
+  }
+
+  func scheduleSweep(_ state: inout State) {
+    guard !state.isSweepScheduled, !state.pending.isEmpty else { return }
+    state.isSweepScheduled = true
+    timers.asyncAfter(deadline: .now() + .milliseconds(Self.sweepMs)) { [weak self] in self?.sweep() }
+  }
+
+  private func sweep() {
+    let nowNs = DispatchTime.now().uptimeNanoseconds
+    let overdue = state.withLock { state in
+      state.isSweepScheduled = false
+      let overdue = state.pending.filter { $0.value.deadlineNs <= nowNs }
+      for rid in overdue.keys { state.pending[rid] = nil }
+      scheduleSweep(&state)
+      return overdue.values
+    }
+    for request in overdue { fail(request, .timeout(op: request.op)) }
+  }
+
+  /// Tells whoever waits for it, the subscription included.
+  func fail(_ request: PendingRequest, _ error: EscapementError) {
+    request.caller?.resume(throwing: error)
+    guard let subscription = request.subscription else { return }
+    state.withLock { _ = $0.subscriptions.removeValue(forKey: ObjectIdentifier(subscription)) }
+    subscription.buffer.finish(.failure(error))
+  }
+}

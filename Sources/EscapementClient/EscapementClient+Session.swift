@@ -1,0 +1,203 @@
+// Sessions: opening the first, replacing a lost one, the end.
+
+import Dispatch
+import Foundation
+import Synchronization
+
+extension EscapementClient {
+  /// Connects and introduces the client. Returns what the server says about itself.
+  ///
+  /// - Throws: `connectionLost` when nobody answers, `refused` when the server does not want us (`unauthenticated`),
+  ///   `closed` after `close()`. Nothing is retried here; later losses are.
+  @discardableResult
+  public func connect() async throws -> ServerInfo {
+    try state.withLock { state throws(EscapementError) in
+      switch state.phase {
+      case .idle: state.phase = .connecting
+      case .closed: throw .closed
+      case .connecting, .connected, .reconnecting: throw .invalidRequest("the client is connected already")
+      }
+    }
+    do {
+      return try await openSession(isAgain: false)
+    } catch {
+      leaveWire(for: .idle)
+      throw error
+    }
+  }
+
+  /// Sends what is gathered, waits until the server has it (1 s at most), and ends the connection. Requests that still
+  /// wait fail with `closed`; subscriptions end.
+  public func close() async {
+    if state.withLock({ $0.phase == .connected }) {
+      // The reply to a ping comes after everything before it was dealt with.
+      let ping = Task { _ = try await self.request(RequestLine("ping"), isRepeatable: false) }
+      timers.asyncAfter(deadline: .now() + .seconds(1)) { ping.cancel() }
+      _ = await ping.result
+    }
+    let wire = state.withLock { state in
+      state.phase = .closed
+      state.reconnecting?.cancel()
+      defer { state.wire = nil }
+      return state.wire
+    }
+    wire?.shutDown()
+    endAll(.closed, subscriptions: .success(()))
+  }
+
+  /// The server's introduction in the session of the moment; nil before the first.
+  public var server: ServerInfo? { state.withLock { $0.session } }
+
+  /// Asks for the server's time, in Unix ms.
+  public func ping() async throws -> Int64 {
+    try await request(RequestLine("ping"), isRepeatable: true).fields.int("nowMs")
+  }
+
+  /// Introduces the client again; gives the server's fresh answer.
+  public func hello() async throws -> ServerInfo {
+    try await ServerInfo(request(helloLine(), isRepeatable: true).fields)
+  }
+
+  private func helloLine() -> RequestLine {
+    var line = RequestLine("hello")
+    line.set("protocol", 1)
+    line.set("client", configuration.clientName)
+    line.set("token", configuration.token)
+    return line
+  }
+
+  /// Connects, says hello, renews subscriptions and repeats requests.
+  private func openSession(isAgain: Bool) async throws -> ServerInfo {
+    let socket = try await Dial.connect(host: host, port: port, timeoutMs: configuration.connectTimeoutMs)
+    let wire = Wire(socket: socket, lineBytesMax: configuration.replyBytesMax)
+    let generation: Int? = state.withLock { state in
+      guard state.phase != .closed else { return nil }
+      state.generation += 1
+      state.wire = wire
+      state.phase = .connecting
+      state.lastComplaint = nil
+      return state.generation
+    }
+    guard let generation else { throw EscapementError.closed }
+    wire.start(
+      onLine: { [weak self] in self?.receive($0, generation: generation) },
+      onEnd: { [weak self] in self?.connectionEnded($0, generation: generation) })
+    let info = try await ServerInfo(request(helloLine(), isRepeatable: false, isSession: true).fields)
+    let isOpen = state.withLock { state in
+      guard state.generation == generation, state.wire != nil else { return false }
+      state.session = info
+      state.phase = .connected
+      state.flush(outbox)
+      renewSubscriptions(&state)
+      for rid in state.pending.keys.sorted() where state.pending[rid]?.isOnWire == false { write(rid, &state) }
+      return true
+    }
+    guard isOpen else { throw EscapementError.connectionLost(reason: "lost while it was being opened") }
+    report(.connected(again: isAgain))
+    return info
+  }
+
+  private func renewSubscriptions(_ state: inout State) {
+    let opening = Set(state.pending.values.compactMap { $0.subscription.map(ObjectIdentifier.init) })
+    for (identity, subscription) in state.subscriptions where !opening.contains(identity) {
+      let rid = state.takeRid()
+      state.pending[rid] = PendingRequest(
+        op: "subscribe", line: subscription.line.finished(rid: rid), isRepeatable: true, isSession: false,
+        deadlineNs: .max, subscription: subscription, caller: nil)
+    }
+    scheduleSweep(&state)
+  }
+
+  private func connectionEnded(_ reason: String, generation: Int) {
+    guard let loss = leaveWire(for: .reconnecting, generation: generation, reason: reason) else { return }
+    // While a session is being opened, whoever opens it decides what comes next.
+    guard loss.wasOpen else { return }
+    report(.lost(reason: loss.reason))
+    guard configuration.reconnect != nil else { return giveUp(loss.reason) }
+    let owner = WeakClient()
+    owner.client = self
+    let task = Task { await Self.reconnect(owner) }
+    state.withLock { $0.reconnecting = task }
+  }
+
+  /// Forgets the connection (nil when another one has taken its place already) and fails what was on it and must not be
+  /// repeated.
+  ///
+  /// - Parameter generation: the connection meant; nil: the one of the moment.
+  @discardableResult
+  private func leaveWire(
+    for phase: Phase, generation: Int? = nil, reason: String = "the session could not be opened"
+  ) -> (wasOpen: Bool, reason: String)? {
+    let left = state.withLock { state -> (wasOpen: Bool, reason: String, wire: Wire?, dead: [PendingRequest])? in
+      guard state.phase != .closed, generation ?? state.generation == state.generation else { return nil }
+      let complaint = state.lastComplaint.map { "\($0) (\(reason))" } ?? reason
+      let wasOpen = state.phase == .connected
+      let wire = state.wire
+      return (wasOpen, complaint, wire, state.leaveConnection(for: phase))
+    }
+    guard let left else { return nil }
+    left.wire?.shutDown()
+    outbox.dropAllButAcks()
+    for request in left.dead { fail(request, .connectionLost(reason: left.reason)) }
+    return (left.wasOpen, left.reason)
+  }
+
+  /// Tries again and again. The client is looked up each time, so that a forgotten one goes away.
+  private static func reconnect(_ owner: WeakClient) async {
+    var attempt = 1
+    while let rule = owner.client?.configuration.reconnect {
+      let delayMs = rule.delayMs(attempt: attempt, random: .random(in: 0...UInt64.max))
+      owner.client?.report(.reconnecting(attempt: attempt, delayMs: delayMs))
+      do { try await Task.sleep(for: .milliseconds(delayMs)) } catch { return }
+      guard let client = owner.client, client.state.withLock({ $0.phase != .closed }) else { return }
+      do {
+        _ = try await client.openSession(isAgain: true)
+        return
+      } catch {
+        client.leaveWire(for: .reconnecting)
+        let isFinal =
+          if case EscapementError.refused(let code, _) = error {
+            code == .unauthenticated || code == .forbidden || code == .badRequest
+          } else { attempt >= rule.attemptsMax ?? .max }
+        if isFinal { return client.giveUp("\(error)") }
+      }
+      attempt += 1
+    }
+  }
+
+  private func giveUp(_ reason: String) {
+    state.withLock { if $0.phase != .closed { $0.phase = .idle } }
+    report(.gaveUp(reason: reason))
+    endAll(.connectionLost(reason: reason), subscriptions: .failure(.connectionLost(reason: reason)))
+  }
+
+  private func endAll(_ error: EscapementError, subscriptions end: Result<Void, EscapementError>) {
+    let (requests, subscriptions) = state.withLock { state in
+      defer {
+        state.pending = [:]
+        state.subscriptions = [:]
+        state.subscriptionsByNumber = [:]
+      }
+      return (state.pending.values, state.subscriptions.values)
+    }
+    for subscription in subscriptions { subscription.buffer.finish(end) }
+    for request in requests { fail(request, error) }
+  }
+}
+
+extension EscapementClient.State {
+  /// Gives the requests that died with the connection; what may be repeated stays listed for the next one.
+  fileprivate mutating func leaveConnection(for phase: EscapementClient.Phase) -> [EscapementClient.PendingRequest] {
+    self.phase = phase
+    wire = nil
+    generation += 1
+    subscriptionsByNumber = [:]
+    let dead = pending.filter { $0.value.isOnWire && !$0.value.isRepeatable }
+    for rid in dead.keys { pending[rid] = nil }
+    // A renewal of a subscription is asked for anew in the next session.
+    pending = pending.filter { $0.value.caller != nil }
+    for rid in pending.keys { pending[rid]?.isOnWire = false }
+    for subscription in subscriptions.values { subscription.buffer.dropUntaken() }
+    return Array(dead.values)
+  }
+}

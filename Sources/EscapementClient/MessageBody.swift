@@ -1,0 +1,54 @@
+// The body of a message on its way out: JSON text that is known to be good before it shares a connection with others.
+//
+// Holds: valid UTF-8 JSON without duplicate keys, at most 31 deep, without raw newlines. The server closes a connection
+// that brings bad JSON, which would hurt every other request on it; hence the check here.
+// Leaves to others: size limits (the line is measured when it is sent).
+
+import Foundation
+
+/// A message's body: any JSON value, kept byte for byte.
+public struct MessageBody: Sendable, Equatable {
+  let bytes: [UInt8]
+
+  /// JSON text as it is. Line breaks between tokens become blanks, since a line carries one request.
+  ///
+  /// - Throws: `invalidRequest` when it is not JSON, has duplicate keys or is nested deeper than 31.
+  public static func json(_ text: Data) throws(EscapementError) -> MessageBody {
+    var bytes = [UInt8](text)
+    guard String(validating: bytes, as: UTF8.self) != nil else { throw .invalidRequest("the body is not valid UTF-8") }
+    var scanner = JSONScanner(bytes, in: 0..<bytes.count, depthMax: 31, refusesDuplicateKeys: true)
+    do throws(JSONFault) {
+      let value = try scanner.skipValue()
+      scanner.skipBlanks()
+      guard scanner.position == bytes.count else { throw scanner.fault("text after the value") }
+      bytes = Array(bytes[value])
+    } catch {
+      throw .invalidRequest("the body is not JSON: \(error.reason), at byte \(error.offset)")
+    }
+    // Valid JSON has raw line breaks between tokens only, so this changes no value.
+    for index in bytes.indices where bytes[index] == 0x0A || bytes[index] == 0x0D { bytes[index] = 0x20 }
+    return MessageBody(bytes: bytes)
+  }
+
+  /// JSON text as it is.
+  ///
+  /// - Throws: as `json(_: Data)`.
+  public static func json(_ text: String) throws(EscapementError) -> MessageBody { try json(Data(text.utf8)) }
+
+  /// A JSON string.
+  public static func text(_ text: String) -> MessageBody { MessageBody(bytes: JSONText.quoted(text)) }
+
+  /// A value, encoded with `encoder`.
+  ///
+  /// - Throws: `invalidRequest` when it cannot be encoded, or as `json(_:)`.
+  public static func value(
+    _ value: some Encodable, encoder: JSONEncoder = JSONEncoder()
+  ) throws(EscapementError) -> MessageBody {
+    let encoded: Data
+    do { encoded = try encoder.encode(value) } catch { throw .invalidRequest("the body cannot be encoded: \(error)") }
+    return try json(encoded)
+  }
+
+  /// `null`.
+  public static let null = MessageBody(bytes: Array("null".utf8))
+}

@@ -1,0 +1,176 @@
+// TCP connections: listening, accepting, connecting, moving bytes.
+//
+// Holds: sockets are not inherited by child processes; accepted ones do not block and send small writes at once; a broken
+// connection is a result, never a signal.
+// Leaves to others: who owns a descriptor and closes it, what the bytes mean.
+
+import CLinux
+import Glibc
+
+/// What became of an attempt to move bytes.
+public enum TransferResult: Equatable, Sendable {
+  /// So many bytes were moved; at least 1 unless none were asked for.
+  case bytes(Int)
+  /// Not now: wait until the descriptor is ready.
+  case wouldBlock
+  /// The other side is gone.
+  case closed
+  /// The system's error number.
+  case failed(Int32)
+}
+
+/// What became of an attempt to accept a connection.
+public enum AcceptResult: Equatable, Sendable {
+  /// A new connection, non-blocking, with TCP_NODELAY.
+  case connection(Int32)
+  /// There is none, or it was gone before it could be taken.
+  case none
+  /// No more descriptors or memory: close some, or accept later.
+  case exhausted(Int32)
+  /// The system's error number.
+  case failed(Int32)
+}
+
+/// Calls on TCP sockets. All give descriptors that the caller closes.
+public enum Socket {
+  /// Listens without blocking.
+  ///
+  /// - Parameters:
+  ///   - host: a name or an address of either family; empty or `*` for all addresses of both.
+  ///   - port: 0 lets the system choose (see `localPort`).
+  public static func listen(host: String, port: UInt16, backlog: Int32 = 1024) throws(SystemError) -> Int32 {
+    let anyHost = host.isEmpty || host == "*"
+    return try firstAddress(of: anyHost ? "::" : host, port: port, "listen on", passive: true, anyHost: anyHost) {
+      fd, address, length in
+      var yes: Int32 = 1
+      var no: Int32 = 0
+      let size = socklen_t(MemoryLayout<Int32>.size)
+      _ = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, size)
+      if anyHost { _ = setsockopt(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &no, size) }
+      guard bind(fd, address, length) == 0, Glibc.listen(fd, backlog) == 0 else { return errno }
+      return clinux_set_nonblocking(fd) == 0 ? 0 : errno
+    }
+  }
+
+  /// Connects, blocking until the connection stands, and leaves it blocking, with TCP_NODELAY.
+  public static func connect(host: String, port: UInt16) throws(SystemError) -> Int32 {
+    let fd = try firstAddress(of: host, port: port, "connect to", passive: false, anyHost: false) {
+      fd, address, length in
+      uninterrupted { Glibc.connect(fd, address, length) }.number
+    }
+    setNoDelay(fd)
+    return fd
+  }
+
+  /// The port a socket is bound to; 0 when it has none.
+  public static func localPort(_ fd: Int32) -> UInt16 {
+    var address = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    return withUnsafeMutablePointer(to: &address) { storage in
+      storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = getsockname(fd, $0, &length) }
+      // The port lies at the same place in both families.
+      return UnsafeRawPointer(storage).load(fromByteOffset: 2, as: UInt16.self).byteSwapped
+    }
+  }
+
+  /// Takes the next waiting connection.
+  public static func accept(_ listener: Int32) -> AcceptResult {
+    let (fd, number) = uninterrupted { clinux_accept(listener) }
+    if fd >= 0 {
+      setNoDelay(fd)
+      return .connection(fd)
+    }
+    return switch number {
+    // Network errors of a connection that is already gone arrive here too (see accept(2)); it is as if it never was.
+    case EAGAIN, ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH:
+      .none
+    case EMFILE, ENFILE, ENOBUFS, ENOMEM: .exhausted(number)
+    default: .failed(number)
+    }
+  }
+
+  /// Sends small writes at once instead of waiting for more.
+  public static func setNoDelay(_ fd: Int32) {
+    var yes: Int32 = 1
+    _ = setsockopt(fd, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+  }
+
+  /// Makes calls on a descriptor give `wouldBlock` instead of waiting.
+  public static func setNonblocking(_ fd: Int32) { _ = clinux_set_nonblocking(fd) }
+
+  /// Reads what is there, up to the size of the buffer.
+  public static func read(_ fd: Int32, into buffer: UnsafeMutableRawBufferPointer) -> TransferResult {
+    let (count, number) = uninterrupted { recv(fd, buffer.baseAddress, buffer.count, 0) }
+    if count == 0 && buffer.count > 0 { return .closed }
+    return transfer(count, number)
+  }
+
+  /// Writes as much as there is room for.
+  public static func write(_ fd: Int32, _ bytes: UnsafeRawBufferPointer) -> TransferResult {
+    let flags = Int32(MSG_NOSIGNAL)
+    let (count, number) = uninterrupted { send(fd, bytes.baseAddress, bytes.count, flags) }
+    return transfer(count, number)
+  }
+
+  /// Writes from several places, in order, as much as there is room for.
+  ///
+  /// - Parameter pieces: at most 1024.
+  public static func write(_ fd: Int32, pieces: UnsafeMutableBufferPointer<iovec>) -> TransferResult {
+    var message = msghdr()
+    message.msg_iov = pieces.baseAddress
+    message.msg_iovlen = pieces.count
+    let flags = Int32(MSG_NOSIGNAL)
+    let (count, number) = uninterrupted { sendmsg(fd, &message, flags) }
+    return transfer(count, number)
+  }
+
+  /// Says that no more will be written; the other side reads the end.
+  public static func finishWriting(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_WR)) }
+
+  /// Closes a descriptor.
+  public static func close(_ fd: Int32) { _ = Glibc.close(fd) }
+
+  private static func transfer(_ count: Int, _ number: Int32) -> TransferResult {
+    if count >= 0 { return .bytes(count) }
+    return switch number {
+    case EAGAIN: .wouldBlock
+    case EPIPE, ECONNRESET, ENOTCONN: .closed
+    default: .failed(number)
+    }
+  }
+
+  /// A socket for the first address of `host` that `use` gives 0 for; otherwise throws the last error number.
+  private static func firstAddress(
+    of host: String, port: UInt16, _ operation: String, passive: Bool, anyHost: Bool,
+    _ use: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32
+  ) throws(SystemError) -> Int32 {
+    let operation = "\(operation) \(host.contains(":") ? "[\(host)]" : host):\(port)"
+    var hints = addrinfo()
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    hints.ai_flags = (passive ? AI_PASSIVE : 0) | AI_NUMERICSERV
+    var list: UnsafeMutablePointer<addrinfo>?
+    let code = getaddrinfo(host, String(port), &hints, &list)
+    if code != 0 {
+      throw SystemError(operation: operation, number: 0, reason: String(cString: gai_strerror(code)))
+    }
+    defer { freeaddrinfo(list) }
+    var number = EADDRNOTAVAIL
+    var next = list
+    while let entry = next?.pointee {
+      next = entry.ai_next
+      let fd = socket(entry.ai_family, entry.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), entry.ai_protocol)
+      if fd < 0 {
+        number = errno
+        continue
+      }
+      number = use(fd, entry.ai_addr, entry.ai_addrlen)
+      if number == 0 { return fd }
+      _ = Glibc.close(fd)
+    }
+    // A machine without IPv6 still listens on all it has.
+    if anyHost && host == "::" {
+      return try firstAddress(of: "0.0.0.0", port: port, "listen on", passive: true, anyHost: false, use)
+    }
+    throw SystemError(operation: operation, number: number)
+  }
+}

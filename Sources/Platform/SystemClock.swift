@@ -1,0 +1,50 @@
+// Readings of the machine's clocks, and random bytes: the only places where the outside world's accidents come in.
+
+import CLinux
+import Foundations
+import Glibc
+
+/// Readings of the machine's clocks. About 25 ns each.
+public enum SystemClock {
+  /// Blocks the calling thread for about `ns`. Never for the loop.
+  public static func pause(ns: Int64) {
+    var rest = timespec(tv_sec: Int(ns / 1_000_000_000), tv_nsec: Int(ns % 1_000_000_000))
+    nanosleep(&rest, nil)
+  }
+
+  /// Nanoseconds since boot, counting suspended time; never set by anyone.
+  public static func bootNs() -> Int64 { read(CLOCK_BOOTTIME) }
+
+  /// The wall clock, Unix ns.
+  public static func wallNs() -> Int64 { read(CLOCK_REALTIME) }
+
+  private static func read(_ clock: clockid_t) -> Int64 {
+    var time = timespec()
+    let result = clock_gettime(clock, &time)
+    precondition(result == 0, "the kernel has the boot-time and the wall clock")
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+}
+
+/// Randomness from the kernel.
+public enum SystemRandom {
+  /// Fills `buffer` with random bytes.
+  public static func fill(_ buffer: UnsafeMutableRawBufferPointer) {
+    var done = 0
+    while done < buffer.count {
+      let (count, number) = uninterrupted { getrandom(buffer.baseAddress! + done, buffer.count - done, 0) }
+      precondition(count > 0, "getrandom failed with errno \(number)")
+      done += count
+    }
+  }
+
+  /// A random number.
+  public static func next() -> UInt64 {
+    var number: UInt64 = 0
+    withUnsafeMutableBytes(of: &number) { fill($0) }
+    return number
+  }
+
+  /// A new identity for a data folder.
+  public static func storeID() -> StoreID { StoreID(low: next(), high: next()) }
+}

@@ -1,0 +1,103 @@
+// One client: its bytes in, its bytes out, and what it has asked for that is not over.
+//
+// Holds: bytes go out in order; bytes before `sendable` may go now, the others wait until the journal sequence of their gate
+// is settled. Lines are taken in order, and none while `blocked` holds one that waits for the disk.
+// Leaves to others: the socket calls (Server+Connections), what the lines mean (the operation table).
+
+import Broker
+import Foundations
+import LineProtocol
+import Platform
+
+/// A client connection.
+final class Connection {
+  struct Gate {
+    var end: Int
+    let sequence: Sequence
+  }
+
+  let descriptor: Int32
+  let key: UInt64
+  var framer: LineFramer
+  @exclusivity(unchecked) var out = ByteBuffer()
+  /// Bytes sent since the beginning.
+  private(set) var sent = 0
+  private(set) var gates: [Gate] = []
+  private(set) var sendable = 0
+  /// The sequence that what this turn wrote must wait for; 0 for none.
+  var turnGate: Sequence = 0
+  var isTouched = false
+  var hasGates: Bool { !gates.isEmpty }
+
+  var isAuthenticated: Bool
+  /// A line that is given again when the disk has answered.
+  var blocked: [UInt8]?
+  /// A fetch whose reply must come before anything else's; its token.
+  var blockingFetch: UInt64?
+  /// The peer has ended its side.
+  var inputEnded = false
+  /// Nothing is read any more; closed when everything is sent.
+  var isClosing = false
+  var isReadingPaused = false
+  var isDeliveryPaused = false
+  var wantsWrite = false
+  var isGone = false
+  var interest: Readiness = .readable
+
+  var consumers: [Int64: Consumer] = [:]
+  var fetchers: [Consumer] = []
+  var nextSub: Int64 = 1
+  /// The `rid` of each waiting fetch, as it stood on the line.
+  var fetchRids: [UInt64: [UInt8]] = [:]
+
+  init(descriptor: Int32, key: UInt64, lineBytesMax: Int, isAuthenticated: Bool) {
+    self.descriptor = descriptor
+    self.key = key
+    framer = LineFramer(maxLineBytes: lineBytesMax)
+    self.isAuthenticated = isAuthenticated
+  }
+
+  /// Whether lines must wait.
+  var isBlocked: Bool { blocked != nil || blockingFetch != nil }
+
+  private var end: Int { sent + out.count }
+
+  /// Puts what this turn wrote behind its gate.
+  func closeTurn(settled: Sequence) {
+    defer { turnGate = 0 }
+    if turnGate > settled, turnGate > (gates.last?.sequence ?? 0) {
+      if end > (gates.last?.end ?? sendable) { gates.append(Gate(end: end, sequence: turnGate)) }
+    } else if let last = gates.indices.last {
+      gates[last].end = end
+    } else {
+      sendable = end
+    }
+  }
+
+  /// Opens the gates that are settled.
+  func open(settled: Sequence) {
+    var passed = 0
+    while passed < gates.count, gates[passed].sequence <= settled {
+      sendable = gates[passed].end
+      passed += 1
+    }
+    gates.removeFirst(passed)
+  }
+
+  /// Bytes that may be sent now.
+  var readyBytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: out.readable[..<(sendable - sent)]) }
+
+  func didSend(_ count: Int) {
+    out.consume(count)
+    sent += count
+    if out.isEmpty { out.shrink(keepingBytes: 4096) }
+  }
+
+  /// The bytes behind gates that will never open; forgets them and the gates.
+  func takeGatedBytes() -> [UInt8] {
+    let gated = Array(out.readable[(sendable - sent)...])
+    out.truncate(to: sendable - sent)
+    gates = []
+    return gated
+  }
+}

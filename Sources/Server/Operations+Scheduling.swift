@@ -1,0 +1,159 @@
+// schedule, publish, cancel, reschedule, get, list.
+
+import Broker
+import Foundations
+import LineProtocol
+
+extension Server {
+  func schedule(_ request: Request) throws(RequestStop) {
+    let connection = request.connection
+    let acks = try request.acks()
+    var command = ScheduleCommand(
+      topic: try request.requiredName(.topic), parts: try request.messageParts(), due: try request.dueTime(),
+      connection: connection.key)
+    command.ifExists =
+      try request.choice(.ifExists, [("keep", .keep), ("replace", .replace), ("reject", .reject)]) ?? .keep
+    let before = broker.records.nextSequence
+    let reply: ScheduleReply
+    do throws(BrokerStop) { reply = try broker.schedule(command) } catch { throw RequestStop(error) }
+    if acks == .none { return }
+    connection.out.beginReply(rid: request.rid)
+    writeID(reply.madeID, command.parts.id, connection)
+    connection.out.append(",\"deliverAtMs\":")
+    connection.out.appendInteger(reply.deliverAtMs)
+    writeOutcome(reply.outcome, connection)
+    if acks == .disk { gateReply(connection, since: before) }
+  }
+
+  private func writeID(_ madeID: GeneratedID?, _ given: UnsafeRawBufferPointer, _ connection: Connection) {
+    connection.out.append(",\"id\":")
+    if let madeID { connection.out.appendJSONString(madeID.text) } else { connection.out.appendJSONString(given) }
+  }
+
+  private func writeOutcome(_ outcome: ScheduleReply.Outcome, _ connection: Connection) {
+    switch outcome {
+    case .scheduled: connection.out.append(",\"outcome\":\"scheduled\"}\n")
+    case .kept: connection.out.append(",\"outcome\":\"kept\"}\n")
+    case .replaced: connection.out.append(",\"outcome\":\"replaced\"}\n")
+    case .released: connection.out.append(",\"outcome\":\"released\"}\n")
+    case .rescheduled: connection.out.append(",\"outcome\":\"rescheduled\"}\n")
+    case .unknown: connection.out.append(",\"outcome\":\"unknown\"}\n")
+    }
+  }
+
+  func publish(_ request: Request) throws(RequestStop) {
+    let connection = request.connection
+    let acks = try request.acks()
+    let topic = try request.requiredName(.topic)
+    let parts = try request.messageParts()
+    let before = broker.records.nextSequence
+    let reply: PublishReply
+    do throws(BrokerStop) { reply = try broker.publish(topic: topic, parts) } catch { throw RequestStop(error) }
+    if acks == .none { return }
+    connection.out.beginReply(rid: request.rid)
+    writeID(reply.madeID, parts.id, connection)
+    connection.out.append(",\"offset\":")
+    connection.out.appendInteger(reply.offset)
+    connection.out.endLine()
+    if acks == .disk { gateReply(connection, since: before) }
+  }
+
+  func cancel(_ request: Request) throws(RequestStop) {
+    let connection = request.connection
+    let topic = try request.requiredName(.topic)
+    let id = try request.requiredMessageID()
+    let before = broker.records.nextSequence
+    let outcome: CancelOutcome
+    do throws(BrokerStop) { outcome = try broker.cancel(topic: topic, id: id) } catch { throw RequestStop(error) }
+    connection.out.beginReply(rid: request.rid)
+    switch outcome {
+    case .cancelled: connection.out.append(",\"outcome\":\"cancelled\"}\n")
+    case .released: connection.out.append(",\"outcome\":\"released\"}\n")
+    case .unknown: connection.out.append(",\"outcome\":\"unknown\"}\n")
+    }
+    gateReply(connection, since: before)
+  }
+
+  func reschedule(_ request: Request) throws(RequestStop) {
+    let connection = request.connection
+    let topic = try request.requiredName(.topic)
+    let id = try request.requiredMessageID()
+    let due = try request.dueTime()
+    let before = broker.records.nextSequence
+    let reply: ScheduleReply
+    do throws(BrokerStop) {
+      reply = try broker.reschedule(topic: topic, id: id, due: due, connection: connection.key)
+    } catch { throw RequestStop(error) }
+    connection.out.beginReply(rid: request.rid)
+    if reply.outcome == .rescheduled {
+      connection.out.append(",\"deliverAtMs\":")
+      connection.out.appendInteger(reply.deliverAtMs)
+    }
+    writeOutcome(reply.outcome, connection)
+    gateReply(connection, since: before)
+  }
+
+  func get(_ request: Request) throws(RequestStop) {
+    let connection = request.connection
+    let topic = try request.requiredName(.topic)
+    let id = try request.requiredMessageID()
+    let state: MessageState
+    do throws(BrokerStop) { state = try broker.get(topic: topic, id: id, connection: connection.key) } catch {
+      throw RequestStop(error)
+    }
+    connection.out.beginReply(rid: request.rid)
+    switch state {
+    case .unknown: connection.out.append(",\"state\":\"unknown\"}\n")
+    case .cancelled: connection.out.append(",\"state\":\"cancelled\"}\n")
+    case .released(let offset):
+      connection.out.append(",\"state\":\"released\",\"offset\":")
+      connection.out.appendInteger(offset)
+      connection.out.endLine()
+    case .pending(let record):
+      connection.out.append(",\"state\":\"pending\",\"deliverAtMs\":")
+      connection.out.appendInteger(record.dueMs)
+      connection.out.append(",\"scheduledAtMs\":")
+      connection.out.appendInteger(record.stampMs)
+      EventWriter.content(record, to: &connection.out)
+      connection.out.endLine()
+    }
+  }
+
+  func list(_ request: Request) throws(RequestStop) {
+    let connection = request.connection
+    let topic = try request.requiredName(.topic)
+    let fromMs = try request.integer(.fromMs) ?? .min
+    let toMs = try request.integer(.toMs) ?? .max
+    guard fromMs <= toMs else { throw .refused(.badRequest("field 'fromMs' is behind 'toMs'")) }
+    let limit = try request.integer(.limit, in: 1...1000) ?? 100
+    let command = ListCommand(
+      topic: topic, dueMs: fromMs...toMs, limit: Int(limit), after: try listCursor(request), connection: connection.key)
+    let page: ListPage
+    do throws(BrokerStop) { page = try broker.list(command) } catch { throw RequestStop(error) }
+    connection.out.beginReply(rid: request.rid)
+    connection.out.append(",\"messages\":[")
+    for (place, message) in page.messages.enumerated() {
+      if place > 0 { connection.out.append(",") }
+      EventWriter.listed(message, to: &connection.out)
+    }
+    connection.out.append("]")
+    if page.hasMore, let last = page.messages.last {
+      connection.out.append(",\"cursor\":\"")
+      connection.out.appendInteger(last.dueMs)
+      connection.out.append(".")
+      connection.out.appendInteger(last.sequence)
+      connection.out.append("\"")
+    }
+    connection.out.endLine()
+  }
+
+  /// A cursor is the due time and the sequence of the last message shown.
+  private func listCursor(_ request: Request) throws(RequestStop) -> (dueMs: UnixMs, sequence: Sequence)? {
+    guard let text = try request.string(.cursor) else { return nil }
+    let parts = String(decoding: text, as: UTF8.self).split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 2, let dueMs = Int64(parts[0]), let sequence = UInt64(parts[1]) else {
+      throw .refused(.invalid(.cursor, mustBe: "the 'cursor' of an earlier reply"))
+    }
+    return (dueMs, sequence)
+  }
+}

@@ -1,0 +1,92 @@
+// One line: read, looked up in the operation table, done, answered.
+
+import Broker
+import Foundations
+import LineProtocol
+import Platform
+
+/// Why an operation did not answer.
+enum RequestStop: Error {
+  case refused(Refusal)
+  case waitForDisk
+
+  init(_ stop: BrokerStop) {
+    switch stop {
+    case .refused(let refusal): self = .refused(Refusal(refusal))
+    case .waitForDisk: self = .waitForDisk
+    }
+  }
+}
+
+extension Refusal {
+  init(_ refusal: BrokerRefusal) {
+    let code: WireError =
+      switch refusal.code {
+      case .badRequest: .badRequest
+      case .notFound: .notFound
+      case .exists: .exists
+      case .delayOutOfRange: .delayOutOfRange
+      case .bodyTooLarge: .bodyTooLarge
+      case .limitExceeded: .limitExceeded
+      case .diskFull: .diskFull
+      case .storageFailed: .storageFailed
+      case .badState: .badState
+      }
+    self.init(code: code, message: refusal.message)
+  }
+}
+
+extension Server {
+  /// Stands for "the last record of this turn" until the turn ends.
+  static let endOfTurn = Sequence.max
+
+  func perform(_ line: UnsafeRawBufferPointer, _ connection: Connection) {
+    counters.requests += 1
+    do throws(Refusal) { try reader.parse(line) } catch { return refuseAndClose(connection, error) }
+    touch(connection)
+    let lengthBefore = connection.out.count
+    do throws(RequestStop) {
+      try performParsed(connection)
+      if !connection.isBlocked { broker.forgetColdReads(connection.key) }
+    } catch {
+      connection.out.truncate(to: lengthBefore)
+      switch error {
+      case .waitForDisk:
+        connection.blocked = Array(line)
+        updateInterest(connection)
+      case .refused(let refusal):
+        counters.refusals += 1
+        broker.forgetColdReads(connection.key)
+        connection.out.appendRefusal(refusal, rid: (try? reader.rid()) ?? nil)
+      }
+    }
+  }
+
+  private func performParsed(_ connection: Connection) throws(RequestStop) {
+    let request = Request(reader: reader, connection: connection)
+    try request.check { () throws(Refusal) in _ = try reader.rid() }
+    guard let name = try request.string(.op) else { throw .refused(.missing(.op)) }
+    guard let operation = OperationTable.find(name) else {
+      let text = String(decoding: name.prefix(64), as: UTF8.self)
+      throw .refused(Refusal(code: .unknownOp, message: "there is no operation '\(text)'"))
+    }
+    try request.check { () throws(Refusal) in
+      try reader.requireOnly(operation.fields, operation: operation.name)
+    }
+    if operation.needsToken, !connection.isAuthenticated {
+      throw .refused(Refusal(code: .unauthenticated, message: "say 'hello' with a good 'token' first"))
+    }
+    try operation.perform(self, request)
+  }
+
+  /// Holds what was just answered until this turn's records are settled, if the command wrote any since `before`.
+  func gateReply(_ connection: Connection, since before: Sequence) {
+    if broker.records.nextSequence != before {
+      turnMustSync = true
+      connection.turnGate = Self.endOfTurn
+    } else if connection.turnGate != Self.endOfTurn {
+      // Nothing was written, but the answer may rest on what an earlier command wrote.
+      connection.turnGate = max(connection.turnGate, broker.records.lastSequence)
+    }
+  }
+}

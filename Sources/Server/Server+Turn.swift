@@ -1,0 +1,181 @@
+// One turn of the loop: wait, take back finished disk work, read and apply, let the broker release and serve, hand over the
+// records, send what is settled.
+
+import Broker
+import Foundations
+import LineProtocol
+import Platform
+
+extension Server {
+  func turn() throws(SystemError) {
+    let count = try epoll.wait(timeoutNs: waitNs())
+    counters.turns += 1
+    engine.beginTurn(nowNs: clock.now(bootNs: SystemClock.bootNs(), wallNs: SystemClock.wallNs()))
+    takeFinishedTasks()
+    for place in 0..<count { handle(epoll[place]) }
+    giveRetries()
+    goOnWithHeldBack()
+    let sequence = engine.endTurn(mustSync: turnMustSync)
+    turnMustSync = false
+    perform(broker.effects, sequence)
+    if broker.failure != nil { reportFailure() }
+    flush()
+  }
+
+  /// How long there is nothing to do: 0 while work is left over, -1 for ever.
+  private func waitNs() -> Int64 {
+    if !retries.isEmpty || hasReadyHeldBack { return 0 }
+    guard let wakeMs = engine.nextWakeUpMs else { return -1 }
+    if wakeMs <= broker.nowMs { return 0 }
+    let wakeNs = wakeMs.multipliedReportingOverflow(by: TimeUnits.nsPerMs)
+    if wakeNs.overflow { return -1 }
+    let nowNs = clock.now(bootNs: SystemClock.bootNs(), wallNs: SystemClock.wallNs())
+    // While service time waits for the wall clock there is nothing to calculate with: look again soon.
+    return clock.isWaiting ? TimeUnits.nsPerMs * 10 : max(0, wakeNs.partialValue - nowNs)
+  }
+
+  private func takeFinishedTasks() {
+    for task in io.takeFinished() { engine.finish(task) }
+    if io.isWaitingForSpace { broker.isDiskFull = true }
+  }
+
+  private func handle(_ event: ReadyEvent) {
+    switch event.descriptor {
+    case listener: acceptConnections()
+    case notify.descriptor: notify.clear()
+    case signals.descriptor:
+      while let signal = signals.next() {
+        if signal == .hangUp { continue }
+        isStopping = true
+      }
+    default:
+      guard let connection = connections[event.descriptor],
+        UInt32(truncatingIfNeeded: connection.key) == event.generation
+      else { return }
+      if !event.readiness.isDisjoint(with: [.error, .hangUp]) { return drop(connection) }
+      if event.readiness.contains(.writable) { touch(connection) }
+      if event.readiness.contains(.readable) { receive(connection) }
+    }
+  }
+
+  // MARK: Commands that waited
+
+  private func giveRetries() {
+    let keys = retries
+    retries.removeAll(keepingCapacity: true)
+    for key in keys {
+      guard let connection = connectionByKey[key], let line = connection.blocked else { continue }
+      connection.blocked = nil
+      line.withUnsafeBytes { perform($0, connection) }
+      takeLines(connection)
+    }
+  }
+
+  private var hasReadyHeldBack: Bool { !heldBack.isEmpty && !engine.isBackedUp(settings.inFlightBytesMax) }
+
+  private func goOnWithHeldBack() {
+    guard hasReadyHeldBack else { return }
+    let waiting = heldBack
+    heldBack.removeAll(keepingCapacity: true)
+    for connection in waiting where !connection.isGone {
+      connection.isReadingPaused = false
+      takeLines(connection)
+      updateInterest(connection)
+    }
+  }
+
+  // MARK: Effects
+
+  private func perform(_ effects: [Effect], _ sequence: Sequence) {
+    for connection in touched where connection.turnGate == Self.endOfTurn { connection.turnGate = sequence }
+    for effect in effects {
+      switch effect {
+      case .deliver(let delivery):
+        guard let connection = connectionByKey[delivery.consumer.connection] else { continue }
+        gate(connection, delivery.consumer.topic.appendSequence)
+        EventWriter.message(delivery, to: &connection.out)
+        touch(connection)
+      case .notice(let notice): perform(notice)
+      }
+    }
+  }
+
+  private func perform(_ notice: Notice) {
+    switch notice {
+    case .retry(let key): retries.append(key)
+    case .fetched(let consumer, let token, let deliveries):
+      guard let connection = connectionByKey[consumer.connection] else { return }
+      if !deliveries.isEmpty { gate(connection, consumer.topic.appendSequence) }
+      answerFetch(connection, token, deliveries)
+    case .truncated(let consumer, let from, let to):
+      guard let connection = connectionByKey[consumer.connection], consumer.kind != .fetcher else { return }
+      EventWriter.truncated(consumer, from: from, to: to, to: &connection.out)
+      touch(connection)
+    case .ended(let consumer):
+      guard let connection = connectionByKey[consumer.connection] else { return }
+      forget(consumer, connection)
+    }
+  }
+
+  private func gate(_ connection: Connection, _ sequence: Sequence) {
+    connection.turnGate = max(connection.turnGate, sequence)
+  }
+
+  // MARK: Sending
+
+  func touch(_ connection: Connection) {
+    guard !connection.isTouched else { return }
+    connection.isTouched = true
+    touched.append(connection)
+  }
+
+  private func flush() {
+    let settled = engine.commit.settledSequence
+    for connection in gated { touch(connection) }
+    gated.removeAll(keepingCapacity: true)
+    let work = touched
+    touched.removeAll(keepingCapacity: true)
+    for connection in work {
+      connection.isTouched = false
+      if connection.isGone { continue }
+      connection.closeTurn(settled: settled)
+      connection.open(settled: settled)
+      send(connection)
+      if connection.hasGates, !connection.isGone { gated.append(connection) }
+    }
+  }
+
+  // MARK: Failure
+
+  /// Tells everybody whose reply will never be true.
+  private func reportFailure() {
+    guard let failure = broker.failure else { return }
+    if !hasReportedFailure {
+      hasReportedFailure = true
+      log("the store has failed and nothing is accepted any more: \(failure)")
+    }
+    let settled = engine.commit.settledSequence
+    for connection in connections.values where connection.hasGates || connection.turnGate > settled {
+      connection.closeTurn(settled: settled)
+      connection.open(settled: settled)
+      refuseGated(connection, failure)
+    }
+    for connection in connections.values where connection.isBlocked || !connection.fetchRids.isEmpty {
+      refuseWaiting(connection, .storageFailed)
+    }
+  }
+
+  /// Replaces replies that promised what did not become durable; drops deliveries of releases that did not.
+  private func refuseGated(_ connection: Connection, _ failure: StorageError) {
+    let gated = connection.takeGatedBytes()
+    let refusal = Refusal(code: .storageFailed, message: "the store failed before this was durable: \(failure)")
+    gated.withUnsafeBytes { bytes in
+      for line in bytes.split(separator: UInt8(ascii: "\n")) {
+        let line = UnsafeRawBufferPointer(rebasing: line)
+        guard (try? reader.parse(line)) != nil, let rid = EventWriter.ridOfReply(line, reader) else { continue }
+        connection.out.appendRefusal(refusal, rid: rid.isEmpty ? nil : rid)
+      }
+    }
+    touch(connection)
+  }
+}

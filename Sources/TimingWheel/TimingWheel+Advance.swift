@@ -1,0 +1,151 @@
+// Advancing: time moves to the next occupied slot and the next, each is demoted or handed over, until the time is reached.
+//
+// Holds: a tick is completed or not begun; slots that start at the same tick are worked on from the finest level up,
+// which keeps the order of insertion (see TimingWheel.swift).
+// Leaves to others: when to call (nextWakeUpMs says when it is worth it), what expired timers mean.
+
+extension TimingWheel {
+  /// Moves the current time to `nowMs` and hands over every timer due by then, ordered by tick and, within a tick, by
+  /// insertion.
+  ///
+  /// IDs handed over are no longer waiting (`cancel` and `contains` say false). Their indices are used again by later
+  /// inserts, so read what you keep by them first.
+  ///
+  /// - Parameters:
+  ///   - nowMs: the new time. Before the current time: nothing happens. The current time again: what has become due
+  ///     since is handed over.
+  ///   - limit: stops at the end of the tick in which this many timers have been handed over, so that a burst does not
+  ///     hold up the caller; at least 1.
+  ///   - expired: where the timers go, behind those it already holds.
+  /// - Returns: `currentTimeMs`, the time really reached: `nowMs` rounded down to a tick, or the tick of the limit, in
+  ///   which case `nextWakeUpMs` tells whether there is more to do.
+  /// - Complexity: O(timers handed over + timers demoted + occupied slots passed); empty time costs nothing. A timer is
+  ///   demoted at most once for each level above the first.
+  @inlinable @discardableResult
+  public mutating func advance(
+    to nowMs: Int64, limit: Int = .max, into expired: inout ExpiredTimers
+  ) -> Int64 {
+    let target = reachedTick(nowMs: nowMs)
+    guard target >= nowTick else { return currentTimeMs }
+    if target < fireTickBound && target < demotionTickBound {
+      nowTick = target
+    } else {
+      visitSlots(upTo: target, limit: limit, into: &expired)
+    }
+    return currentTimeMs
+  }
+
+  /// Goes from occupied slot to occupied slot until the target or the limit.
+  @usableFromInline
+  mutating func visitSlots(upTo target: UInt64, limit: Int, into expired: inout ExpiredTimers) {
+    let (sum, overflow) = expired.count.addingReportingOverflow(max(limit, 1))
+    let countMax = overflow ? Int.max : sum
+    if occupiedLevels & 1 != 0 { handOver(0, 0, into: &expired) }
+    while true {
+      fireTickBound = nextTickOfLevel(1)
+      if expired.count >= countMax { return }
+      let tick = min(fireTickBound, demotionTickBound)
+      if tick > target {
+        nowTick = target
+        return
+      }
+      nowTick = tick
+      if fireTickBound == tick { handOver(1, slot(tick), into: &expired) }
+      if demotionTickBound == tick {
+        demoteSlotsStartingNow(into: &expired)
+        demotionTickBound = nextTick(fromLevel: 2)
+      }
+    }
+  }
+
+  /// The start of the next occupied slot of a level, `UInt64.max` when there is none.
+  @inline(__always)
+  func nextTickOfLevel(_ level: Int) -> UInt64 {
+    let number = slotNumber(nowTick, level)
+    guard let distance = levels[level].occupied.distanceToNext(after: slot(number)) else { return .max }
+    return (number &+ UInt64(truncatingIfNeeded: distance)) &* levels[level].ticksPerSlot
+  }
+
+  /// The start of the next occupied slot of any level from `level` up, `UInt64.max` when there is none.
+  func nextTick(fromLevel level: Int) -> UInt64 {
+    var earliest = UInt64.max
+    var rest = occupiedLevels & (~0 &<< UInt64(level))
+    while rest != 0 {
+      earliest = min(earliest, nextTickOfLevel(rest.trailingZeroBitCount))
+      rest &= rest &- 1
+    }
+    return earliest
+  }
+
+  /// Demotes the slots above level 1 that start at the current tick, finest first.
+  private mutating func demoteSlotsStartingNow(into expired: inout ExpiredTimers) {
+    var level = 1
+    while level < topLevel {
+      level &+= 1
+      let number = slotNumber(nowTick, level)
+      guard number &* levels[level].ticksPerSlot == nowTick else { return }
+      let slot = slot(number)
+      if levels[level].occupied.contains(slot) { demote(level, slot, into: &expired) }
+    }
+  }
+
+  /// Empties a slot whose timers are all due: they go to `expired`, the dead are dropped.
+  private mutating func handOver(_ level: Int, _ slot: Int, into expired: inout ExpiredTimers) {
+    let detached = slots[levels[level].firstSlot + slot]
+    clear(level, slot)
+    slotsVisited &+= 1
+    let start = expired.reserve(detached.count &- detached.dead)
+    var end = start
+    var rest = detached.head
+    while let chunk = rest {
+      let entries = Chunk.firstEntry(of: chunk)
+      let liveCount = nodes.keepWaiting(detached.entries(of: chunk))
+      for place in 0..<liveCount {
+        let entry = entries[place]
+        nodes.vacate(entry.id, nodes.node(entry.id.index))
+        end.initialize(to: entry)
+        end += 1
+      }
+      rest = Chunk.next(of: chunk)
+      chunks.giveBack(chunk)
+    }
+    let handedOver = end - start
+    expired.count &+= handedOver
+    waitingCount &-= handedOver
+  }
+
+  /// Empties a slot that starts at the current tick: its timers go to finer levels or, when due, to `expired`.
+  private mutating func demote(_ level: Int, _ slot: Int, into expired: inout ExpiredTimers) {
+    let detached = slots[levels[level].firstSlot + slot]
+    clear(level, slot)
+    slotsVisited &+= 1
+    let below = level &- 1
+    let belowTicks = levels[below].ticksPerSlot
+    var rest = detached.head
+    while let chunk = rest {
+      let entries = Chunk.firstEntry(of: chunk)
+      let liveCount = nodes.keepWaiting(detached.entries(of: chunk))
+      for place in 0..<liveCount {
+        let entry = entries[place]
+        let node = nodes.node(entry.id.index)
+        // The slot starts now, so the finer windows start now too, at their slot 0: the wait alone gives the slot.
+        let wait = fireTick(dueMs: entry.dueMs) &- nowTick
+        var target = below
+        if wait < belowTicks {
+          if wait == 0 {
+            nodes.vacate(entry.id, node)
+            expired.append(entry)
+            waitingCount &-= 1
+            continue
+          }
+          while wait < levels[target].ticksPerSlot { target &-= 1 }
+        }
+        let targetSlot = Int(truncatingIfNeeded: slotNumber(wait, target))
+        node.pointee.location = UInt32(truncatingIfNeeded: levels[target].firstSlot &+ targetSlot)
+        append(entry, target, targetSlot)
+      }
+      rest = Chunk.next(of: chunk)
+      chunks.giveBack(chunk)
+    }
+  }
+}

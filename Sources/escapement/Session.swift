@@ -1,0 +1,44 @@
+// What commands that talk to a server share: where it is, a client for the time of one command.
+
+import EscapementClient
+import Foundation
+
+enum Session {
+  static let addressStandard = "127.0.0.1:7611"
+
+  /// Splits `HOST:PORT`, `[V6]:PORT`. Port 0 is for listening only.
+  static func address(_ text: String, allowsAnyPort: Bool = false) throws(UsageError) -> (host: String, port: Int) {
+    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]),
+      port > 0 || allowsAnyPort, colon != text.startIndex
+    else { throw UsageError("'\(text)' is no HOST:PORT") }
+    let host = text[..<colon]
+    return (host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host), Int(port))
+  }
+
+  static func client(_ options: CommandLineOptions, reconnect: ReconnectBackoff?) throws(UsageError) -> EscapementClient
+  {
+    let environment = ProcessInfo.processInfo.environment
+    let (host, port) = try address(options.text("server") ?? environment["ESCAPEMENT_SERVER"] ?? addressStandard)
+    let token = options.text("token") ?? environment["ESCAPEMENT_TOKEN"]
+    return EscapementClient(
+      host: host, port: port,
+      configuration: Configuration(token: token, clientName: "escapement \(Program.version)", reconnect: reconnect))
+  }
+
+  /// Connects, does `body`, and closes whatever happens.
+  static func run<Result>(
+    _ options: CommandLineOptions, reconnect: ReconnectBackoff? = nil,
+    _ body: (EscapementClient) async throws -> Result
+  ) async throws -> Result {
+    let client = try client(options, reconnect: reconnect)
+    try await client.connect()
+    do {
+      let result = try await body(client)
+      await client.close()
+      return result
+    } catch {
+      await client.close()
+      throw error
+    }
+  }
+}

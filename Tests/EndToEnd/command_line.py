@@ -1,0 +1,90 @@
+"""The program itself: signals, exit statuses, help, and its small commands against a running server."""
+
+import signal
+import socket
+
+from escapement_driver import equal, run_command
+from suite import case, own
+
+COMMANDS = ("serve", "schedule", "publish", "cancel", "get", "list", "listen", "stats", "check", "demo")
+
+
+@case
+def sigterm_and_sigint_stop_cleanly():
+    """SIGTERM and SIGINT stop cleanly with exit 0, with clients connected, subscribed and waiting."""
+    server = own()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        idle, subscribed, waiting = server.client(), server.client(), server.client()
+        subscribed.ok("subscribe", topic="t", group="g")
+        waiting.send("fetch", topic="other", group="g", waitMs=60_000)
+        idle.send_raw(b'{"op":"pi')
+        subscribed.ok("publish", topic="t", body=1)
+        server.stop(number)
+        for client in (idle, subscribed):
+            while client.poll(30):
+                pass
+            assert client.ended, "a stopped server closes its connections"
+        server.start()
+        server.client().ok("ping")
+
+
+@case
+def a_stop_right_after_the_start_is_clean():
+    """SIGTERM stops cleanly, on an empty folder and again on the same one."""
+    server = own()
+    for _ in range(3):
+        server.stop()
+        server.start()
+
+
+@case
+def an_acknowledged_request_before_the_stop_is_kept():
+    """SIGTERM: what was answered is kept; the rest is answered, refused or cut off, never half done."""
+    server = own()
+    client = server.client()
+    client.send_many(("publish", {"topic": "t", "body": n, "rid": n}) for n in range(3_000))
+    acknowledged = [client.recv()["offset"] for _ in range(10)]
+    server.stop()
+    while line := client.poll(30):
+        acknowledged += [line["offset"]] if line["ok"] else []
+    server.start()
+    kept = [row for row in server.client().ok("topics")["topics"] if row["topic"] == "t"][0]["nextOffset"]
+    assert kept >= len(acknowledged) and acknowledged == list(range(len(acknowledged))), f"{kept} of {len(acknowledged)} kept"
+
+
+@case
+def help_is_everywhere():
+    """`--help` everywhere exits 0 and says how to use it."""
+    for arguments in ((), *((command,) for command in COMMANDS)):
+        status, output = run_command(*arguments, "--help")
+        equal(status, 0, f"exit status of `escapement {' '.join(arguments)} --help`: {output}")
+        assert "escapement" in output.lower() and len(output.splitlines()) >= 2, f"the help of {arguments}: {output!r}"
+    _, output = run_command("--help")
+    for command in COMMANDS:
+        assert command in output, f"the help names {command}: {output}"
+
+
+@case
+def bad_usage_exits_2():
+    """Bad usage of the command line exits 2 with a message."""
+    wrong = (
+        (), ("frobnicate",), ("--frobnicate",), ("serve", "--frobnicate"), ("serve", "--tick-ms"), ("serve", "--tick-ms", "abc"),
+        ("serve", "--tick-ms", "0"), ("serve", "--fsync", "sometimes"), ("serve", "--listen", "nonsense"),
+        ("serve", "--delay-levels", "1s 5x"), ("serve", "stray"), ("check",), ("schedule", "--frobnicate"), ("get", "--frobnicate"),
+    )
+    for arguments in wrong:
+        status, output = run_command(*arguments)
+        equal(status, 2, f"exit status of `escapement {' '.join(arguments)}`: {output}")
+        assert output.strip(), f"`escapement {' '.join(arguments)}` says nothing"
+    status, output = run_command("serve", "--frobnicate")
+    assert "--frobnicate" in output, f"the message names the flag: {output}"
+
+
+@case
+def a_port_in_use_is_a_message_and_a_failure():
+    """A server that cannot listen says so and exits with a failure."""
+    server = own()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, output = run_command("serve", "--data", f"{server.folder}/other", "--listen", f"127.0.0.1:{port}", "--http", "off")
+    assert status > 0 and str(port) in output, f"exit status {status}, output {output!r}"
