@@ -93,7 +93,7 @@ def garbage_behind_the_last_journal_file_is_cut():
 @case
 def damage_in_an_older_file_refuses_to_start():
     """Damage anywhere else refuses to start, naming the file; `escapement check` shows it."""
-    server = own("--segment-bytes", 32_768, "--checkpoint-bytes", 1 << 30)
+    server = own("--journal-segment-bytes", 32_768, "--checkpoint-bytes", 1 << 30)
     count = 0
     client = server.client()
     while len(journal_files(server)) < 3 and count < 40:
@@ -122,7 +122,7 @@ def damage_in_an_older_file_refuses_to_start():
 @case
 def check_passes_good_data():
     """`escapement check DIR` of good data exits 0, after a stop and after a crash, and changes nothing."""
-    server = own("--checkpoint-bytes", 16_384, "--segment-bytes", 16_384, "--slice-ms", 1_000)
+    server = own("--checkpoint-bytes", 16_384, "--journal-segment-bytes", 16_384, "--slice-ms", 1_000)
     count = filled(server)
     server.kill9()
     before = {path: open(path, "rb").read() for path in files(server, lambda path: True)}
