@@ -66,15 +66,17 @@ extension Server {
     let request = Request(reader: reader, connection: connection)
     try request.check { () throws(Refusal) in _ = try reader.rid() }
     guard let name = try request.string(.op) else { throw .refused(.missing(.op)) }
-    guard let operation = OperationTable.find(name) else {
+    let operation = OperationTable.find(name)
+    // Before anything else is told: even which operations there are.
+    if operation?.needsToken != false, !connection.isAuthenticated {
+      throw .refused(Refusal(code: .unauthenticated, message: "say 'hello' with a good 'token' first"))
+    }
+    guard let operation else {
       let text = String(decoding: name.prefix(64), as: UTF8.self)
       throw .refused(Refusal(code: .unknownOp, message: "there is no operation '\(text)'"))
     }
     try request.check { () throws(Refusal) in
       try reader.requireOnly(operation.fields, operation: operation.name)
-    }
-    if operation.needsToken, !connection.isAuthenticated {
-      throw .refused(Refusal(code: .unauthenticated, message: "say 'hello' with a good 'token' first"))
     }
     try operation.perform(self, request)
   }

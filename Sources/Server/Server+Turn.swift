@@ -11,6 +11,8 @@ extension Server {
     let count = try epoll.wait(timeoutNs: waitNs())
     counters.turns += 1
     engine.beginTurn(nowNs: clock.now(bootNs: SystemClock.bootNs(), wallNs: SystemClock.wallNs()))
+    // The signal first: a task that finishes between the two must raise it again.
+    for place in 0..<count where epoll[place].descriptor == notify.descriptor { notify.clear() }
     takeFinishedTasks()
     for place in 0..<count { handle(epoll[place]) }
     giveRetries()
@@ -42,7 +44,7 @@ extension Server {
   private func handle(_ event: ReadyEvent) {
     switch event.descriptor {
     case listener: acceptConnections()
-    case notify.descriptor: notify.clear()
+    case notify.descriptor: break
     case signals.descriptor:
       while let signal = signals.next() {
         if signal == .hangUp { continue }

@@ -68,7 +68,7 @@ extension Command {
     settings.engine.broker.bodyBytesMax = settings.lineBytesMax
     try number("max-connections", 1...1_000_000) { settings.connectionsMax = $0 }
     try number("max-unsent-bytes", 65_536 ... .max) { settings.unsentBytesMax = $0 }
-    try number("journal-segment-bytes", 32_768...(1 << 30)) { settings.engine.segmentBytes = ($0 + 4095) & ~4095 }
+    try number("journal-segment-bytes", 16_384...(1 << 30)) { settings.engine.segmentBytes = ($0 + 4095) & ~4095 }
     try number("checkpoint-bytes", 4096 ... .max) { settings.engine.checkpointBytes = $0 }
     try number("min-free-bytes", 0 ... .max) { settings.engine.minFreeBytes = $0 }
     try number("reserve-bytes", 0...(1 << 40)) { settings.engine.reserveBytes = $0 }
