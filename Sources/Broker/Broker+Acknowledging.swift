@@ -217,27 +217,29 @@ extension Broker {
         ("x-origin-topic", group.topic.name), ("x-origin-offset", String(offset)), ("x-group", group.name),
         ("x-attempts", String(attempts)), ("x-reason", Self.tooManyAttempts),
       ])
-    headers.withUnsafeBytes { headers in
-      var parts = message.parts
-      parts.headers = headers
-      recordAcks(group)
-      let length = parts.recordLength
-      let sequence = records.nextSequence
-      records.append(kind: Decision.deadLettered.rawValue, payloadCapacity: 20 + length) { payload in
-        let base = payload.baseAddress!
-        base.storeBytes(of: group.number.littleEndian, as: UInt32.self)
-        base.storeBytes(of: offset.littleEndian, toByteOffset: 4, as: UInt64.self)
-        base.storeBytes(of: nowMs.littleEndian, toByteOffset: 12, as: Int64.self)
-        MessageRecord.write(
-          parts, sequence: sequence, dueMs: message.dueMs, stampMs: nowMs, topic: target.number, at: base + 20)
-        return 20 + length
-      }
-      _ = target.log.append(parts, dueMs: message.dueMs, releasedMs: nowMs)
-    }
+    headers.withUnsafeBytes { forward(message, headers: $0, group, to: target) }
     end(group, offset)
     counters.deadLettered += 1
-    appended(target, by: records.lastSequence)
     return true
+  }
+
+  /// Records that a group is done with a message and that a copy with these headers goes to another topic; appends it.
+  func forward(_ message: MessageRecord, headers: UnsafeRawBufferPointer, _ group: Group, to target: Topic) {
+    var parts = message.parts
+    parts.headers = headers
+    recordAcks(group)
+    let length = parts.recordLength
+    records.append(kind: Decision.forwarded.rawValue, payloadCapacity: 20 + length) { payload in
+      let base = payload.baseAddress!
+      base.storeBytes(of: group.number.littleEndian, as: UInt32.self)
+      base.storeBytes(of: message.sequence.littleEndian, toByteOffset: 4, as: UInt64.self)
+      base.storeBytes(of: nowMs.littleEndian, toByteOffset: 12, as: Int64.self)
+      MessageRecord.write(
+        parts, sequence: 0, dueMs: message.dueMs, stampMs: nowMs, topic: target.number, at: base + 20)
+      return 20 + length
+    }
+    _ = target.log.append(parts, dueMs: message.dueMs, releasedMs: nowMs)
+    appended(target, by: records.lastSequence)
   }
 
   private func deadLetterTopic(_ group: Group) -> Topic? {

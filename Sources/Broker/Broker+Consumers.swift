@@ -75,7 +75,7 @@ extension Broker {
     topic.groups.first { $0.name.utf8.count == name.count && $0.name.utf8.elementsEqual(name) }
   }
 
-  private func group(
+  func group(
     _ topic: Topic, _ name: UnsafeRawBufferPointer, _ options: ConsumerOptions, _ connection: UInt64
   ) throws(BrokerStop) -> Group {
     if let group = findGroup(topic, name) { return group }

@@ -21,7 +21,7 @@ extension Broker {
     var reader = PayloadReader(payload)
     switch decision {
     case .topicCreated, .topicDeleted, .trimmed: replayTopic(decision, &reader)
-    case .scheduled: replayScheduled(&reader)
+    case .scheduled, .scheduledMany: replayScheduled(&reader)
     case .cancelled: replayCancelled(&reader)
     case .released: replayReleased(&reader, drain)
     case .published:
@@ -32,7 +32,7 @@ extension Broker {
       let topic = topics[reader.read(UInt32.self)]
       let start = reader.read(UInt64.self)
       if let topic { addGroup(number, topic, String(decoding: reader.rest, as: UTF8.self), start) }
-    case .delivered, .redelivered, .acknowledged, .refused, .deadLettered, .moved:
+    case .delivered, .redelivered, .acknowledged, .refused, .forwarded, .moved:
       guard let group = groups[Int(reader.read(UInt32.self))] else { return }
       replayGroup(decision, group, &reader)
     }
@@ -51,10 +51,13 @@ extension Broker {
   }
 
   private func replayScheduled(_ reader: inout PayloadReader) {
-    let leaveMs = reader.read(Int64.self)
-    let record = MessageRecord(reader.rest.baseAddress!)
-    guard let topic = topics[record.topic] else { return }
-    place(record, topic, leaveMs: leaveMs, hash: hasher.hash(topic: topic.number, id: record.id))
+    while reader.rest.count > MessageRecord.headerLength {
+      let leaveMs = reader.read(Int64.self)
+      let record = MessageRecord(reader.rest.baseAddress!)
+      reader.skip(record.length)
+      guard let topic = topics[record.topic] else { continue }
+      place(record, topic, leaveMs: leaveMs, hash: hasher.hash(topic: topic.number, id: record.id))
+    }
   }
 
   private func replayCancelled(_ reader: inout PayloadReader) {
@@ -114,11 +117,13 @@ extension Broker {
         entry.pointee.state = .waiting
         entry.pointee.untilMs = untilMs
       }
-    case .deadLettered:
+    case .forwarded:
       let offset = reader.read(UInt64.self)
       let atMs = reader.read(Int64.self)
       appendReplayed(MessageRecord(reader.rest.baseAddress!), atMs: atMs, isSettled: false)
       end(group, offset)
+      // A redrive takes messages at the cursor, without delivering them first.
+      if group.cursor.offset == offset { group.cursor = TopicCursor(offset: offset + 1) }
     default: group.moveTo(reader.read(UInt64.self))
     }
   }

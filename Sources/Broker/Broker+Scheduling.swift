@@ -47,14 +47,18 @@ extension Broker {
   }
 
   func acceptWithMadeID(_ parts: MessageParts, _ body: (MessageParts) -> Void) -> GeneratedID {
-    let madeID = GeneratedID(records.nextSequence)
+    let madeID = GeneratedID(MessageSequence.of(record: records.nextSequence))
+    withMadeID(madeID, parts, body)
+    return madeID
+  }
+
+  func withMadeID(_ madeID: GeneratedID, _ parts: MessageParts, _ body: (MessageParts) -> Void) {
     withUnsafeTemporaryAllocation(byteCount: GeneratedID.length, alignment: 1) { text in
       madeID.write(to: text.baseAddress!)
       var parts = parts
       parts.id = UnsafeRawBufferPointer(text)
       body(parts)
     }
-    return madeID
   }
 
   /// The due time that a request means; never beyond the longest delay.
@@ -96,8 +100,8 @@ extension Broker {
 
   /// Records a message and puts it where it belongs, in place of a pending one of the same id.
   func accept(_ parts: MessageParts, _ topic: Topic, dueMs: UnixMs, acceptedMs: UnixMs, hash: IDHash) {
-    let leaveMs = dueMs > nowMs ? dueMs : leaveAtOnceMs(dueMs)
-    let sequence = records.nextSequence
+    let leaveMs = leaveMs(dueMs)
+    let sequence = MessageSequence.of(record: records.nextSequence)
     let length = parts.recordLength
     var record: MessageRecord?
     records.append(kind: Decision.scheduled.rawValue, payloadCapacity: 8 + length) { payload in
@@ -111,10 +115,10 @@ extension Broker {
     place(record!, topic, leaveMs: leaveMs, hash: hash)
   }
 
-  /// When a message whose time is past may leave: as early as order allows. It must stand behind the watermark and behind
-  /// what waits to leave, and not ahead of what the wheel still holds.
-  private func leaveAtOnceMs(_ dueMs: UnixMs) -> UnixMs {
-    max(min(dueMs, wheel.currentTimeMs), watermark.dueMs, dueQueue.lastDueMs ?? 0)
+  /// When a message may leave: at its due time or, when that is past, as early as order allows. It must stand behind the
+  /// watermark and behind what waits to leave, and not ahead of what the wheel still holds.
+  func leaveMs(_ dueMs: UnixMs) -> UnixMs {
+    dueMs > nowMs ? dueMs : max(min(dueMs, wheel.currentTimeMs), watermark.dueMs, dueQueue.lastDueMs ?? 0)
   }
 
   /// Puts a recorded message into memory or onto disk. The same live and in replay.
@@ -233,14 +237,14 @@ extension Broker {
     switch place {
     case .memory(let index): return MessageRecord(slab[index].pointee.record!)
     case .disk(let slice, let position):
-      if let cold = coldRecords[connection], cold.place == place { return cold.record }
+      if let cold = coldRecords[connection]?.first(where: { $0.place == place }) { return cold.record }
       let atOnce = store.read(slice: slice, position: position) { [weak self] cold in
         guard let self else { return }
-        coldRecords[connection] = cold
+        coldRecords[connection, default: []].append(cold)
         effects.append(.notice(.retry(connection: connection)))
       }
       guard let atOnce else { throw .waitForDisk }
-      coldRecords[connection] = atOnce
+      coldRecords[connection, default: []].append(atOnce)
       return atOnce.record
     }
   }

@@ -23,11 +23,19 @@ extension Broker {
   /// The topic of this name, made if it may come into being on first use.
   func topicOnUse(_ name: UnsafeRawBufferPointer) throws(BrokerStop) -> Topic {
     if let topic = findTopic(name) { return topic }
+    try requireTopicCanBeMade(name)
+    return try makeTopic(name, settings.retentionMsDefault, settings.retentionBytesDefault)
+  }
+
+  /// Refuses if a topic that is not there may not come into being on first use.
+  func requireTopicCanBeMade(_ name: UnsafeRawBufferPointer) throws(BrokerStop) {
     guard settings.createsOnUse else {
       throw .refuse(
         .notFound, "there is no topic '\(String(decoding: name, as: UTF8.self))', and topics are not made on use here")
     }
-    return try makeTopic(name, settings.retentionMsDefault, settings.retentionBytesDefault)
+    guard topics.count < settings.topicsMax else {
+      throw .refuse(.limitExceeded, "there are \(topics.count) topics, and no more are allowed")
+    }
   }
 
   func makeTopic(

@@ -114,7 +114,8 @@ public final class Broker {
   var nextRetentionMs: UnixMs = 0
   var obsoletePaths: [String] = []
   var obsoleteDirectories: [String] = []
-  var coldRecords: [UInt64: ColdRecord] = [:]
+  /// What was read from disk for the command of a connection that waits for it.
+  var coldRecords: [UInt64: [ColdRecord]] = [:]
   var listings: [UInt64: Listing] = [:]
 
   /// An empty broker; `recover` or `startEmpty` makes it ready.

@@ -3,7 +3,7 @@
 // Layouts (little-endian, after the journal's own frame):
 //   topicCreated   u32 topic, i64 retentionMs, i64 retentionBytes, name
 //   topicDeleted   u32 topic
-//   scheduled      i64 may leave at, message record (its sequence is this record's)
+//   scheduled      i64 may leave at, message record
 //   cancelled      u64+u64 hash, u32 topic, i64 at
 //   released       i64 due, u64 sequence, i64 at: all messages up to (due, sequence) left then
 //   published      i64 at, message record
@@ -13,9 +13,12 @@
 //   redelivered    u32 group, u64 offset
 //   acknowledged   u32 group, runs of (u64 start, u32 count)
 //   refused        u32 group, i64 until, u64 offsets
-//   deadLettered   u32 group, u64 offset, i64 at, message record (its topic is the dead-letter topic)
+//   forwarded      u32 group, u64 offset, i64 at, message record: the group is done with the offset, and the record was
+//                  appended to its topic (dead letters, and their way back)
 //   moved          u32 group, u64 offset
 //   trimmed        u32 topic, u64 first offset
+//   scheduledMany  as often as there are messages: i64 may leave at, message record
+// The sequence in a message record is its journal record's, times 1024, plus its place in that record.
 
 import Foundations
 import Journal
@@ -25,7 +28,7 @@ public enum Decision: UInt8, CaseIterable, Sendable {
   case topicCreated = 1
   case topicDeleted, scheduled, cancelled, released, published, groupCreated, delivered, redelivered, acknowledged,
     refused
-  case deadLettered, moved, trimmed
+  case forwarded, moved, trimmed, scheduledMany
 
   static let allDelivered = UInt32.max
   static let parkedBit: UInt32 = 1 << 31
@@ -42,6 +45,11 @@ struct PayloadReader {
     precondition(rest.count >= size, "a journal record is shorter than its kind says")
     defer { rest = UnsafeRawBufferPointer(rebasing: rest[size...]) }
     return T(littleEndian: rest.loadUnaligned(as: T.self))
+  }
+
+  mutating func skip(_ count: Int) {
+    precondition(rest.count >= count, "a journal record is shorter than its kind says")
+    rest = UnsafeRawBufferPointer(rebasing: rest[count...])
   }
 
   var isEmpty: Bool { rest.isEmpty }

@@ -5,10 +5,13 @@
 enum HeaderText {
   /// The object `headers` (or none) with `additions` in place of fields of the same names. Names and values of the additions
   /// are printable ASCII without quotes or backslashes.
-  static func merged(_ headers: UnsafeRawBufferPointer, _ additions: [(name: String, value: String)]) -> [UInt8] {
+  static func merged(
+    _ headers: UnsafeRawBufferPointer, _ additions: [(name: String, value: String)], leavingOut: [String] = []
+  ) -> [UInt8] {
+    let replaced = additions.map(\.name) + leavingOut
     var text: [UInt8] = [UInt8(ascii: "{")]
     forEachField(headers) { field, name in
-      guard !additions.contains(where: { $0.name.utf8.elementsEqual(name) }) else { return }
+      guard !replaced.contains(where: { $0.utf8.elementsEqual(name) }) else { return }
       if text.count > 1 { text.append(UInt8(ascii: ",")) }
       text.append(contentsOf: field)
     }
@@ -18,6 +21,12 @@ enum HeaderText {
     }
     text.append(UInt8(ascii: "}"))
     return text
+  }
+
+  /// The object `headers` without the fields of these names; empty when nothing is left.
+  static func without(_ headers: UnsafeRawBufferPointer, _ names: [String]) -> [UInt8] {
+    let text = merged(headers, [], leavingOut: names)
+    return text.count > 2 ? text : []
   }
 
   /// Calls `body` with each field's text and, within it, the raw name.

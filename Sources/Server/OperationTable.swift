@@ -14,6 +14,8 @@ struct Operation: Sendable {
 enum OperationTable {
   private static let times: FieldSet = [.delayMs, .deliverAtMs, .deliverAt, .delayLevel]
   private static let message: FieldSet = [.topic, .body, .id, .key, .tag, .headers]
+  /// The fields of one of the `messages` of `scheduleMany`.
+  static let batchMessage: FieldSet = times.union([.body, .id, .key, .tag, .headers, .ifExists])
   private static let consumer: FieldSet = [.topic, .group, .ackWaitMs, .maxAttempts, .from, .tags, .ordered]
   private static let selection: FieldSet = [.sub, .topic, .group, .offset, .offsets, .upTo]
 
@@ -25,6 +27,9 @@ enum OperationTable {
 
     Operation(name: "schedule", fields: message.union(times).union([.ifExists, .acks])) { s, r throws(RequestStop) in
       try s.schedule(r)
+    },
+    Operation(name: "scheduleMany", fields: [.topic, .messages, .acks]) { s, r throws(RequestStop) in
+      try s.scheduleMany(r)
     },
     Operation(name: "publish", fields: message.union([.acks])) { s, r throws(RequestStop) in try s.publish(r) },
     Operation(name: "cancel", fields: [.topic, .id]) { s, r throws(RequestStop) in try s.cancel(r) },
@@ -43,6 +48,7 @@ enum OperationTable {
     Operation(name: "nack", fields: selection.union([.acks, .delayMs])) { s, r throws(RequestStop) in try s.nack(r) },
     Operation(name: "touch", fields: selection.union([.acks])) { s, r throws(RequestStop) in try s.touch(r) },
     Operation(name: "seek", fields: [.topic, .group, .to]) { s, r throws(RequestStop) in try s.seek(r) },
+    Operation(name: "redrive", fields: [.topic, .group, .limit]) { s, r throws(RequestStop) in try s.redrive(r) },
 
     Operation(name: "createTopic", fields: [.topic, .retentionMs, .retentionBytes]) { s, r throws(RequestStop) in
       try s.createTopic(r)

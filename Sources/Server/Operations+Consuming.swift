@@ -174,4 +174,23 @@ extension Server {
     connection.out.endLine()
     gateReply(connection, since: before)
   }
+
+  func redrive(_ request: Request) throws(RequestStop) {
+    let connection = request.connection
+    let topic = try request.requiredName(.topic)
+    let group = try request.requiredName(.group)
+    let limit = try request.integer(.limit, in: 1...10_000) ?? 1000
+    let before = broker.records.nextSequence
+    let result: (redriven: Int, remaining: UInt64)
+    do throws(BrokerStop) {
+      result = try broker.redrive(topic: topic, group: group, limit: Int(limit), connection: connection.key)
+    } catch { throw RequestStop(error) }
+    connection.out.beginReply(rid: request.rid)
+    connection.out.append(",\"redriven\":")
+    connection.out.appendInteger(Int64(result.redriven))
+    connection.out.append(",\"remaining\":")
+    connection.out.appendInteger(result.remaining)
+    connection.out.endLine()
+    gateReply(connection, since: before)
+  }
 }

@@ -11,8 +11,7 @@ extension Server {
     var command = ScheduleCommand(
       topic: try request.requiredName(.topic), parts: try request.messageParts(), due: try request.dueTime(),
       connection: connection.key)
-    command.ifExists =
-      try request.choice(.ifExists, [("keep", .keep), ("replace", .replace), ("reject", .reject)]) ?? .keep
+    command.ifExists = try request.choice(.ifExists, Self.ifExistsChoices) ?? .keep
     let before = broker.records.nextSequence
     let reply: ScheduleReply
     do throws(BrokerStop) { reply = try broker.schedule(command) } catch { throw RequestStop(error) }
@@ -40,6 +39,74 @@ extension Server {
     case .unknown: connection.out.append(",\"outcome\":\"unknown\"}\n")
     }
   }
+
+  /// Up to a thousand messages for one topic, accepted whole or refused whole.
+  func scheduleMany(_ request: Request) throws(RequestStop) {
+    let connection = request.connection
+    let acks = try request.acks()
+    let topic = try request.requiredName(.topic)
+    let before = broker.records.nextSequence
+    var cursor: ArrayCursor
+    do throws(Refusal) {
+      guard let found = try reader.array(.messages) else { throw Refusal.missing(.messages) }
+      cursor = found
+    } catch { throw .refused(error) }
+    let batch: ScheduleBatch
+    do throws(BrokerStop) { batch = try broker.beginBatch(topic: topic, connection: connection.key) } catch {
+      throw RequestStop(error)
+    }
+    var ids: [[UInt8]] = []
+    while let value = cursor.next() {
+      guard ids.count < ScheduleBatch.messagesMax else {
+        throw .refused(.invalid(.messages, mustBe: "of at most \(ScheduleBatch.messagesMax) messages"))
+      }
+      do throws(RequestStop) { ids.append(try add(value.raw, to: batch, connection)) } catch {
+        guard case .refused(let refusal) = error else { throw error }
+        let text = "messages[\(ids.count)]: \(refusal.message)"
+        throw .refused(Refusal(code: refusal.code, message: text))
+      }
+    }
+    do throws(BrokerStop) { try broker.commit(batch) } catch { throw RequestStop(error) }
+    if acks == .none { return }
+    connection.out.beginReply(rid: request.rid)
+    connection.out.append(",\"results\":[")
+    for (place, reply) in batch.replies.enumerated() {
+      connection.out.append(place > 0 ? ",{\"id\":" : "{\"id\":")
+      if let madeID = reply.madeID {
+        connection.out.appendJSONString(madeID.text)
+      } else {
+        ids[place].withUnsafeBytes { connection.out.appendJSONString($0) }
+      }
+      connection.out.append(",\"deliverAtMs\":")
+      connection.out.appendInteger(reply.deliverAtMs)
+      writeOutcome(reply.outcome, connection)
+      // The outcome ends a line of its own elsewhere.
+      connection.out.truncate(to: connection.out.count - 1)
+    }
+    connection.out.append("]}\n")
+    if acks == .disk { gateReply(connection, since: before) }
+  }
+
+  private func add(
+    _ value: UnsafeRawBufferPointer, to batch: ScheduleBatch, _ connection: Connection
+  ) throws(RequestStop) -> [UInt8] {
+    do throws(Refusal) {
+      try nestedReader.parseValidated(value, name: "a message")
+      try nestedReader.requireOnly(OperationTable.batchMessage, operation: "a message of 'scheduleMany'")
+    } catch { throw .refused(error) }
+    let message = Request(reader: nestedReader, connection: connection)
+    let parts = try message.messageParts()
+    let due = try message.dueTime()
+    let ifExists = try message.choice(.ifExists, Self.ifExistsChoices) ?? .keep
+    do throws(BrokerStop) { try broker.add(parts, due: due, ifExists: ifExists, to: batch) } catch {
+      throw RequestStop(error)
+    }
+    return Array(parts.id)
+  }
+
+  private static let ifExistsChoices: [(String, IfExists)] = [
+    ("keep", .keep), ("replace", .replace), ("reject", .reject),
+  ]
 
   func publish(_ request: Request) throws(RequestStop) {
     let connection = request.connection

@@ -1,0 +1,148 @@
+// Many messages in one command: decided one after the other, written as one record, so that all of them are accepted or
+// none is.
+
+import DelayStore
+import Foundations
+
+/// A batch on its way: what was decided about each message, and the records to be written.
+public final class ScheduleBatch {
+  struct Entry {
+    var place: Int
+    var dueMs: UnixMs
+    var hash: IDHash
+  }
+
+  let topicName: [UInt8]
+  let connection: UInt64
+  /// The topic's number, which it will get if it is not there yet.
+  let topicNumber: UInt32
+  /// The sequence that the batch's record will have.
+  let recordSequence: Sequence
+  var bytes: [UInt8] = []
+  var entries: [Entry] = []
+  var pendingInBatch: [IDHash: UnixMs] = [:]
+  /// What became of each message so far.
+  public internal(set) var replies: [ScheduleReply] = []
+
+  /// Messages of one batch; they share ten bits of the sequence.
+  public static let messagesMax = 1000
+
+  init(topic: UnsafeRawBufferPointer, connection: UInt64, topicNumber: UInt32, recordSequence: Sequence) {
+    topicName = Array(topic)
+    self.connection = connection
+    self.topicNumber = topicNumber
+    self.recordSequence = recordSequence
+  }
+}
+
+extension Broker {
+  /// Begins a batch for one topic. Nothing changes before `commit`, and no other command may come in between.
+  public func beginBatch(topic name: UnsafeRawBufferPointer, connection: UInt64) throws(BrokerStop) -> ScheduleBatch {
+    try requireSpace()
+    if let topic = findTopic(name) {
+      return ScheduleBatch(
+        topic: name, connection: connection, topicNumber: topic.number, recordSequence: records.nextSequence)
+    }
+    try requireTopicCanBeMade(name)
+    // The record that makes the topic comes first.
+    return ScheduleBatch(
+      topic: name, connection: connection, topicNumber: nextTopic, recordSequence: records.nextSequence + 1)
+  }
+
+  /// Decides about one more message, as `schedule` would.
+  public func add(
+    _ parts: MessageParts, due: DueTime, ifExists: IfExists, to batch: ScheduleBatch
+  ) throws(BrokerStop) {
+    let dueMs = try dueTime(due)
+    try requireFitting(parts)
+    guard store.index.count + batch.entries.count < settings.pendingMax else {
+      try requireRoom(adding: batch.entries.count)
+    }
+    guard parts.id.count > 0 else { return addWithMadeID(parts, dueMs, batch) }
+    let hash = hasher.hash(topic: batch.topicNumber, id: parts.id)
+    var outcome = ScheduleReply.Outcome.scheduled
+    if let pendingMs = try pendingDueMs(hash, batch) {
+      switch ifExists {
+      case .keep:
+        batch.replies.append(ScheduleReply(madeID: nil, deliverAtMs: pendingMs, outcome: .kept))
+        return
+      case .reject: throw .refuse(.exists, "a message with this id is pending")
+      case .replace: outcome = .replaced
+      }
+    } else if case .released(_, let releasedMs)? = settled.find(hash, nowMs: nowMs)?.fate {
+      if ifExists == .reject { throw .refuse(.exists, "a message with this id was released") }
+      batch.replies.append(ScheduleReply(madeID: nil, deliverAtMs: releasedMs, outcome: .released))
+      return
+    }
+    append(parts, dueMs, hash, batch)
+    batch.replies.append(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: outcome))
+  }
+
+  private func pendingDueMs(_ hash: IDHash, _ batch: ScheduleBatch) throws(BrokerStop) -> UnixMs? {
+    if let dueMs = batch.pendingInBatch[hash] { return dueMs }
+    guard let place = store.index.find(hash) else { return nil }
+    return try pendingRecord(place, batch.connection).dueMs
+  }
+
+  private func addWithMadeID(_ parts: MessageParts, _ dueMs: UnixMs, _ batch: ScheduleBatch) {
+    let madeID = GeneratedID(MessageSequence.of(record: batch.recordSequence, place: batch.entries.count))
+    withMadeID(madeID, parts) { parts in
+      append(parts, dueMs, hasher.hash(topic: batch.topicNumber, id: parts.id), batch)
+    }
+    batch.replies.append(ScheduleReply(madeID: madeID, deliverAtMs: dueMs, outcome: .scheduled))
+  }
+
+  private func append(_ parts: MessageParts, _ dueMs: UnixMs, _ hash: IDHash, _ batch: ScheduleBatch) {
+    let place = batch.bytes.count
+    let length = parts.recordLength
+    let sequence = MessageSequence.of(record: batch.recordSequence, place: batch.entries.count)
+    batch.bytes.append(contentsOf: repeatElement(0, count: 8 + length))
+    batch.bytes.withUnsafeMutableBytes { bytes in
+      MessageRecord.write(
+        parts, sequence: sequence, dueMs: dueMs, stampMs: nowMs, topic: batch.topicNumber,
+        at: bytes.baseAddress! + place + 8)
+    }
+    batch.entries.append(ScheduleBatch.Entry(place: place, dueMs: dueMs, hash: hash))
+    batch.pendingInBatch[hash] = dueMs
+  }
+
+  /// Accepts the whole batch in one record.
+  public func commit(_ batch: ScheduleBatch) throws(BrokerStop) {
+    guard !batch.entries.isEmpty else { return }
+    var found: Topic?
+    var stop: BrokerStop?
+    batch.topicName.withUnsafeBytes { name in
+      do throws(BrokerStop) { found = try topicOnUse(name) } catch { stop = error }
+    }
+    if let stop { throw stop }
+    let topic = found!
+    precondition(
+      topic.number == batch.topicNumber && records.nextSequence == batch.recordSequence,
+      "something came between the parts of a batch")
+    batch.bytes.withUnsafeMutableBytes { bytes in
+      for entry in batch.entries {
+        bytes.storeBytes(of: leaveMs(entry.dueMs).littleEndian, toByteOffset: entry.place, as: Int64.self)
+      }
+      records.begin(Decision.scheduledMany.rawValue)
+      records.append(bytes: UnsafeRawBufferPointer(bytes))
+      records.finish()
+      for entry in batch.entries {
+        let base = bytes.baseAddress! + entry.place
+        let leaveMs = Int64(littleEndian: base.loadUnaligned(as: Int64.self))
+        place(MessageRecord(base + 8), topic, leaveMs: leaveMs, hash: entry.hash)
+      }
+    }
+    counters.scheduled += UInt64(batch.entries.count)
+  }
+
+  private func requireRoom(adding count: Int) throws(BrokerStop) -> Never {
+    throw .refuse(.limitExceeded, "\(store.index.count + count) messages would be pending, and no more are allowed")
+  }
+}
+
+/// The order of acceptance of messages: the journal record that accepted a message, and its place in that record.
+enum MessageSequence {
+  private static let placeBits: UInt64 = 10
+
+  static func of(record: Sequence, place: Int = 0) -> Sequence { record << placeBits | UInt64(place) }
+}

@@ -1,0 +1,52 @@
+// Redrive: dead letters go back to the end of the topic they came from.
+
+import Foundations
+import TopicLog
+
+extension Broker {
+  /// The group by which a dead-letter topic remembers what was put back.
+  static let redriveGroup = "redrive"
+  /// Headers that the way to the dead letters added.
+  static let deadLetterHeaders = ["x-origin-topic", "x-origin-offset", "x-group", "x-attempts", "x-reason"]
+
+  /// Puts up to `limit` dead letters of a group back at the end of their topic, oldest first, each once; gives how many, and
+  /// how many are left.
+  ///
+  /// - Throws: `notFound` when the topic or the group is not there; `waitForDisk`.
+  public func redrive(
+    topic topicName: UnsafeRawBufferPointer, group groupName: UnsafeRawBufferPointer, limit: Int, connection: UInt64
+  ) throws(BrokerStop) -> (redriven: Int, remaining: UInt64) {
+    try requireSpace()
+    let origin = try existingGroup(topicName, groupName).topic
+    let name = Array("\(origin.name).\(String(decoding: groupName, as: UTF8.self)).dlq".utf8)
+    guard let dead = name.withUnsafeBytes({ findTopic($0) }) else { return (0, 0) }
+    let group = try redriveGroup(of: dead, connection)
+    var count = 0
+    while count < limit {
+      switch dead.log.read(&group.cursor) {
+      case .record(let message):
+        group.cursor.pass(message)
+        let headers = HeaderText.without(message.headers, Self.deadLetterHeaders)
+        headers.withUnsafeBytes { forward(message, headers: $0, group, to: origin) }
+        count += 1
+      case .trimmed: group.cursor = TopicCursor(offset: dead.log.firstOffset)
+      case .end: return (count, 0)
+      case .loading:
+        if count > 0 { return (count, group.lag) }
+        dead.waitingConnections.append(connection)
+        throw .waitForDisk
+      }
+    }
+    return (count, group.lag)
+  }
+
+  private func redriveGroup(of topic: Topic, _ connection: UInt64) throws(BrokerStop) -> Group {
+    var found: Group?
+    var stop: BrokerStop?
+    Array(Self.redriveGroup.utf8).withUnsafeBytes { name in
+      do throws(BrokerStop) { found = try group(topic, name, ConsumerOptions(), connection) } catch { stop = error }
+    }
+    if let stop { throw stop }
+    return found!
+  }
+}
