@@ -17,9 +17,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let pythonFiles = [
-  "command_line", "consuming", "damage", "durability", "escapement_driver", "farfuture", "fields", "framing", "identity",
-  "ledger", "ledger_book", "line_client", "listing", "positions", "redelivery", "run", "scheduling", "session", "suite",
-  "topics",
+  "command_line", "consuming", "damage", "durability", "escapement_driver", "farfuture", "fields", "framing",
+  "identity", "ledger", "ledger_book", "line_client", "listing", "positions", "producing", "redelivery", "run",
+  "scheduling", "session", "suite", "topics",
 ].map { "\($0).py" }
 
 let package = Package(
