@@ -10,6 +10,14 @@ extension Broker {
   /// Whether a checkpoint may be taken in this turn. Not while a slice is on the move.
   public var isReadyForCheckpoint: Bool { failure == nil && store.isSettled && groupsWithAcks.isEmpty }
 
+  /// Whether a checkpoint would give disk space back.
+  public var hasObsoleteFiles: Bool {
+    !obsoletePaths.isEmpty || store.hasObsolete(watermarkMs: passedMs)
+  }
+
+  /// Everything due before this has left.
+  private var passedMs: UnixMs { dueQueue.isEmpty ? wheel.currentTimeMs : watermark.dueMs }
+
   /// Takes down all state as it is after the last record. Messages in memory without a copy on disk get one. Call between
   /// `endTurn` and the hand-over of the records. O(messages in memory + groups).
   public func checkpoint() -> CheckpointPlan {
@@ -84,7 +92,7 @@ extension Broker {
 
   private func writeFiles(_ writer: inout StateWriter, _ unsynced: inout [String]) {
     // Slices up to the watermark hold nothing that is still to leave.
-    let slices = store.checkpoint(watermarkMs: min(watermark.dueMs, wheel.currentTimeMs), unsynced: &unsynced)
+    let slices = store.checkpoint(watermarkMs: passedMs, unsynced: &unsynced)
     writer.write(UInt32(slices.count))
     for slice in slices {
       writer.write(UInt8(slice.key.level))

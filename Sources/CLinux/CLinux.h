@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -95,6 +96,18 @@ static inline int clinux_name_this_thread(const char *name) { return prctl(PR_SE
 
 // Timer slack of 1 ns: waits end when they are asked to, not up to 50 us later.
 static inline int clinux_set_precise_timers(void) { return prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }
+
+// A descriptor that becomes readable when the wall clock is set. Arming it again is also what clears it.
+static inline int clinux_clock_watch_arm(int fd) {
+  struct itimerspec far = {.it_value = {.tv_sec = (time_t)1 << 40}};
+  return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far, NULL);
+}
+
+static inline int clinux_clock_watch_fd(void) {
+  int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+  if (fd >= 0) clinux_clock_watch_arm(fd);
+  return fd;
+}
 
 #if defined(__x86_64__)
 static inline int clinux_has_crc32c(void) { return __builtin_cpu_supports("sse4.2"); }

@@ -141,6 +141,20 @@ public final class DelayStore {
   /// not journaled, and half of it must never be seen.
   public var isSettled: Bool { mover == nil }
 
+  /// Whether a checkpoint would set files free.
+  public func hasObsolete(watermarkMs: UnixMs) -> Bool {
+    slices.values.contains { isObsolete($0, watermarkMs) } || !obsolete.isEmpty
+  }
+
+  private func isObsolete(_ slice: Slice, _ watermarkMs: UnixMs) -> Bool {
+    switch slice.phase {
+    case .emptied: true
+    case .inMemory: layout.endMs(slice.key) <= watermarkMs
+    case .ahead: slice.onDiskCount == 0
+    case .moving: false
+    }
+  }
+
   /// Retires slices that hold nothing any more (everything due before `watermarkMs` has been released), hands all unwritten
   /// bytes to the write lane and says what the slices are and which files are to be synced.
   public func checkpoint(watermarkMs: UnixMs, unsynced: inout [String]) -> [SliceState] {

@@ -158,6 +158,8 @@ extension Engine {
         try storage.remove("\(folder)/\(name)")
       }
     }
+    // Segments kept for reuse: space that replay may need.
+    for name in try storage.list("journal") where name.hasSuffix(".tmp") { try storage.remove("journal/\(name)") }
     for topic in try storage.list("topics") {
       let names = try storage.list("topics/\(topic)")
       let strangers = names.filter { !known.contains("topics/\(topic)/\($0)") }

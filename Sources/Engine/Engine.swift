@@ -129,7 +129,9 @@ public final class Engine {
   // MARK: Checkpoints
 
   private var wantsCheckpoint: Bool {
-    !isCheckpointing && bytesSinceCheckpoint >= settings.checkpointBytes && broker.isReadyForCheckpoint
+    guard !isCheckpointing, broker.isReadyForCheckpoint else { return false }
+    // On a full disk a checkpoint is also the way to get the space of slices that have been released.
+    return bytesSinceCheckpoint >= settings.checkpointBytes || (broker.isDiskFull && broker.hasObsoleteFiles)
   }
 
   private func planCheckpoint() {

@@ -48,3 +48,24 @@ public enum SystemRandom {
   /// A new identity for a data folder.
   public static func storeID() -> StoreID { StoreID(low: next(), high: next()) }
 }
+
+/// Tells when somebody sets the wall clock, so that a sleeping loop looks at it.
+public final class ClockWatch: Sendable {
+  /// Readable once the clock has been set.
+  public let descriptor: Int32
+
+  /// Begins to watch.
+  public init() throws(SystemError) {
+    descriptor = clinux_clock_watch_fd()
+    if descriptor < 0 { throw SystemError(operation: "timerfd_create", number: errno) }
+  }
+
+  deinit { _ = close(descriptor) }
+
+  /// Goes on watching after the descriptor was readable.
+  public func clear() {
+    var count: UInt64 = 0
+    _ = read(descriptor, &count, 8)
+    _ = clinux_clock_watch_arm(descriptor)
+  }
+}

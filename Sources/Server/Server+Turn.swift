@@ -45,6 +45,7 @@ extension Server {
     switch event.descriptor {
     case listener: acceptConnections()
     case notify.descriptor: break
+    case clockWatch.descriptor: clockWatch.clear()
     case signals.descriptor:
       while let signal = signals.next() {
         if signal == .hangUp { continue }

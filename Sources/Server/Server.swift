@@ -26,6 +26,7 @@ public final class Server {
   let io: ThreadedIOQueue
   let notify: EventSignal
   let signals: ProcessSignals
+  let clockWatch: ClockWatch
   @exclusivity(unchecked) var epoll: Epoll
   var clock: ServiceClock
   let listener: Int32
@@ -63,7 +64,15 @@ public final class Server {
       try storage.lock()
       notify = try EventSignal()
       signals = try ProcessSignals()
-      io = try ThreadedIOQueue(storage, notify: notify)
+      clockWatch = try ClockWatch()
+      io = try ThreadedIOQueue(storage, notify: notify, log: log)
+      let signals = signals
+      io.isInterrupted = {
+        while let signal = signals.next() {
+          if signal != .hangUp { return true }
+        }
+        return false
+      }
       let opened = try Self.open(storage, io, notify, settings)
       engine = opened.engine
       journalThread = opened.thread
@@ -77,6 +86,7 @@ public final class Server {
       try epoll.add(listener, generation: 0, .readable)
       try epoll.add(notify.descriptor, generation: 0, .readable)
       try epoll.add(signals.descriptor, generation: 0, .readable)
+      try epoll.add(clockWatch.descriptor, generation: 0, .readable)
     } catch {
       throw ServerError(description: "\(error)")
     }

@@ -25,11 +25,17 @@ final class ThreadedIOQueue: IOQueue, @unchecked Sendable {
   private let isStopping = Atomic(false)
   private let isFull = Atomic(false)
   private let notify: EventSignal
+  private let log: @Sendable (String) -> Void
   private var pending = 0
+  /// Asked while `drain` waits for space: whether to give up.
+  var isInterrupted: () -> Bool = { false }
 
-  /// Starts the threads; `notify` is raised when a task is finished.
-  init(_ storage: any Storage, notify: EventSignal) throws(SystemError) {
+  /// Starts the threads; `notify` is raised when a task is finished; `log` gets lines for people.
+  init(
+    _ storage: any Storage, notify: EventSignal, log: @escaping @Sendable (String) -> Void
+  ) throws(SystemError) {
     self.notify = notify
+    self.log = log
     lanes = [try Lane(), try Lane()]
     for (lane, name) in zip(lanes, ["write", "read"]) {
       threads.append(
@@ -85,7 +91,15 @@ final class ThreadedIOQueue: IOQueue, @unchecked Sendable {
   }
 
   func drain() -> StorageError? {
+    var hasSaid = false
     while pending > 0 {
+      if isWaitingForSpace, !hasSaid {
+        hasSaid = true
+        log("the disk is full; waiting for space")
+      }
+      if isWaitingForSpace, isInterrupted() {
+        return StorageError(kind: .diskFull, operation: "wait", path: "", reason: "stopped while waiting for disk space")
+      }
       for task in takeFinished() {
         if let failure = task.failure { return failure }
         task.finished()
