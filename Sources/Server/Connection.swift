@@ -38,6 +38,8 @@ final class Connection {
   var inputEnded = false
   /// Nothing is read any more; closed when everything is sent.
   var isClosing = false
+  /// Bytes thrown away since it is closing.
+  var discardedBytes = 0
   var isReadingPaused = false
   var isDeliveryPaused = false
   var wantsWrite = false

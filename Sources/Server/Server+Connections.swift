@@ -66,10 +66,13 @@ extension Server {
   }
 
   /// After the last reply has gone out, what still comes is thrown away: closing with unread bytes would reset the
-  /// connection and could take the reply with it.
+  /// connection and could take the reply with it. But not for ever.
   private func discardInput(_ connection: Connection) {
     switch Socket.read(connection.descriptor, into: readBuffer) {
-    case .bytes, .wouldBlock: return
+    case .bytes(let count):
+      connection.discardedBytes += count
+      if connection.discardedBytes > settings.lineBytesMax * 4 { drop(connection) }
+    case .wouldBlock: return
     case .closed, .failed: drop(connection)
     }
   }
@@ -195,7 +198,7 @@ extension Server {
     Socket.close(connection.descriptor)
   }
 
-  private func releaseConsumers(_ connection: Connection) {
+  func releaseConsumers(_ connection: Connection) {
     for consumer in connection.consumers.values { broker.remove(consumer) }
     for consumer in connection.fetchers { broker.remove(consumer) }
     connection.consumers = [:]

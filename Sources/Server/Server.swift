@@ -150,6 +150,8 @@ public final class Server {
     for connection in connections.values where connection.isBlocked || !connection.fetchRids.isEmpty {
       refuseWaiting(connection, .shuttingDown)
     }
+    // Nobody gets anything more, so that nothing counts as delivered that was not sent.
+    for connection in connections.values { releaseConsumers(connection) }
     let commit = engine.commit
     engine.stop { [notify] in
       while commit.inFlightBytes > 0, commit.failure == nil { notify.wait(timeoutNs: 10_000_000) }

@@ -98,7 +98,8 @@ final class ThreadedIOQueue: IOQueue, @unchecked Sendable {
         log("the disk is full; waiting for space")
       }
       if isWaitingForSpace, isInterrupted() {
-        return StorageError(kind: .diskFull, operation: "wait", path: "", reason: "stopped while waiting for disk space")
+        let reason = "stopped while waiting for disk space"
+        return StorageError(kind: .diskFull, operation: "recover", path: "data folder", reason: reason)
       }
       for task in takeFinished() {
         if let failure = task.failure { return failure }
