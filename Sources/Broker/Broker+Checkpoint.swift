@@ -43,15 +43,18 @@ extension Broker {
       obsoleteDirectories = []
     }
     var removals = obsoletePaths + store.takeObsolete() + settled.takeObsolete()
-    for topic in topics.values { removals += topic.log.takeObsolete() }
+    for topic in topicsByNumber { removals += topic.log.takeObsolete() }
     return CheckpointPlan(
       state: writer.bytes, sequence: records.lastSequence, unsynced: unsynced, removals: removals,
       emptyDirectories: obsoleteDirectories)
   }
 
+  /// By number, not by hash: the same run writes the same bytes in the same order.
+  private var topicsByNumber: [Topic] { topics.values.sorted { $0.number < $1.number } }
+
   private func writeTopics(_ writer: inout StateWriter, _ unsynced: inout [String]) {
     writer.write(UInt32(topics.count))
-    for topic in topics.values {
+    for topic in topicsByNumber {
       writer.write(topic.number)
       writer.write(topic.name)
       writer.write(topic.retentionMs)

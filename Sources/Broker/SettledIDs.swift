@@ -179,12 +179,13 @@ final class SettledIDs {
 
   /// Drops buckets that are out of the window, hands the others to the write lane and says what they are.
   func checkpoint(nowMs: UnixMs, unsynced: inout [String]) -> [(bucket: Int64, length: Int)] {
-    for number in buckets.keys where (number + 1) * bucketMs + windowMs < nowMs {
+    for number in buckets.keys.sorted() where (number + 1) * bucketMs + windowMs < nowMs {
       obsolete.append(Self.path(number))
       buckets[number] = nil
       if lastBucket?.number == number { lastBucket = nil }
     }
-    return buckets.map { ($0.key, $0.value.checkpoint(unsynced: &unsynced)) }
+    // By number, not by hash: the same run writes the same bytes in the same order.
+    return buckets.sorted { $0.key < $1.key }.map { ($0.key, $0.value.checkpoint(unsynced: &unsynced)) }
   }
 
   func takeObsolete() -> [String] {

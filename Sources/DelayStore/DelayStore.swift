@@ -159,12 +159,15 @@ public final class DelayStore {
   /// bytes to the write lane and says what the slices are and which files are to be synced.
   public func checkpoint(watermarkMs: UnixMs, unsynced: inout [String]) -> [SliceState] {
     precondition(isSettled, "a checkpoint while messages move")
-    for slice in slices.values where slice.phase == .emptied { retire(slice) }
-    for slice in slices.values where slice.phase == .inMemory && layout.endMs(slice.key) <= watermarkMs {
-      retire(slice)
-    }
-    for slice in slices.values where slice.phase == .ahead && slice.onDiskCount == 0 { retire(slice) }
-    return slices.values.map { SliceState(key: $0.key, length: $0.file.checkpoint(unsynced: &unsynced)) }
+    for slice in inOrder where slice.phase == .emptied { retire(slice) }
+    for slice in inOrder where slice.phase == .inMemory && layout.endMs(slice.key) <= watermarkMs { retire(slice) }
+    for slice in inOrder where slice.phase == .ahead && slice.onDiskCount == 0 { retire(slice) }
+    return inOrder.map { SliceState(key: $0.key, length: $0.file.checkpoint(unsynced: &unsynced)) }
+  }
+
+  /// By place, not by hash: the same run writes the same bytes in the same order.
+  private var inOrder: [Slice] {
+    slices.values.sorted { ($0.key.level, $0.key.number) < ($1.key.level, $1.key.number) }
   }
 
   /// The files that checkpoints no longer name; to be removed once the newest checkpoint is durable.
