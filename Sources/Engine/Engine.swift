@@ -131,7 +131,14 @@ public final class Engine {
   private var wantsCheckpoint: Bool {
     guard !isCheckpointing, broker.isReadyForCheckpoint else { return false }
     // On a full disk a checkpoint is also the way to get the space of slices that have been released.
-    return bytesSinceCheckpoint >= settings.checkpointBytes || (broker.isDiskFull && broker.hasObsoleteFiles)
+    return bytesSinceCheckpoint >= checkpointBytes || (broker.isDiskFull && broker.hasObsoleteFiles)
+  }
+
+  /// On a nearly full disk the journal lives on the segments that checkpoints give back, instead of on the last free space:
+  /// a quarter of a segment is soon enough for the one before the current one to be free when the current one is full.
+  private var checkpointBytes: Int {
+    let isShort = broker.isDiskFull || commit.isSpaceLow
+    return isShort ? min(settings.checkpointBytes, settings.segmentBytes / 4) : settings.checkpointBytes
   }
 
   private func planCheckpoint() {
