@@ -53,7 +53,9 @@ extension Broker {
         var entries: [String] = []
         group.outstanding.forEach { entry in
           let state = entry.pointee.state
-          let shown = state == .inFlight || state == .dying ? .ready : state
+          // What a start makes of it: consumers are gone, and a wait may be over that no record ends.
+          let isReady = state == .inFlight || state == .dying || state == .waiting && entry.pointee.untilMs <= nowMs
+          let shown = isReady ? .ready : state
           entries.append("out \(entry.pointee.offset) \(entry.pointee.attempts) \(shown) \(entry.pointee.keyHash)")
         }
         lines += entries.sorted()
