@@ -56,6 +56,10 @@ let package = Package(
     tests("LineProtocolTests", ["LineProtocol", "Foundations"]),
     tests("EscapementClientTests", ["EscapementClient"]),
     tests("ProgramTests", ["escapement"]),
+    .testTarget(
+      name: "SimulationTests",
+      dependencies: ["Engine", "Broker", "Journal", "DataFiles", "Foundations", "SimulatedDisk"],
+      path: "Tests/Simulation", swiftSettings: settings),
     // Drives the built program from Python; finds it beside the test bundle.
     .testTarget(
       name: "EndToEndTests", dependencies: ["escapement"], path: "Tests/EndToEnd", exclude: pythonFiles,

@@ -1,0 +1,73 @@
+// The two I/O lanes without threads: whoever holds the queue says which lane runs its next task, and when the loop hears of
+// it.
+//
+// Holds: tasks of a lane run in order; a write that finds the disk full stays at the head of its lane, as in the server.
+// Leaves to others: the order between the lanes (the simulation draws it).
+
+import DataFiles
+import Foundations
+
+/// An `IOQueue` that is driven by hand.
+final class ManualIOQueue: IOQueue {
+  private var waiting: [[IOTask]] = [[], []]
+  private var finished: [IOTask] = []
+  private let files: [OpenFiles]
+  private let bug: PlantedBug?
+  /// Whether the last task of the write lane found no space.
+  private(set) var isWaitingForSpace = false
+
+  init(storage: any Storage, bug: PlantedBug?) {
+    files = [OpenFiles(storage: storage), OpenFiles(storage: storage)]
+    self.bug = bug
+  }
+
+  func submit(_ task: IOTask, _ lane: IOLane) {
+    waiting[lane == .write ? 0 : 1].append(task)
+    if bug == .writesFinishUnrun, lane == .write { finished.append(task) }
+  }
+
+  /// Runs the next task of a lane; false when there is none or it waits for space.
+  @discardableResult
+  func runOne(lane: Int) -> Bool {
+    guard let task = waiting[lane].first else { return false }
+    if bug == .writesFinishUnrun, lane == 0 {
+      waiting[0].removeFirst()
+      return true
+    }
+    task.execute(files[lane])
+    if lane == 0 { isWaitingForSpace = task.failure?.kind == .diskFull }
+    if task.failure?.kind == .diskFull { return false }
+    waiting[lane].removeFirst()
+    finished.append(task)
+    return true
+  }
+
+  /// Runs what there is, both lanes; what it leads to is submitted when the loop takes the results.
+  func runAll() { while runOne(lane: 0) || runOne(lane: 1) {} }
+
+  func takeFinished() -> [IOTask] {
+    defer { finished = [] }
+    return finished
+  }
+
+  var isIdle: Bool { waiting[0].isEmpty && waiting[1].isEmpty && finished.isEmpty }
+
+  func drain() -> StorageError? {
+    while !isIdle {
+      let ran = runOne(lane: 0) || runOne(lane: 1)
+      for task in takeFinished() {
+        if let failure = task.failure { return failure }
+        task.finished()
+      }
+      if !ran && !isIdle { return waiting[0].first?.failure }
+    }
+    return nil
+  }
+
+  /// Forgets all work: the process is gone.
+  func abandon() {
+    waiting = [[], []]
+    finished = []
+    for files in files { files.closeAll() }
+  }
+}
