@@ -45,7 +45,7 @@ let package = Package(
       "Server", ["Foundations", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "TimingWheel"]),
     library("EscapementClient"),
     program("escapement", ["EscapementClient", "Server", "Engine", "Broker", "Journal", "Platform", "Foundations"]),
-    program("bench", ["TimingWheel", "LineProtocol", "Foundations"], path: "Benchmarks/bench"),
+    program("bench", ["TimingWheel", "LineProtocol", "Foundations", "Platform", "CLinux"], path: "Benchmarks/bench"),
 
     .target(
       name: "SimulatedDisk", dependencies: ["Foundations"], path: "Tests/SimulatedDisk", swiftSettings: settings),

@@ -12,6 +12,13 @@ struct Command {
 let commands = [
   Command(name: "wheel", summary: "insert, cancel and expiry in the timing wheel", run: WheelBenchmark.run),
   Command(name: "json", summary: "validating and decoding request lines", run: JSONBenchmark.run),
+  Command(name: "precision", summary: "how late messages reach a consumer", run: PrecisionBenchmark.run),
+  Command(
+    name: "throughput", summary: "messages a second: scheduled, consumed, released", run: ThroughputBenchmark.run),
+  Command(name: "burst", summary: "many messages due in the same millisecond", run: BurstBenchmark.run),
+  Command(name: "idle", summary: "what many pending messages cost while nothing is due", run: RestingBenchmarks.idle),
+  Command(name: "memory", summary: "memory, load rate and recovery with very many", run: RestingBenchmarks.memory),
+  Command(name: "connections", summary: "what idle connections and groups cost", run: RestingBenchmarks.connections),
 ]
 
 let arguments = CommandLine.arguments.dropFirst()
