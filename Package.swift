@@ -60,6 +60,7 @@ let package = Package(
       name: "SimulationTests",
       dependencies: ["Engine", "Broker", "Journal", "DataFiles", "Foundations", "SimulatedDisk"],
       path: "Tests/Simulation", swiftSettings: settings),
+    tests("BrokerTests", ["Broker"]),
     // Drives the built program from Python; finds it beside the test bundle.
     .testTarget(
       name: "EndToEndTests", dependencies: ["escapement"], path: "Tests/EndToEnd", exclude: pythonFiles,

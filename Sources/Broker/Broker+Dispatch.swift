@@ -143,9 +143,9 @@ extension Broker {
       }
     }
     entry.attempts = 1
-    group.outstanding.insert(entry)
+    let place = group.outstanding.insert(entry)
     fresh.add(offset, entry.keyHash, isParked: false)
-    hand(message, group.outstanding.find(offset)!, group, consumer)
+    hand(message, place, group, consumer)
     counters.delivered += 1
   }
 

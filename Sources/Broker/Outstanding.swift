@@ -1,8 +1,6 @@
-// What a group has been given and has not finished: one entry a message, found by offset.
+// What is known of a message between its first delivery and its end, and the order in which messages come again.
 //
-// Holds: linear probing with the offset itself as hash, since offsets that are out at one time lie close together and so
-// fall into neighbouring slots; at most half full.
-// Leaves to others: timers, order of redelivery (Group).
+// Leaves to others: where the entries are kept (OutstandingTable), timers, who gets them (Broker+Dispatch).
 
 import Foundations
 import TimingWheel
@@ -35,87 +33,6 @@ struct Outstanding: BitwiseCopyable {
 
   static let noConsumer = UInt32.max
   static let none = TopicOffset.max
-}
-
-/// A table of outstanding messages.
-final class OutstandingTable {
-  private var slots: UnsafeMutablePointer<Outstanding>
-  private var mask: Int
-  private(set) var count = 0
-
-  init() {
-    mask = 15
-    slots = .allocate(capacity: 16)
-    slots.initialize(repeating: Outstanding(offset: Outstanding.none), count: 16)
-  }
-
-  deinit { slots.deallocate() }
-
-  var capacity: Int { mask + 1 }
-
-  /// The entry of an offset; the pointer is good until the next insert or remove.
-  func find(_ offset: TopicOffset) -> UnsafeMutablePointer<Outstanding>? {
-    let slot = probe(offset)
-    return slots[slot].offset == Outstanding.none ? nil : slots + slot
-  }
-
-  /// Adds an entry for an offset that has none.
-  func insert(_ entry: Outstanding) {
-    if (count + 1) * 2 > capacity { resize(capacity * 2) }
-    let slot = probe(entry.offset)
-    precondition(slots[slot].offset == Outstanding.none, "offset \(entry.offset) is outstanding already")
-    slots[slot] = entry
-    count += 1
-  }
-
-  /// Removes an entry and gives it.
-  func remove(_ offset: TopicOffset) -> Outstanding? {
-    var hole = probe(offset)
-    guard slots[hole].offset != Outstanding.none else { return nil }
-    let removed = slots[hole]
-    var next = (hole + 1) & mask
-    while slots[next].offset != Outstanding.none {
-      let home = Int(truncatingIfNeeded: slots[next].offset) & mask
-      if (next &- home) & mask >= (next &- hole) & mask {
-        slots[hole] = slots[next]
-        hole = next
-      }
-      next = (next + 1) & mask
-    }
-    slots[hole].offset = Outstanding.none
-    count -= 1
-    if count * 16 < capacity, capacity > 1024 { resize(capacity / 4) }
-    return removed
-  }
-
-  func removeAll() {
-    count = 0
-    resize(16)
-  }
-
-  /// Calls `body` for every entry, in no order; it must not insert or remove.
-  func forEach(_ body: (UnsafeMutablePointer<Outstanding>) -> Void) {
-    for slot in 0...mask where slots[slot].offset != Outstanding.none { body(slots + slot) }
-  }
-
-  private func probe(_ offset: TopicOffset) -> Int {
-    var slot = Int(truncatingIfNeeded: offset) & mask
-    while slots[slot].offset != Outstanding.none, slots[slot].offset != offset { slot = (slot + 1) & mask }
-    return slot
-  }
-
-  private func resize(_ capacity: Int) {
-    let old = slots
-    let oldMask = mask
-    let kept = count
-    slots = .allocate(capacity: capacity)
-    slots.initialize(repeating: Outstanding(offset: Outstanding.none), count: capacity)
-    mask = capacity - 1
-    if kept > 0 {
-      for slot in 0...oldMask where old[slot].offset != Outstanding.none { slots[probe(old[slot].offset)] = old[slot] }
-    }
-    old.deallocate()
-  }
 }
 
 /// Offsets to be delivered again, the smallest first. May hold stale ones: ask the table.
