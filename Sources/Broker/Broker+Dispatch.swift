@@ -22,7 +22,8 @@ extension Broker {
   func dispatch(_ group: Group, answering: Bool = true) {
     buryDying(group)
     var fresh = FreshDeliveries(group)
-    var budget = settings.deliveriesPerTurn
+    // While messages wait to leave, they go first: another topic's may be among them.
+    var budget = dueQueue.isEmpty ? settings.deliveriesPerTurn : settings.deliveriesPerTurn / 4
     group.waitsForDisk = false
     while budget > 0, let consumer = group.nextConsumer() {
       budget -= 1

@@ -15,6 +15,7 @@ extension Broker {
     for _ in 0..<settings.releasesPerTurn {
       guard let next = dueQueue.first else { break }
       dueQueue.removeFirst()
+      prefetchNext()
       if leave(next, atMs: nowMs) { last = next }
     }
     guard let last else { return }
@@ -26,16 +27,36 @@ extension Broker {
     records.finish()
   }
 
+  /// Fetches what the next messages to leave will need: the slot of one, and the record, the index entry and the settled
+  /// entry of a nearer one whose slot has come by now.
+  private func prefetchNext() {
+    if let later = dueQueue.ahead(16) { prefetch(slab[later.index]) }
+    guard let soon = dueQueue.ahead(8) else { return }
+    let message = slab[soon.index]
+    guard let record = message.pointee.record else { return }
+    for line in 0..<4 { prefetch(record + line * 64) }
+    store.index.prefetchEntry(message.pointee.hash)
+    settled.prefetchEntry(message.pointee.hash)
+  }
+
   /// Moves what is due by `limitMs` from the wheel to the queue.
   func takeExpired(toMs limitMs: UnixMs) {
     expired.removeAll()
     wheel.advance(to: limitMs, limit: 1 << 14, into: &expired)
     for place in 0..<expired.count {
+      if place + 8 < expired.count { prefetch(slab[slabOfTimer[expired[place + 8].id.index]]) }
       let index = slabOfTimer[expired[place].id.index]
       let message = slab[index]
       message.pointee.timer = PendingSlab.noTimer
       dueQueue.append(DueMessage(dueMs: message.pointee.dueMs, sequence: message.pointee.sequence, index: index))
     }
+  }
+
+  /// A topic by number; messages that are due together mostly belong to the same.
+  private func topic(_ number: UInt32) -> Topic? {
+    if let lastReleased, lastReleased.number == number, lastReleased.isAlive { return lastReleased }
+    lastReleased = topics[number]
+    return lastReleased
   }
 
   /// Lets one message leave; false when it was cancelled or moved while it waited.
@@ -44,7 +65,7 @@ extension Broker {
     guard let memory = message.pointee.record, message.pointee.sequence == due.sequence else { return false }
     let record = MessageRecord(memory)
     let hash = message.pointee.hash
-    if let topic = topics[message.pointee.topic] {
+    if let topic = topic(message.pointee.topic) {
       let offset = topic.log.append(copyOf: record, releasedMs: atMs)
       settle(hash, .released(offset: offset, dueMs: record.dueMs), atMs: atMs)
       topic.pendingCount -= 1

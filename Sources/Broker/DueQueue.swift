@@ -27,6 +27,11 @@ struct DueQueue {
   /// The due time of the last element.
   var lastDueMs: UnixMs? { isEmpty ? nil : elements[elements.count - 1].dueMs }
 
+  /// The element `distance` places behind the first.
+  func ahead(_ distance: Int) -> DueMessage? {
+    head + distance < elements.count ? elements[head + distance] : nil
+  }
+
   mutating func append(_ message: DueMessage) {
     if !isEmpty, DueMessage.isBefore(message, elements[elements.count - 1]) { isSorted = false }
     elements.append(message)

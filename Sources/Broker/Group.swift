@@ -3,6 +3,8 @@
 // Holds: every offset below `cursor.offset` is finished (acknowledged, passed over, dead) or outstanding; of the
 // outstanding messages of one key only the first is not parked; `ready` holds every outstanding offset in state ready.
 // Leaves to others: who gets the next message (Broker+Dispatch), timers, the journal.
+//
+// No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
 import Foundations
 import TopicLog
@@ -15,24 +17,24 @@ public final class Group {
   public let name: String
   /// Its topic.
   public let topic: Topic
-  var cursor: TopicCursor
+  @exclusivity(unchecked) var cursor: TopicCursor
   let outstanding = OutstandingTable()
-  var ready = OffsetHeap()
-  var dying: [TopicOffset] = []
-  var consumers: [Consumer] = []
-  var turn = 0
-  var tags: [[UInt8]]?
-  var isOrdered = false
-  var maxAttempts: UInt32 = 16
+  @exclusivity(unchecked) var ready = OffsetHeap()
+  @exclusivity(unchecked) var dying: [TopicOffset] = []
+  @exclusivity(unchecked) var consumers: [Consumer] = []
+  @exclusivity(unchecked) var turn = 0
+  @exclusivity(unchecked) var tags: [[UInt8]]?
+  @exclusivity(unchecked) var isOrdered = false
+  @exclusivity(unchecked) var maxAttempts: UInt32 = 16
   /// For ordered delivery: the outstanding offsets of each key, ascending.
   var keyLines: [UInt64: [TopicOffset]] = [:]
-  var inFlightCount = 0
-  var isDirty = false
+  @exclusivity(unchecked) var inFlightCount = 0
+  @exclusivity(unchecked) var isDirty = false
   /// True while dispatch cannot go on before a chunk has come from disk.
-  var waitsForDisk = false
+  @exclusivity(unchecked) var waitsForDisk = false
   /// Acknowledged in this turn and not in the journal yet: runs of offsets.
-  var unrecordedAcks: [(start: TopicOffset, count: UInt32)] = []
-  private var lowest: TopicOffset
+  @exclusivity(unchecked) var unrecordedAcks: [(start: TopicOffset, count: UInt32)] = []
+  @exclusivity(unchecked) private var lowest: TopicOffset
 
   init(number: UInt32, name: String, topic: Topic, startOffset: TopicOffset) {
     self.number = number

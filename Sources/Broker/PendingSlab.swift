@@ -25,9 +25,9 @@ final class PendingSlab {
   static let noTimer = TimerID(index: .max, generation: .max)
   static let noSlice = UInt32.max
   private let elements = PagedArray(filler: PendingMessage())
-  private var free: [UInt32] = []
-  private(set) var count = 0
-  private(set) var recordBytes = 0
+  @exclusivity(unchecked) private var free: [UInt32] = []
+  @exclusivity(unchecked) private(set) var count = 0
+  @exclusivity(unchecked) private(set) var recordBytes = 0
 
   deinit { forEach { index, _ in elements[index].record?.deallocate() } }
 

@@ -66,10 +66,10 @@ final class SettledIDs {
   private let bucketMs: Int64
   private let io: any IOQueue
   private let shards: UnsafeMutablePointer<Shard>
-  private(set) var count = 0
+  @exclusivity(unchecked) private(set) var count = 0
   private var sweepShard = 0
   private var buckets: [Int64: AppendFile] = [:]
-  private var lastBucket: (number: Int64, file: AppendFile)?
+  @exclusivity(unchecked) private var lastBucket: (number: Int64, file: AppendFile)?
   private var obsolete: [String] = []
 
   init(windowMs: Int64, io: any IOQueue) {
@@ -94,6 +94,13 @@ final class SettledIDs {
     return Settled(atMs: entry.atMs, packed: entry.value)
   }
 
+  /// Has the processor fetch what `find` and `set` of this message will read.
+  func prefetchEntry(_ hash: IDHash) {
+    let shard = shards[Int(hash.high >> 52)]
+    guard let entries = shard.entries else { return }
+    prefetch(entries + (Int(truncatingIfNeeded: hash.low) & shard.mask))
+  }
+
   /// Remembers what became of a message. Amortised O(1).
   func set(_ hash: IDHash, _ settled: Settled) {
     guard windowMs > 0 else { return }
@@ -110,7 +117,7 @@ final class SettledIDs {
 
   private func put(_ entry: Entry) {
     let shard = shards + Int(entry.high >> 52)
-    if shard.pointee.entries == nil || (shard.pointee.count + 1) * 8 > (shard.pointee.mask + 1) * 7 {
+    if shard.pointee.entries == nil || (shard.pointee.count + 1) * 4 > (shard.pointee.mask + 1) * 3 {
       rebuild(shard, capacity: shard.pointee.entries == nil ? 8 : (shard.pointee.mask + 1) * 2) { _ in true }
     }
     let entries = shard.pointee.entries!
@@ -134,7 +141,7 @@ final class SettledIDs {
       }
       if live == shard.pointee.count { continue }
       var capacity = 8
-      while live * 8 > capacity * 6 { capacity *= 2 }
+      while live * 4 > capacity * 3 { capacity *= 2 }
       rebuild(shard, capacity: capacity) { nowMs - $0 < self.windowMs }
     }
   }

@@ -1,4 +1,6 @@
 // A topic: its log, its groups, and who reads it without a group.
+//
+// No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
 import Foundations
 import TopicLog
@@ -18,13 +20,13 @@ public final class Topic {
   /// How many bytes are kept.
   public internal(set) var retentionBytes: Int64
   /// Messages scheduled into this topic and not released.
-  public internal(set) var pendingCount = 0
+  @exclusivity(unchecked) public internal(set) var pendingCount = 0
   /// False once it was deleted.
-  public internal(set) var isAlive = true
+  @exclusivity(unchecked) public internal(set) var isAlive = true
   /// The journal record behind the newest message: nothing of the topic may be shown before it is settled.
-  public internal(set) var appendSequence: Sequence = 0
-  var groups: [Group] = []
-  var tails: [Consumer] = []
+  @exclusivity(unchecked) public internal(set) var appendSequence: Sequence = 0
+  @exclusivity(unchecked) var groups: [Group] = []
+  @exclusivity(unchecked) var tails: [Consumer] = []
   /// Connections whose command waits for a chunk of this log.
   var waitingConnections: [UInt64] = []
 

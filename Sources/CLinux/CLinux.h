@@ -29,6 +29,9 @@
 #include <time.h>
 #include <unistd.h>
 
+// Asks the processor to fetch a cache line that will be read soon. Any address is allowed.
+static inline void clinux_prefetch(const void *address) { __builtin_prefetch(address); }
+
 // epoll_pwait2 waits in nanoseconds; glibc 2.35 has it, older ones only the system call (441 everywhere).
 static inline int clinux_epoll_wait_ns(int epfd, struct epoll_event *events, int max, int64_t timeout_ns) {
   struct timespec limit = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};

@@ -3,6 +3,8 @@
 // Holds: `writtenLength` ≤ `submittedLength` ≤ `length`; bytes below `submittedLength` never change, so an I/O thread may
 // read them from the chunk while the loop appends behind them; a record never spans two chunks.
 // Leaves to others: what the bytes are, durability (the journal has them until a checkpoint has synced this file).
+//
+// No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
 import Foundations
 
@@ -15,7 +17,7 @@ public final class Chunk: @unchecked Sendable {
   /// Where in the file the first byte stands.
   public let filePosition: Int
   /// Bytes filled, from the start; the loop thread's.
-  public internal(set) var used: Int
+  @exclusivity(unchecked) public internal(set) var used: Int
 
   /// An empty block for the file from `filePosition` on.
   public init(filePosition: Int, capacity: Int) {
@@ -42,15 +44,15 @@ public final class AppendFile {
   /// Where it is, relative to the data folder.
   public let path: String
   /// Bytes in the file, counting those still in memory.
-  public private(set) var length: Int
+  @exclusivity(unchecked) public private(set) var length: Int
   /// Bytes that an I/O thread has written, from the start without a gap.
-  public private(set) var writtenLength: Int
+  @exclusivity(unchecked) public private(set) var writtenLength: Int
   /// The chunk that takes the next record.
-  public private(set) var tail: Chunk?
+  @exclusivity(unchecked) public private(set) var tail: Chunk?
 
-  private var submittedLength: Int
+  @exclusivity(unchecked) private var submittedLength: Int
   private var checkpointedLength: Int
-  private var unwritten: [Chunk] = []
+  @exclusivity(unchecked) private var unwritten: [Chunk] = []
   private let chunkBytesMax: Int
   private let io: any IOQueue
 

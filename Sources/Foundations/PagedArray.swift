@@ -3,16 +3,18 @@
 //
 // Holds: elements are trivial values; an index below `count` is always there.
 // Leaves to others: what a free element looks like (the owner's free list).
+//
+// No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
 /// A growing array of trivial elements in pages of 4 096.
 public final class PagedArray<Element: BitwiseCopyable> {
   @usableFromInline static var pageBits: Int { 12 }
-  @usableFromInline var pages: UnsafeMutablePointer<UnsafeMutablePointer<Element>>
-  @usableFromInline var pageCapacity = 64
-  @usableFromInline var pageCount = 0
+  @exclusivity(unchecked) @usableFromInline var pages: UnsafeMutablePointer<UnsafeMutablePointer<Element>>
+  @exclusivity(unchecked) @usableFromInline var pageCapacity = 64
+  @exclusivity(unchecked) @usableFromInline var pageCount = 0
   @usableFromInline let filler: Element
   /// The number of elements.
-  public private(set) var count = 0
+  @exclusivity(unchecked) public private(set) var count = 0
 
   /// An empty array; new elements are copies of `filler`.
   public init(filler: Element) {

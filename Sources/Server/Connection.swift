@@ -18,22 +18,22 @@ final class Connection {
 
   let descriptor: Int32
   let key: UInt64
-  var framer: LineFramer
+  @exclusivity(unchecked) var framer: LineFramer
   @exclusivity(unchecked) var out = ByteBuffer()
   /// Bytes sent since the beginning.
-  private(set) var sent = 0
-  private(set) var gates: [Gate] = []
-  private(set) var sendable = 0
+  @exclusivity(unchecked) private(set) var sent = 0
+  @exclusivity(unchecked) private(set) var gates: [Gate] = []
+  @exclusivity(unchecked) private(set) var sendable = 0
   /// The sequence that what this turn wrote must wait for; 0 for none.
-  var turnGate: Sequence = 0
-  var isTouched = false
+  @exclusivity(unchecked) var turnGate: Sequence = 0
+  @exclusivity(unchecked) var isTouched = false
   var hasGates: Bool { !gates.isEmpty }
 
-  var isAuthenticated: Bool
+  @exclusivity(unchecked) var isAuthenticated: Bool
   /// A line that is given again when the disk has answered.
-  var blocked: [UInt8]?
+  @exclusivity(unchecked) var blocked: [UInt8]?
   /// A fetch whose reply must come before anything else's; its token.
-  var blockingFetch: UInt64?
+  @exclusivity(unchecked) var blockingFetch: UInt64?
   /// The peer has ended its side.
   var inputEnded = false
   /// Nothing is read any more; closed when everything is sent.
@@ -46,7 +46,7 @@ final class Connection {
   var isGone = false
   var interest: Readiness = .readable
 
-  var consumers: [Int64: Consumer] = [:]
+  @exclusivity(unchecked) var consumers: [Int64: Consumer] = [:]
   var fetchers: [Consumer] = []
   var nextSub: Int64 = 1
   /// The `rid` of each waiting fetch, as it stood on the line.

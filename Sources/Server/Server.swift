@@ -37,13 +37,13 @@ public final class Server {
 
   var connections: [Int32: Connection] = [:]
   var nextKey: UInt64 = 1
-  var connectionByKey: [UInt64: Connection] = [:]
-  var touched: [Connection] = []
+  @exclusivity(unchecked) var connectionByKey: [UInt64: Connection] = [:]
+  @exclusivity(unchecked) var touched: [Connection] = []
   var gated: [Connection] = []
   var retries: [UInt64] = []
   /// Connections that have lines but may not go on: the journal is behind, or their own output is.
   var heldBack: [Connection] = []
-  var turnMustSync = false
+  @exclusivity(unchecked) var turnMustSync = false
   var nextToken: UInt64 = 1
   let reader = RequestReader()
   let nestedReader = RequestReader()
@@ -51,7 +51,7 @@ public final class Server {
   var isStopping = false
   var hasReportedFailure = false
   let startedMs: UnixMs
-  var counters = ServerCounters()
+  @exclusivity(unchecked) var counters = ServerCounters()
 
   /// Opens the data folder and listens. `log` gets lines for people.
   ///
