@@ -100,6 +100,7 @@ extension Broker {
     for slice in slices {
       writer.write(UInt8(slice.key.level))
       writer.write(slice.key.number)
+      writer.write(slice.generation)
       writer.write(UInt64(slice.length))
     }
     let buckets = settled.checkpoint(nowMs: nowMs, unsynced: &unsynced)

@@ -7,7 +7,7 @@
 //   u32 n groups:  u32 number, u32 topic, name, u64 cursor, u32 n outstanding:
 //                  u64 offset, u32 attempts, u8 state, u64 key hash, i64 until
 //   u32 groups ever made
-//   u32 n slices:  u8 level, i64 number, u64 bytes
+//   u32 n slices:  u8 level, i64 number, u32 generation, u64 bytes
 //   u32 n buckets of settled ids: i64 number, u64 bytes
 
 import DataFiles
@@ -74,7 +74,9 @@ public struct CheckpointState {
       for _ in 0..<(try reader.read(UInt32.self)) {
         let level = Int(try reader.read(UInt8.self))
         let key = SliceKey(level: level, number: try reader.read(Int64.self))
-        slices.append(DelayStore.SliceState(key: key, length: Int(try reader.read(UInt64.self))))
+        let generation = try reader.read(UInt32.self)
+        let length = Int(try reader.read(UInt64.self))
+        slices.append(DelayStore.SliceState(key: key, generation: generation, length: length))
       }
       for _ in 0..<(try reader.read(UInt32.self)) {
         buckets.append((try reader.read(Int64.self), Int(try reader.read(UInt64.self))))
@@ -116,7 +118,7 @@ public struct CheckpointState {
 
   /// The data files that the checkpoint names, relative to the data folder, without those of settled ids.
   public var dataFiles: [String] {
-    slices.map { SliceLayout.path($0.key) }
+    slices.map(\.path)
       + topics.flatMap { topic in
         topic.segments.map { TopicLog.path(topic.number, segment: $0.baseOffset) }
       }
@@ -127,7 +129,7 @@ public struct CheckpointState {
 // What a check of the folder looks at.
 extension CheckpointState {
   /// Slice files and how much of them counts.
-  public var sliceFiles: [(path: String, length: Int)] { slices.map { (SliceLayout.path($0.key), $0.length) } }
+  public var sliceFiles: [(path: String, length: Int)] { slices.map { ($0.path, $0.length) } }
 
   /// Topics by number and name, with their segments.
   public var topicFiles: [(topic: UInt32, name: String, segments: [TopicLog.SegmentState])] {

@@ -16,7 +16,8 @@ extension DelayStore {
     loadedMs = routedMs
     for state in states {
       let isNear = layout.endMs(state.key) <= routedMs
-      let slice = addSlice(state.key, length: state.length, phase: isNear ? .inMemory : .ahead)
+      let slice = addSlice(
+        state.key, generation: state.generation, length: state.length, phase: isNear ? .inMemory : .ahead)
       try cut(slice.file.path, to: state.length, files)
       let dead = try tombstones(slice, files)
       try Self.forEachRecord(files, slice.file.path, state.length, hasher) { record, hash, position in

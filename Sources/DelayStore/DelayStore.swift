@@ -42,6 +42,7 @@ public final class DelayStore {
   var slices: [SliceKey: Slice] = [:]
   var sliceByNumber: [Slice?] = []
   var freeNumbers: [UInt32] = []
+  private var nextGeneration: UInt32 = 1
   var mover: SliceMover?
   /// Files that the next durable checkpoint no longer names.
   var obsolete: [String] = []
@@ -99,15 +100,17 @@ public final class DelayStore {
 
   func slice(for key: SliceKey, phase: Slice.Phase) -> Slice {
     if let slice = slices[key] { return slice }
-    return addSlice(key, length: 0, phase: phase)
+    return addSlice(key, generation: nextGeneration, length: 0, phase: phase)
   }
 
-  func addSlice(_ key: SliceKey, length: Int, phase: Slice.Phase) -> Slice {
+  func addSlice(_ key: SliceKey, generation: UInt32, length: Int, phase: Slice.Phase) -> Slice {
     let number = freeNumbers.popLast() ?? UInt32(sliceByNumber.count)
     precondition(number < PendingIndex.sliceNumberMax, "too many slices")
     if Int(number) == sliceByNumber.count { sliceByNumber.append(nil) }
-    let file = AppendFile(path: SliceLayout.path(key), length: length, chunkBytesMax: Self.chunkBytes, io: io)
-    let slice = Slice(key: key, number: number, file: file, phase: phase)
+    nextGeneration = max(nextGeneration, generation &+ 1)
+    let path = SliceLayout.path(key, generation: generation)
+    let file = AppendFile(path: path, length: length, chunkBytesMax: Self.chunkBytes, io: io)
+    let slice = Slice(key: key, number: number, generation: generation, file: file, phase: phase)
     slices[key] = slice
     sliceByNumber[Int(number)] = slice
     return slice
@@ -127,12 +130,18 @@ public final class DelayStore {
   public struct SliceState {
     /// Which slice.
     public var key: SliceKey
+    /// Which of the files that the slice has had.
+    public var generation: UInt32
     /// Bytes of its file that count.
     public var length: Int
 
-    /// Puts the two together.
-    public init(key: SliceKey, length: Int) {
+    /// Where the file is.
+    public var path: String { SliceLayout.path(key, generation: generation) }
+
+    /// Puts them together.
+    public init(key: SliceKey, generation: UInt32, length: Int) {
       self.key = key
+      self.generation = generation
       self.length = length
     }
   }
@@ -162,7 +171,9 @@ public final class DelayStore {
     for slice in inOrder where slice.phase == .emptied { retire(slice) }
     for slice in inOrder where slice.phase == .inMemory && layout.endMs(slice.key) <= watermarkMs { retire(slice) }
     for slice in inOrder where slice.phase == .ahead && slice.onDiskCount == 0 { retire(slice) }
-    return inOrder.map { SliceState(key: $0.key, length: $0.file.checkpoint(unsynced: &unsynced)) }
+    return inOrder.map {
+      SliceState(key: $0.key, generation: $0.generation, length: $0.file.checkpoint(unsynced: &unsynced))
+    }
   }
 
   /// By place, not by hash: the same run writes the same bytes in the same order.

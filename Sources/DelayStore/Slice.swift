@@ -24,14 +24,16 @@ final class Slice {
 
   let key: SliceKey
   let number: UInt32
+  let generation: UInt32
   let file: AppendFile
   var phase: Phase
   /// Messages that the index places on disk here.
   var onDiskCount = 0
 
-  init(key: SliceKey, number: UInt32, file: AppendFile, phase: Phase) {
+  init(key: SliceKey, number: UInt32, generation: UInt32, file: AppendFile, phase: Phase) {
     self.key = key
     self.number = number
+    self.generation = generation
     self.file = file
     self.phase = phase
   }

@@ -63,6 +63,9 @@ public struct SliceLayout: Sendable {
     return overflow ? .max : end
   }
 
-  /// Where the file of a slice is.
-  public static func path(_ key: SliceKey) -> String { "delay/\(key.level)-\(key.number).slice" }
+  /// Where the file of a slice is. A slice that has run empty and comes again has a higher generation, so that the removal of
+  /// the old file can never meet the new one.
+  public static func path(_ key: SliceKey, generation: UInt32) -> String {
+    "delay/\(key.level)-\(key.number).\(generation).slice"
+  }
 }

@@ -56,6 +56,7 @@ public final class Engine {
   private let store: StoreID
   private let hashKey: StoreID
   private var bytesSinceCheckpoint = 0
+  private var lastCheckpointMs: UnixMs = 0
   private var waitingCheckpoint: CheckpointPlan?
   private var isCheckpointing = false
   private var space: SpaceWatch
@@ -130,8 +131,10 @@ public final class Engine {
 
   private var wantsCheckpoint: Bool {
     guard !isCheckpointing, broker.isReadyForCheckpoint else { return false }
+    if bytesSinceCheckpoint >= checkpointBytes { return true }
     // On a full disk a checkpoint is also the way to get the space of slices that have been released.
-    return bytesSinceCheckpoint >= checkpointBytes || (broker.isDiskFull && broker.hasObsoleteFiles)
+    let isRested = broker.nowMs >= lastCheckpointMs + SpaceWatch.intervalMs
+    return broker.isDiskFull && isRested && broker.hasObsoleteFiles
   }
 
   /// On a nearly full disk the journal lives on the segments that checkpoints give back, instead of on the last free space:
@@ -143,6 +146,7 @@ public final class Engine {
 
   private func planCheckpoint() {
     isCheckpointing = true
+    lastCheckpointMs = broker.nowMs
     bytesSinceCheckpoint = 0
     waitingCheckpoint = broker.checkpoint()
   }
