@@ -138,7 +138,10 @@ extension Broker {
   }
 
   private func recoverGroup(_ state: CheckpointState.GroupState, _ topic: Topic) {
-    let group = addGroup(state.number, topic, state.name, state.cursor)
+    // It begins at the first message that is not finished; what `upTo` means is counted from there.
+    let first = state.outstanding.reduce(state.cursor) { min($0, $1.offset) }
+    let group = addGroup(state.number, topic, state.name, first)
+    group.cursor = TopicCursor(offset: state.cursor)
     for entry in state.outstanding.sorted(by: { $0.offset < $1.offset }) {
       if entry.keyHash != 0 { _ = group.joinLine(entry.keyHash, entry.offset) }
       group.outstanding.insert(entry)
