@@ -32,7 +32,7 @@ extension Broker {
         }
         return ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: .released)
       }
-      try requireRoom()
+      if outcome == .scheduled { try requireRoom() }
       accept(command.parts, topic, dueMs: dueMs, acceptedMs: nowMs, hash: hash)
       counters.scheduled += 1
       return ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: outcome)
