@@ -104,6 +104,8 @@ extension Broker {
     topic.nameBytes.withUnsafeBytes { topicsByName[hasher.hash(topic: 0, id: $0)] = nil }
     lastTopic = nil
     for consumer in topic.tails + topic.groups.flatMap(\.consumers) {
+      // A fetch that waits is answered now: nothing will ever come for it.
+      for fetch in consumer.fetches { effects.append(.notice(.fetched(consumer, token: fetch.token, []))) }
       effects.append(.notice(.ended(consumer)))
       forget(consumer)
     }
