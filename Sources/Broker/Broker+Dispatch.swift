@@ -8,7 +8,12 @@ extension Broker {
   func dispatch() {
     let work = dirtyGroups
     dirtyGroups.removeAll(keepingCapacity: true)
-    for group in work {
+    for (place, group) in work.enumerated() {
+      if turnBytesLeft <= 0 {
+        // Those that had nothing go first in the next turn.
+        dirtyGroups.insert(contentsOf: work[place...], at: 0)
+        break
+      }
       group.isDirty = false
       if group.topic.isAlive { dispatch(group) }
     }
@@ -25,7 +30,7 @@ extension Broker {
     // While messages wait to leave, they go first: another topic's may be among them.
     var budget = dueQueue.isEmpty ? settings.deliveriesPerTurn : settings.deliveriesPerTurn / 4
     group.waitsForDisk = false
-    while budget > 0, let consumer = group.nextConsumer() {
+    while budget > 0, turnBytesLeft > 0, let consumer = group.nextConsumer() {
       budget -= 1
       if let offset = group.ready.first {
         if !redeliver(offset, group, consumer) { break }
@@ -34,7 +39,7 @@ extension Broker {
       }
     }
     record(fresh)
-    if budget == 0 { markDirty(group) }
+    if budget == 0 || turnBytesLeft <= 0 { markDirty(group) }
     if answering { answerFetches(group) }
   }
 
@@ -88,19 +93,22 @@ extension Broker {
       TimerTarget(kind: .outstanding, owner: group.number, value: entry.pointee.offset))
     consumer.inFlight += 1
     group.inFlightCount += 1
+    group.passTurn()
     give(Delivery(consumer: consumer, record: message, attempt: entry.pointee.attempts))
   }
 
   private func give(_ delivery: Delivery) {
+    turnBytesLeft -= delivery.record.length
     guard delivery.consumer.kind == .fetcher else {
       effects.append(.deliver(delivery))
       return
     }
     let consumer = delivery.consumer
-    guard let place = consumer.fetches.firstIndex(where: { $0.collected.count < $0.limit }) else {
+    guard let place = consumer.fetches.firstIndex(where: \.hasRoom) else {
       preconditionFailure("a fetcher got more than it asked for")
     }
     consumer.fetches[place].collected.append(delivery)
+    consumer.fetches[place].bytesLeft -= delivery.record.length
   }
 
   // MARK: New ones
@@ -175,7 +183,7 @@ extension Broker {
 
   private func dispatch(tail consumer: Consumer) {
     var budget = settings.deliveriesPerTurn
-    while budget > 0, consumer.canTake {
+    while budget > 0, turnBytesLeft > 0, consumer.canTake {
       budget -= 1
       switch consumer.topic.log.read(&consumer.cursor) {
       case .record(let message):

@@ -17,7 +17,10 @@ extension Broker {
   public func fetch(_ consumer: Consumer, limit: Int, waitMs: Int64, token: UInt64) throws(BrokerStop) -> FetchReply {
     try requireWorking()
     guard let group = consumer.group else { preconditionFailure("a fetch without a group") }
-    consumer.fetches.append(Fetch(token: token, limit: limit, endsWhenLoaded: true))
+    consumer.fetches.append(
+      Fetch(token: token, limit: limit, bytesLeft: settings.fetchBytesMax, endsWhenLoaded: true))
+    // What others were given in this turn must not leave the reply empty.
+    turnBytesLeft = max(turnBytesLeft, settings.fetchBytesMax)
     dispatch(group, answering: false)
     // Others of the group may have got something too: the end of the turn answers them.
     markDirty(group)

@@ -114,6 +114,8 @@ public final class Broker {
   @exclusivity(unchecked) var dirtyGroups: [Group] = []
   @exclusivity(unchecked) var groupsWithAcks: [Group] = []
   @exclusivity(unchecked) var dirtyTails: [Topic] = []
+  /// What may still be delivered in this turn.
+  @exclusivity(unchecked) var turnBytesLeft = 0
   var nextRetentionMs: UnixMs = 0
   var obsoletePaths: [String] = []
   var obsoleteDirectories: [String] = []
@@ -144,6 +146,7 @@ public final class Broker {
   /// gave are bad from here on.
   public func beginTurn(nowNs: Int64) {
     effects.removeAll(keepingCapacity: effects.capacity < 1 << 16)
+    turnBytesLeft = settings.deliveryBytesPerTurn
     nowMs = max(nowMs, TimeUnits.msRoundedDown(ns: nowNs))
     nowRoundedUpMs = max(nowMs, TimeUnits.msRoundedUp(ns: nowNs))
     cache.evict()

@@ -37,6 +37,11 @@ public struct BrokerSettings: Sendable {
   public var releasesPerTurn = 4096
   /// Messages delivered to one group in one turn of the loop.
   public var deliveriesPerTurn = 2048
+  /// Bytes of messages delivered in one turn of the loop, to all together: what may come on top of a connection's bound of
+  /// unsent bytes before the loop sees that it does not read.
+  public var deliveryBytesPerTurn = 16 << 20
+  /// Bytes of messages in the reply to one fetch; the message that reaches it is the last.
+  public var fetchBytesMax = 4 << 20
   /// How long a topic that says nothing else keeps its messages: seven days.
   public var retentionMsDefault: Int64 = 7 * 86_400_000
   /// How many bytes a topic that says nothing else keeps.

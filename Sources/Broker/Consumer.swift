@@ -48,7 +48,7 @@ public final class Consumer {
   var canTake: Bool {
     switch kind {
     case .subscription: return inFlight < options.credit && !isPaused
-    case .fetcher: return fetches.contains { $0.collected.count < $0.limit }
+    case .fetcher: return fetches.contains(where: \.hasRoom)
     case .tail: return !isPaused
     }
   }
@@ -58,8 +58,12 @@ public final class Consumer {
 struct Fetch {
   let token: UInt64
   let limit: Int
+  /// Its reply ends with the message that uses these up.
+  var bytesLeft: Int
   var timer = PendingSlab.noTimer
   /// It waits for the disk only and is answered, empty if need be, as soon as that has come.
   var endsWhenLoaded = false
   var collected: [Delivery] = []
+
+  var hasRoom: Bool { collected.count < limit && bytesLeft > 0 }
 }

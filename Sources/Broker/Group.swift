@@ -113,15 +113,17 @@ public final class Group {
     return tags.contains { $0.count == tag.count && $0.withUnsafeBytes { $0.elementsEqual(tag) } }
   }
 
-  /// The next consumer that can take a message; members take turns. O(members).
+  /// The next consumer that can take a message; it stays the next until it was given one. O(members).
   func nextConsumer() -> Consumer? {
     for step in 0..<consumers.count {
       let place = (turn + step) % consumers.count
       if consumers[place].canTake {
-        turn = (place + 1) % consumers.count
+        turn = place
         return consumers[place]
       }
     }
     return nil
   }
+  /// The next consumer has been given a message: the turn is another one's.
+  func passTurn() { turn += 1 }
 }

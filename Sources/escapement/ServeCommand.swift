@@ -20,11 +20,13 @@ extension Command {
       .value("auto-create", "on|off", "whether topics and groups come into being on first use", standard: "on"),
       .value("delay-levels", "TABLE", "delays of the levels 1, 2, …", standard: DelayLevels.standardText),
       .value("max-line-bytes", "N", "the longest line", standard: "1048576"),
+      .value("max-body-bytes", "N", "the largest body", standard: "--max-line-bytes"),
       .value("max-delay-ms", "N", "the longest delay", standard: "315360000000"),
       .value("id-window-ms", "N", "how long ids are remembered after release or cancel", standard: "600000"),
       .value("max-connections", "N", "connections at a time", standard: "50000"),
       .value("max-unsent-bytes", "N", "bytes that may wait to be sent on a connection", standard: "4194304"),
       .value("max-pending", "N", "pending messages", standard: "100000000"),
+      .value("max-outstanding", "N", "delivered and unfinished messages of a group", standard: "1000000"),
       .value(
         "slice-ms", "N", "width of the finest slice of the store; fixed when the folder is made", standard: "65536"),
       .value("segment-bytes", "N", "size of topic segments", standard: "67108864"),
@@ -66,6 +68,7 @@ extension Command {
     try brokerSettings(options, &settings.engine.broker)
     try number("max-line-bytes", 1024...(64 << 20)) { settings.lineBytesMax = $0 }
     settings.engine.broker.bodyBytesMax = settings.lineBytesMax
+    try number("max-body-bytes", 1...(64 << 20)) { settings.engine.broker.bodyBytesMax = $0 }
     try number("max-connections", 1...1_000_000) { settings.connectionsMax = $0 }
     try number("max-unsent-bytes", 65_536 ... .max) { settings.unsentBytesMax = $0 }
     try number("journal-segment-bytes", 16_384...(1 << 30)) { settings.engine.segmentBytes = ($0 + 4095) & ~4095 }
@@ -87,6 +90,7 @@ extension Command {
     if let delayMs = try options.integer("max-delay-ms", in: 1...(1 << 52)) { settings.maxDelayMs = delayMs }
     if let windowMs = try options.integer("id-window-ms", in: 0...(1 << 40)) { settings.idWindowMs = windowMs }
     if let pending = try options.integer("max-pending", in: 1 ... .max) { settings.pendingMax = Int(pending) }
+    if let count = try options.integer("max-outstanding", in: 1...(1 << 30)) { settings.outstandingMax = Int(count) }
     if let bytes = try options.integer("segment-bytes", in: 4096...(1 << 32)) { settings.segmentBytes = Int(bytes) }
     if let bytes = try options.integer("cache-bytes", in: 1 << 20 ... .max) { settings.cacheBytes = Int(bytes) }
     switch options.text("auto-create") {
