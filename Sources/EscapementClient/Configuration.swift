@@ -29,7 +29,7 @@ public struct ReconnectBackoff: Sendable, Equatable {
   }
 }
 
-/// What happens to a client's connection, for logs and displays.
+/// What happens to a client's connection and subscriptions, for logs and displays.
 public enum ConnectionEvent: Sendable, Equatable {
   /// A session stands; `again` when it replaces a lost one, subscriptions and repeatable requests included.
   case connected(again: Bool)
@@ -41,6 +41,11 @@ public enum ConnectionEvent: Sendable, Equatable {
   case gaveUp(reason: String)
   /// A request that asked for no reply was refused.
   case refusedUnanswered(code: RefusalCode, message: String)
+  /// Retention took the messages from `fromOffset` up to before `toOffset` before this subscription had them; what follows
+  /// begins at `toOffset`.
+  case truncated(topic: String, group: String?, fromOffset: UInt64, toOffset: UInt64)
+  /// The server ended a subscription for good (`topic_deleted`); its sequence ends behind what has come.
+  case ended(topic: String, group: String?, reason: String)
 }
 
 /// A client's settings.
@@ -61,7 +66,7 @@ public struct Configuration: Sendable {
   public var tailBufferMax: Int
   /// The longest line taken from the server.
   public var replyBytesMax: Int
-  /// Called on every change of the connection, from any thread; must return soon.
+  /// Called on every event, from any thread; must return soon.
   public var onEvent: (@Sendable (ConnectionEvent) -> Void)?
 
   /// Makes settings.

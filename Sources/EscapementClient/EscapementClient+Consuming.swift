@@ -129,6 +129,20 @@ extension EscapementClient {
     return try await request(line, isRepeatable: position != .latest).fields.offset("offset")
   }
 
+  /// Puts dead letters of a group back at the end of their topic, oldest first, each once.
+  ///
+  /// Never repeated by itself: after `connectionLost` or `timeout` some may or may not be back.
+  /// - Parameter limit: at most so many, 1 to 10 000 (nil: 1000).
+  /// - Throws: `refused` with `not_found` when the topic or the group is not there.
+  @discardableResult
+  public func redrive(topic: String, group: String, limit: Int? = nil) async throws -> RedriveReceipt {
+    var line = RequestLine("redrive")
+    line.set("topic", topic)
+    line.set("group", group)
+    line.set("limit", limit)
+    return try await RedriveReceipt(request(line, isRepeatable: false).fields)
+  }
+
   /// Leaves a subscription; what it had not acknowledged is delivered again.
   func unsubscribe(_ subscription: SubscriptionState) async throws {
     guard let number = forget(subscription) else { return }
@@ -152,7 +166,8 @@ extension EscapementClient {
     }
   }
 
-  private func forget(_ subscription: SubscriptionState) -> Int64? {
+  /// Ends a subscription here; gives its number, when it has one.
+  func forget(_ subscription: SubscriptionState) -> Int64? {
     subscription.buffer.finish(.success(()))
     return state.withLock { state in
       state.subscriptions[ObjectIdentifier(subscription)] = nil

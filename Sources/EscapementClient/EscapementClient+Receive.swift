@@ -20,12 +20,24 @@ extension EscapementClient {
 
   private func receiveEvent(_ fields: RawObject, _ generation: Int) throws(EscapementError) {
     // Events of later protocol versions are not ours to judge.
-    guard fields["event"]?.string == "message" else { return }
+    guard let kind = fields["event"]?.string, ["message", "truncated", "ended"].contains(kind) else { return }
     let number = try fields.int("sub")
     let known = state.withLock { $0.generation == generation ? $0.subscriptionsByNumber[number] : nil }
     guard let subscription = known else { return }
-    subscription.buffer.append(
-      try Delivery(fields, topic: subscription.topic, group: subscription.group, outbox: outbox))
+    let (topic, group) = (subscription.topic, subscription.group)
+    switch kind {
+    case "message": subscription.buffer.append(try Delivery(fields, topic: topic, group: group, outbox: outbox))
+    case "truncated":
+      report(
+        .truncated(
+          topic: topic, group: group, fromOffset: try fields.offset("fromOffset"),
+          toOffset: try fields.offset("toOffset")))
+    default:
+      let reason = fields["reason"]?.string ?? ""
+      // First the event, so that whoever sees the sequence end can know why.
+      report(.ended(topic: topic, group: group, reason: reason))
+      _ = forget(subscription)
+    }
   }
 
   private func receiveReply(_ json: RawJSON, _ fields: RawObject, _ generation: Int) throws(EscapementError) {

@@ -1,8 +1,8 @@
 // The operations on messages that wait for their time.
 
 extension EscapementClient {
-  // How many requests `scheduleMany` keeps under way; more gain nothing, since one fsync serves them all.
-  private static let pipelineDepth = 512
+  // The server's bound of one batch.
+  private static let batchMax = 1_000
 
   /// Schedules a message.
   ///
@@ -28,28 +28,32 @@ extension EscapementClient {
       request(message.line(acks: acks.rawValue), isRepeatable: message.isRepeatable).fields)
   }
 
-  /// Schedules many messages over one connection, without waiting for each reply.
+  /// Schedules up to 1000 messages of one topic with one request and one reply: all are accepted, or none.
   ///
+  /// Repeated by itself when every message has an `id` and none is to be rejected when it exists.
   /// - Returns: what became of each, in the order of `messages`.
-  /// - Throws: `CancellationError` only; what was sent by then may have taken effect.
-  public func scheduleMany(
-    _ messages: [ScheduleRequest], acks: Acks = .disk
-  ) async throws -> [Result<ScheduleReceipt, EscapementError>] {
-    var results = [Result<ScheduleReceipt, EscapementError>?](repeating: nil, count: messages.count)
-    try await withThrowingTaskGroup(of: (Int, Result<ScheduleReceipt, EscapementError>).self) { group in
-      for (index, message) in messages.enumerated() {
-        if index >= Self.pipelineDepth, let (done, result) = try await group.next() { results[done] = result }
-        group.addTask {
-          do {
-            return (index, .success(try await self.schedule(message, acks: acks)))
-          } catch let error as EscapementError {
-            return (index, .failure(error))
-          }
-        }
-      }
-      for try await (done, result) in group { results[done] = result }
+  /// - Throws: `refused`, and then nothing was scheduled (the message for people names the place in `messages`);
+  ///   `invalidRequest` for several topics or too many messages; `connectionLost`, `timeout`.
+  @discardableResult
+  public func scheduleMany(_ messages: [ScheduleRequest], acks: Acks = .disk) async throws -> [ScheduleReceipt] {
+    guard let topic = messages.first?.topic else { return [] }
+    guard messages.count <= Self.batchMax else {
+      throw EscapementError.invalidRequest("a batch has \(messages.count) messages; up to \(Self.batchMax) are allowed")
     }
-    return results.compactMap { $0 }
+    guard messages.allSatisfy({ $0.topic == topic }) else {
+      throw EscapementError.invalidRequest("the messages of a batch must have one topic")
+    }
+    var line = RequestLine("scheduleMany")
+    line.set("topic", topic)
+    line.set("acks", acks.rawValue)
+    line.set("messages", objects: messages) { $0.write(to: &$1) }
+    let reply = try await request(line, isRepeatable: messages.allSatisfy(\.isRepeatable)).fields
+    var receipts: [ScheduleReceipt] = []
+    for fields in try reply.objects("results") { receipts.append(try ScheduleReceipt(fields)) }
+    guard receipts.count == messages.count else {
+      throw EscapementError.badReply("\(receipts.count) results for \(messages.count) messages")
+    }
+    return receipts
   }
 
   /// Schedules a message and asks for no reply; returns when the connection has taken it. A refusal shows up as

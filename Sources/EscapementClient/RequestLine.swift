@@ -14,6 +14,11 @@ struct RequestLine: Sendable {
     bytes = Array("{\"op\":\"\(op)\"".utf8)
   }
 
+  private init(op: String, bytes: [UInt8]) {
+    self.op = op
+    self.bytes = bytes
+  }
+
   /// The complete line, newline and all.
   func finished(rid: Int64) -> [UInt8] { bytes + Array(",\"rid\":\(rid)}\n".utf8) }
 
@@ -52,6 +57,20 @@ struct RequestLine: Sendable {
     raw(name, [UInt8(ascii: "{")] + pairs.joined(separator: [UInt8(ascii: ",")]) + [UInt8(ascii: "}")])
   }
 
+  /// An array of objects, each filled by `fill`.
+  mutating func set<Item>(_ name: String, objects: [Item], _ fill: (Item, inout RequestLine) -> Void) {
+    begin(name)
+    bytes.append(UInt8(ascii: "["))
+    for (place, item) in objects.enumerated() {
+      if place > 0 { bytes.append(UInt8(ascii: ",")) }
+      var object = RequestLine(op: "", bytes: [UInt8(ascii: "{")])
+      fill(item, &object)
+      bytes.append(contentsOf: object.bytes)
+      bytes.append(UInt8(ascii: "}"))
+    }
+    bytes.append(UInt8(ascii: "]"))
+  }
+
   /// A field whose value is JSON text already.
   mutating func raw(_ name: String, _ value: [UInt8]?) {
     guard let value else { return }
@@ -59,7 +78,10 @@ struct RequestLine: Sendable {
     bytes.append(contentsOf: value)
   }
 
-  private mutating func begin(_ name: String) { bytes.append(contentsOf: ",\"\(name)\":".utf8) }
+  private mutating func begin(_ name: String) {
+    if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
+    bytes.append(contentsOf: "\"\(name)\":".utf8)
+  }
 }
 
 /// JSON text made from Swift values.

@@ -71,6 +71,19 @@ public struct PublishReceipt: Sendable, Codable, Equatable {
   }
 }
 
+/// The answer to `redrive`.
+public struct RedriveReceipt: Sendable, Codable, Equatable {
+  /// Dead letters that were put back.
+  public let redriven: Int64
+  /// Dead letters that are left.
+  public let remaining: Int64
+
+  init(_ reply: RawObject) throws(EscapementError) {
+    redriven = try reply.int("redriven")
+    remaining = try reply.int("remaining")
+  }
+}
+
 /// What became of a `cancel`.
 public enum CancelOutcome: String, Sendable, Codable {
   /// It will never be released.

@@ -97,14 +97,19 @@ public struct ScheduleRequest: Sendable, Equatable {
   func line(acks: String?) -> RequestLine {
     var line = RequestLine("schedule")
     line.set("topic", topic)
+    line.set("acks", acks)
+    write(to: &line)
+    return line
+  }
+
+  /// Everything but the topic.
+  func write(to line: inout RequestLine) {
     line.set("id", id)
     when.write(to: &line)
     line.set("key", key)
     line.set("tag", tag)
     line.set("headers", headers)
     line.set("ifExists", ifExists?.rawValue)
-    line.set("acks", acks)
     line.raw("body", body.bytes)
-    return line
   }
 }

@@ -55,6 +55,9 @@ final class DemoLedger: Sendable {
     case .gaveUp(let reason): say("client", "gave up: \(reason)")
     case .refusedUnanswered(let code, let message):
       book.withLock { $0.faults.append("an acknowledgement was refused: \(code.rawValue) \(message)") }
+    case .truncated(let topic, _, let from, let to):
+      book.withLock { $0.faults.append("messages \(from)..<\(to) of \(topic) were lost to retention") }
+    case .ended(let topic, _, let reason): book.withLock { $0.faults.append("\(topic) ended: \(reason)") }
     case .connected, .reconnecting: break
     }
   }

@@ -10,16 +10,18 @@ extension Command {
   static let listen = Command(
     name: "listen", positional: ["TOPIC"], summary: "Print messages as they come, and acknowledge them.",
     options: [
-      .value("group", "GROUP", "share the topic's messages in this group; without it: only look, from now on"),
+      .value("group", "GROUP", "share the topic's messages in this group; without it: only look"),
       .value("count", "N", "end after so many messages"),
-      .value("from", "WHERE", "where a new group begins: earliest, latest or an offset", standard: "earliest"),
+      .value(
+        "from", "WHERE", "where a new group, or listening without one, begins: earliest, latest or an offset",
+        standard: "earliest; latest without a group"),
       .value("tag", "TAG", "only messages with this tag", repeats: true),
       .flag("ordered", "messages with one key one at a time, in order"),
     ] + connectionOptions
   ) { options in
     let listening = try Listening(options)
     // One interrupted listener is a listener that has done its work.
-    return try await Session.run(options, reconnect: ReconnectBackoff()) { client in
+    return try await Session.run(options, reconnect: ReconnectBackoff(), onEvent: Listening.tell) { client in
       do {
         try await Interruption.cancelling { try await listening.run(client) }
       } catch is CancellationError {}
@@ -52,10 +54,18 @@ private struct Listening: Sendable {
       }
       consume.from = .offset(offset)
     }
-    if group == nil, consume.from != nil {
-      throw UsageError("--from needs --group: without one, only new messages are shown")
-    }
     self.consume = consume
+  }
+
+  /// Says what the messages alone would not show: a gap, and the end of the topic.
+  @Sendable static func tell(_ event: ConnectionEvent) {
+    switch event {
+    case .truncated(_, _, let from, let to):
+      printError("escapement listen: retention took the messages from \(from) to \(to - 1) before they came here")
+    case .ended(let topic, _, let reason):
+      printError("escapement listen: the end of '\(topic)': \(reason)")
+    default: break
+    }
   }
 
   func run(_ client: EscapementClient) async throws {

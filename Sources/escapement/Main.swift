@@ -13,7 +13,7 @@ enum Program {
   /// Every sub-command. One more is one more line.
   static let commands: [Command] = [
     .serve, .schedule, .publish, .cancel, .reschedule, .get, .list,
-    .listen, .topics, .stats, .top, .wheel,
+    .listen, .redrive, .topics, .stats, .top, .wheel,
     .check, .demo,
   ]
 

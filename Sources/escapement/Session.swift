@@ -15,22 +15,24 @@ enum Session {
     return (host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host), Int(port))
   }
 
-  static func client(_ options: CommandLineOptions, reconnect: ReconnectBackoff?) throws(UsageError) -> EscapementClient
-  {
+  static func client(
+    _ options: CommandLineOptions, reconnect: ReconnectBackoff?, onEvent: (@Sendable (ConnectionEvent) -> Void)?
+  ) throws(UsageError) -> EscapementClient {
     let environment = ProcessInfo.processInfo.environment
     let (host, port) = try address(options.text("server") ?? environment["ESCAPEMENT_SERVER"] ?? addressStandard)
     let token = options.text("token") ?? environment["ESCAPEMENT_TOKEN"]
     return EscapementClient(
       host: host, port: port,
-      configuration: Configuration(token: token, clientName: "escapement \(Program.version)", reconnect: reconnect))
+      configuration: Configuration(
+        token: token, clientName: "escapement \(Program.version)", reconnect: reconnect, onEvent: onEvent))
   }
 
   /// Connects, does `body`, and closes whatever happens.
   static func run<Result>(
     _ options: CommandLineOptions, reconnect: ReconnectBackoff? = nil,
-    _ body: (EscapementClient) async throws -> Result
+    onEvent: (@Sendable (ConnectionEvent) -> Void)? = nil, _ body: (EscapementClient) async throws -> Result
   ) async throws -> Result {
-    let client = try client(options, reconnect: reconnect)
+    let client = try client(options, reconnect: reconnect, onEvent: onEvent)
     try await client.connect()
     do {
       let result = try await body(client)

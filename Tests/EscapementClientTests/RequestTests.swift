@@ -171,26 +171,57 @@ struct RequestTests {
     await client.close()
   }
 
-  @Test("scheduleMany answers in the order of its messages, refusals included")
+  @Test("a batch is one line and one reply; the receipts stand in its order")
   func scheduleMany() async throws {
     let server = FakeServer { line, connection in
-      let id = line.text("id")!
-      connection.send(
-        id == "7" ? line.refusal("exists") : line.ok("\"id\":\"\(id)\",\"deliverAtMs\":9,\"outcome\":\"scheduled\""))
+      let results = (line.fields["messages"]?.elements ?? []).map { message in
+        let id = message.members.first { $0.key == "id" }?.value.string ?? "made"
+        return "{\"id\":\"\(id)\",\"deliverAtMs\":9,\"outcome\":\"\(id == "7" ? "kept" : "scheduled")\"}"
+      }
+      connection.send(line.ok("\"results\":[\(results.joined(separator: ","))]"))
     }
     defer { server.stop() }
     let client = server.client()
     try await client.connect()
-    let results = try await client.scheduleMany(
-      (0..<600).map { ScheduleRequest(topic: "t", body: .null, when: .after(ms: 1), id: "\($0)") })
-    #expect(results.count == 600)
-    for (index, result) in results.enumerated() {
-      if index == 7 {
-        #expect(throws: EscapementError.self) { try result.get() }
-      } else {
-        #expect(try result.get().id == "\(index)")
-      }
+    let receipts = try await client.scheduleMany(
+      (0..<600).map { ScheduleRequest(topic: "t", body: .null, when: .after(ms: 1), id: "\($0)") }, acks: .memory)
+    #expect(receipts.map(\.id) == (0..<600).map { "\($0)" })
+    #expect(receipts.filter { $0.outcome == .kept }.map(\.id) == ["7"])
+    let lines = server.received("scheduleMany")
+    #expect(lines.count == 1 && lines[0].text("topic") == "t" && lines[0].text("acks") == "memory")
+    #expect(try await client.scheduleMany([]) == [])
+    await client.close()
+  }
+
+  @Test("a batch that is refused is refused whole, and one that cannot be a batch is never sent")
+  func refusedBatches() async throws {
+    let server = FakeServer { line, connection in connection.send(line.refusal("exists", "messages[3]: it is there")) }
+    defer { server.stop() }
+    let client = server.client()
+    try await client.connect()
+    let message = ScheduleRequest(topic: "t", body: .null, when: .after(ms: 1), id: "a")
+    await #expect(throws: EscapementError.refused(code: .exists, message: "messages[3]: it is there")) {
+      try await client.scheduleMany([message, message])
     }
+    var elsewhere = message
+    elsewhere.topic = "u"
+    for batch in [[message, elsewhere], Array(repeating: message, count: 1_001)] {
+      await #expect(throws: EscapementError.self) { try await client.scheduleMany(batch) }
+    }
+    #expect(server.received("scheduleMany").count == 1)
+    await client.close()
+  }
+
+  @Test("redrive tells how many dead letters went back and how many are left")
+  func redrive() async throws {
+    let server = FakeServer { line, connection in connection.send(line.ok("\"redriven\":2,\"remaining\":5")) }
+    defer { server.stop() }
+    let client = server.client()
+    try await client.connect()
+    let receipt = try await client.redrive(topic: "t", group: "g", limit: 2)
+    #expect(receipt.redriven == 2 && receipt.remaining == 5)
+    let line = server.received("redrive")[0]
+    #expect(line.text("topic") == "t" && line.text("group") == "g" && line.fields["limit"]?.int == 2)
     await client.close()
   }
 
@@ -219,8 +250,8 @@ struct RequestTests {
       headers: ["b": "2", "a": "1"], ifExists: .replace)
     #expect(
       String(decoding: message.line(acks: "disk").finished(rid: 4), as: UTF8.self)
-        == #"{"op":"schedule","topic":"t","id":"i\"\n","deliverAtMs":99,"key":"k","tag":"é","headers":{"a":"1","b":"2"},"#
-        + #""ifExists":"replace","acks":"disk","body":{ "a": 1.50},"rid":4}"# + "\n")
+        == #"{"op":"schedule","topic":"t","acks":"disk","id":"i\"\n","deliverAtMs":99,"key":"k","tag":"é","headers":{"a":"1","b":"2"},"#
+        + #""ifExists":"replace","body":{ "a": 1.50},"rid":4}"# + "\n")
   }
 }
 

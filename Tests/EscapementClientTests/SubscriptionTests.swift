@@ -155,6 +155,38 @@ struct SubscriptionTests {
     await client.close()
   }
 
+  @Test("a gap and the end of the topic are events; the sequence ends behind what has come and is not renewed")
+  func truncatedAndEnded() async throws {
+    let server = FakeServer { line, connection in
+      guard line.op == "subscribe" else { return connection.drop() }
+      connection.send(
+        line.ok("\"sub\":3"),
+        #"{"event":"truncated","sub":3,"topic":"t","fromOffset":2,"toOffset":7}"#, event(sub: 3, offset: 7, id: "m"),
+        #"{"event":"ended","sub":3,"topic":"t","reason":"topic_deleted"}"#, event(sub: 3, offset: 8, id: "late"))
+    }
+    defer { server.stop() }
+    let events = Mutex<[ConnectionEvent]>([])
+    let client = server.client(
+      Configuration(
+        reconnect: ReconnectBackoff(initialMs: 1, maxMs: 5),
+        onEvent: { event in events.withLock { $0.append(event) } }))
+    try await client.connect()
+    let subscription = try await client.subscribe(topic: "t", group: "g")
+    var offsets: [UInt64] = []
+    for try await delivery in subscription { offsets.append(delivery.offset) }
+    #expect(offsets == [7])
+    #expect(
+      events.withLock { $0 } == [
+        .connected(again: false), .truncated(topic: "t", group: "g", fromOffset: 2, toOffset: 7),
+        .ended(topic: "t", group: "g", reason: "topic_deleted"),
+      ])
+    // The connection is lost and comes back; the subscription does not.
+    _ = try? await client.publish(topic: "t", body: .null)
+    #expect(try await client.ping() == 7)
+    #expect(server.received("subscribe").count == 1)
+    await client.close()
+  }
+
   @Test("a refused renewal ends the subscription with the refusal")
   func refusedRenewal() async throws {
     let server = FakeServer { line, connection in
