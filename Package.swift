@@ -17,8 +17,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let pythonFiles = [
-  "command_line", "consuming", "damage", "durability", "escapement_driver", "farfuture", "fields", "framing",
-  "identity", "ledger", "ledger_book", "line_client", "listing", "positions", "producing", "redelivery", "run",
+  "aftermath", "bounds", "command_line", "consuming", "damage", "durability", "escapement_driver", "farfuture",
+  "fields", "framing",
+  "identity", "ledger", "ledger_book", "line_client", "listing", "membership", "positions", "producing", "redelivery",
+  "retention", "run",
   "scheduling", "session", "suite", "topics",
 ].map { "\($0).py" }
 

@@ -100,6 +100,10 @@ class Client:
     def __exit__(self, *_):
         self.close()
 
+    def shrink(self):
+        """Takes little into the socket's buffer, so that the server soon feels that nobody reads."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+
     def close(self):
         self.socket.close()
         self.ended = True

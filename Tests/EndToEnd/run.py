@@ -22,8 +22,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import escapement_driver as driver  # noqa: E402
 import suite  # noqa: E402
 
-FILES = ("framing", "fields", "session", "scheduling", "identity", "listing", "producing", "farfuture", "consuming", "redelivery", "positions",
-         "topics", "durability", "damage", "command_line", "ledger")
+FILES = ("framing", "fields", "session", "scheduling", "identity", "listing", "producing", "farfuture", "consuming", "membership", "redelivery", "positions", "retention", "bounds",
+         "topics", "durability", "aftermath", "damage", "command_line", "ledger")
 
 
 class CaseTimeout(Exception):
