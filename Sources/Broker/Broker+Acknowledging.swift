@@ -66,7 +66,7 @@ extension Broker {
       count += 1
       stopTimer(entry.pointee.timer)
       entry.pointee.timer = startTimer(
-        dueMs: nowMs + consumer.options.ackWaitMs,
+        dueMs: nowRoundedUpMs + consumer.options.ackWaitMs,
         TimerTarget(kind: .outstanding, owner: group.number, value: offset))
     }
     return count

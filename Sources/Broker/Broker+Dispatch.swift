@@ -89,7 +89,7 @@ extension Broker {
     entry.pointee.state = .inFlight
     entry.pointee.consumer = consumer.number
     entry.pointee.timer = startTimer(
-      dueMs: nowMs + consumer.options.ackWaitMs,
+      dueMs: nowRoundedUpMs + consumer.options.ackWaitMs,
       TimerTarget(kind: .outstanding, owner: group.number, value: entry.pointee.offset))
     consumer.inFlight += 1
     group.inFlightCount += 1
