@@ -18,10 +18,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let pythonFiles = [
   "aftermath", "bounds", "command_line", "consuming", "damage", "durability", "escapement_driver", "farfuture",
-  "fields", "framing",
-  "identity", "ledger", "ledger_book", "line_client", "listing", "membership", "positions", "producing", "redelivery",
-  "retention", "run",
-  "scheduling", "session", "suite", "topics",
+  "fields", "framing", "identity", "ledger", "ledger_book", "line_client", "listing", "membership", "positions",
+  "producing", "redelivery", "retention", "run", "scheduling", "session", "suite", "topics",
 ].map { "\($0).py" }
 
 let package = Package(
@@ -47,6 +45,8 @@ let package = Package(
       "Server", ["Foundations", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "TimingWheel"]),
     library("EscapementClient"),
     program("escapement", ["EscapementClient", "Server", "Engine", "Broker", "Journal", "Platform", "Foundations"]),
+    program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
+    program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
     program("bench", ["TimingWheel", "LineProtocol", "Foundations", "Platform", "CLinux"], path: "Benchmarks/bench"),
 
     .target(
@@ -63,6 +63,8 @@ let package = Package(
       dependencies: ["Engine", "Broker", "Journal", "DataFiles", "Foundations", "SimulatedDisk"],
       path: "Tests/Simulation", swiftSettings: settings),
     tests("BrokerTests", ["Broker"]),
+    // Drives the built programs with the client; finds them beside the test bundle.
+    tests("ClientServerTests", ["escapement", "EscapementClient", "OrderTimeouts", "AutomaticReviews"]),
     // Drives the built program from Python; finds it beside the test bundle.
     .testTarget(
       name: "EndToEndTests", dependencies: ["escapement"], path: "Tests/EndToEnd", exclude: pythonFiles,

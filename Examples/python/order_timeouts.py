@@ -1,9 +1,5 @@
 #!/usr/bin/env python3
-"""Order time-outs with Escapement, in plain Python: schedule, cancel, subscribe, acknowledge.
-
-Start a server (`escapement serve --data /tmp/shop`), then run this. Two orders are placed; one is paid,
-so its time-out is cancelled; the other one's time-out arrives after two seconds, and the order is closed.
-"""
+"""Order time-outs in plain Python: two orders are placed, one is paid; the other's time-out comes after two seconds."""
 import json
 import os
 import socket
@@ -26,8 +22,7 @@ class Escapement:
         return json.loads(line)
 
     def ask(self, op, **fields):
-        self.lines.write(json.dumps({"op": op, **fields}) + "\n")
-        self.lines.flush()
+        print(json.dumps({"op": op, **fields}), file=self.lines, flush=True)
         while "event" in (line := self.read()):
             self.messages.append(line)
         if not line["ok"]:
@@ -41,16 +36,13 @@ class Escapement:
 host, _, port = os.environ.get("ESCAPEMENT_SERVER", "127.0.0.1:7611").rpartition(":")
 server = Escapement(host, int(port))
 server.ask("subscribe", topic=TOPIC, group="shop")
-
 orders = [f"order-{time.time_ns()}-{number}" for number in (1, 2)]
 for order in orders:
     # The id makes the request safe to repeat, and is what the time-out is cancelled by.
     reply = server.ask("schedule", topic=TOPIC, id=order, delayMs=2000, body={"order": order})
     print(order, reply["outcome"], "for", reply["deliverAtMs"])
-
-# The first is paid. "cancelled" is a promise; "released" would mean that the time-out was faster.
+# "cancelled" is a promise: the time-out will never come. "released" would mean that it was faster.
 print(orders[0], "paid, time-out", server.ask("cancel", topic=TOPIC, id=orders[0])["outcome"])
-
 message = server.next_message()
 late = message["releasedAtMs"] - message["deliverAtMs"]
 print(message["body"]["order"], f"was not paid in time and is closed ({late} ms late)")

@@ -1,12 +1,16 @@
 """The program itself: signals, exit statuses, help, and its small commands against a running server."""
 
+import os
 import signal
 import socket
+import subprocess
+import sys
 
 from escapement_driver import equal, run_command
 from suite import case, own
 
-COMMANDS = ("serve", "schedule", "publish", "cancel", "get", "list", "listen", "stats", "check", "demo")
+COMMANDS = ("serve", "schedule", "publish", "cancel", "reschedule", "get", "list", "listen", "redrive", "topics", "stats", "top",
+            "wheel", "check", "demo")
 
 
 @case
@@ -88,3 +92,17 @@ def a_port_in_use_is_a_message_and_a_failure():
         port = taken.getsockname()[1]
         status, output = run_command("serve", "--data", f"{server.folder}/other", "--listen", f"127.0.0.1:{port}", "--http", "off")
     assert status > 0 and str(port) in output, f"exit status {status}, output {output!r}"
+
+
+@case
+def the_python_example_works():
+    """The example in Python does what it says, with the standard library alone."""
+    server = own()
+    example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../Examples/python/order_timeouts.py")
+    environment = {**os.environ, "ESCAPEMENT_SERVER": f"{server.host}:{server.port}"}
+    done = subprocess.run([sys.executable, "-I", example], env=environment, capture_output=True, text=True, timeout=60)
+    equal(done.returncode, 0, f"exit status: {done.stderr}")
+    words = [line.split(" ", 1) for line in done.stdout.splitlines()]
+    equal([rest.split(" for ")[0] for _, rest in words[:2]], ["scheduled"] * 2, "the orders")
+    equal(words[2], [words[0][0], "paid, time-out cancelled"], "the payment")
+    equal((words[3][0], words[3][1].split(" (")[0]), (words[1][0], "was not paid in time and is closed"), "the time-out")
