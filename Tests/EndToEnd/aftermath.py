@@ -45,12 +45,12 @@ def a_refused_message_keeps_waiting():
             got[message["offset"]] = (message["attempt"], now_ms() - before)
     equal({offset: attempt for offset, (attempt, _) in got.items()}, {0: 2, 2: 2}, "attempts")
     assert got[0][1] >= 2_500 and got[2][1] >= 1_000, f"delivered again too early: {got}"
-    client.ok("nack", topic="t", group="g", offset=2)
     refused = now_ms()
+    client.ok("nack", topic="t", group="g", offset=2)
     server.restart()
-    message, = server.client().ok("fetch", waitMs=30_000, max=1, **fields)["messages"]
+    client = server.client()
+    message, = client.ok("fetch", waitMs=30_000, max=1, **fields)["messages"]
     while message["offset"] != 2:
-        client = server.client()
         message, = client.ok("fetch", waitMs=30_000, max=1, **fields)["messages"]
     equal(message["attempt"], 3, "attempt")
     assert now_ms() - refused >= 2_000, "the second back-off is two seconds"
