@@ -20,7 +20,11 @@ extension Broker {
     let tails = dirtyTails
     dirtyTails.removeAll(keepingCapacity: true)
     for topic in tails {
-      for tail in topic.tails { dispatch(tail: tail) }
+      for tail in topic.tails {
+        // Busy groups must not leave the tails nothing.
+        turnBytesLeft = max(turnBytesLeft, settings.tailBytesPerTurn)
+        dispatch(tail: tail)
+      }
     }
   }
 

@@ -40,6 +40,8 @@ public struct BrokerSettings: Sendable {
   /// Bytes of messages delivered in one turn of the loop, to all together: what may come on top of a connection's bound of
   /// unsent bytes before the loop sees that it does not read.
   public var deliveryBytesPerTurn = 16 << 20
+  /// Bytes that each private tail may have in any case.
+  public var tailBytesPerTurn = 256 << 10
   /// Bytes of messages in the reply to one fetch; the message that reaches it is the last.
   public var fetchBytesMax = 4 << 20
   /// How long a topic that says nothing else keeps its messages: seven days.
