@@ -145,6 +145,7 @@ extension Broker {
     for entry in state.outstanding.sorted(by: { $0.offset < $1.offset }) {
       if entry.keyHash != 0 { _ = group.joinLine(entry.keyHash, entry.offset) }
       group.outstanding.insert(entry)
+      group.noteOutstanding(entry.offset)
     }
   }
 }

@@ -54,6 +54,9 @@ public final class Group {
     return lowest
   }
 
+  /// After a recovery: `offset` is outstanding, though below the cursor.
+  func noteOutstanding(_ offset: TopicOffset) { lowest = min(lowest, offset) }
+
   /// Messages that the group has still to finish.
   public var lag: UInt64 {
     let nextOffset = topic.log.nextOffset
