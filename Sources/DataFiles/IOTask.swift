@@ -44,6 +44,18 @@ public protocol IOQueue: AnyObject {
   func drain() -> StorageError?
 }
 
+/// Closes files that are about to be removed, in the read lane: an open file would keep its space, and a later file of the
+/// same path would be read as the old one.
+public final class CloseTask: IOTask, @unchecked Sendable {
+  private let paths: [String]
+
+  /// Closes `paths` where they are open.
+  public init(paths: [String]) { self.paths = paths }
+
+  /// Closes the files.
+  public override func run(_ files: OpenFiles) throws(StorageError) { for path in paths { files.forget(path) } }
+}
+
 /// Removes files, in the write lane so that it comes after every write to them. A file that is gone already is fine.
 public final class RemoveTask: IOTask, @unchecked Sendable {
   private let paths: [String]

@@ -160,8 +160,10 @@ public final class Engine {
       isCheckpointing = false
       counters.checkpoints += 1
       commit.release(upTo: plan.sequence)
-      if !plan.removals.isEmpty || !plan.emptyDirectories.isEmpty {
-        io.submit(RemoveTask(paths: plan.removals, directories: plan.emptyDirectories), .write)
+      let removals = plan.removals + broker.checkpointIsDurable()
+      if !removals.isEmpty || !plan.emptyDirectories.isEmpty {
+        io.submit(CloseTask(paths: removals), .read)
+        io.submit(RemoveTask(paths: removals, directories: plan.emptyDirectories), .write)
       }
     }
     io.submit(task, .write)
