@@ -19,7 +19,7 @@ extension Broker {
     }
     let tails = dirtyTails
     dirtyTails.removeAll(keepingCapacity: true)
-    for topic in tails {
+    for topic in tails where topic.isAlive {
       for tail in topic.tails {
         // Busy groups must not leave the tails nothing.
         turnBytesLeft = max(turnBytesLeft, settings.tailBytesPerTurn)

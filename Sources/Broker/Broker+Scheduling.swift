@@ -240,7 +240,7 @@ extension Broker {
       if let cold = coldRecords[connection]?.first(where: { $0.place == place }) { return cold.record }
       let atOnce = store.read(slice: slice, position: position) { [weak self] cold in
         guard let self else { return }
-        coldRecords[connection, default: []].append(cold)
+        if let cold { coldRecords[connection, default: []].append(cold) }
         effects.append(.notice(.retry(connection: connection)))
       }
       guard let atOnce else { throw .waitForDisk }

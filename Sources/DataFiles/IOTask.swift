@@ -20,6 +20,10 @@ open class IOTask: @unchecked Sendable {
   /// Takes the result back. Runs on the loop thread.
   open func finished() {}
 
+  /// Whether the failure of `run` does not matter, because what was to be read has been given up meanwhile; whoever waited
+  /// for it is told. Runs on the loop thread, in place of `finished`.
+  open func canIgnoreFailure() -> Bool { false }
+
   /// Runs the task and notes its failure.
   public final func execute(_ files: OpenFiles) {
     failure = nil

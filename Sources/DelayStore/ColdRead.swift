@@ -18,8 +18,9 @@ public final class ColdRecord {
 }
 
 extension DelayStore {
-  /// Reads the message at a place on disk; gives it at once when it is still in memory, else calls `done` on the loop later.
-  public func read(slice number: UInt32, position: Int, done: @escaping (ColdRecord) -> Void) -> ColdRecord? {
+  /// Reads the message at a place on disk; gives it at once when it is still in memory, else calls `done` on the loop later:
+  /// with nil when the message has left that place meanwhile.
+  public func read(slice number: UInt32, position: Int, done: @escaping (ColdRecord?) -> Void) -> ColdRecord? {
     let slice = existing(number)
     let place = MessagePlace.disk(slice: number, position: position)
     let header = slice.file.unwrittenBytes(at: position, count: MessageRecord.headerLength)
@@ -29,7 +30,7 @@ extension DelayStore {
       memory.base.copyMemory(from: base, byteCount: length)
       return ColdRecord(place: place, memory: memory)
     }
-    io.submit(RecordReadTask(self, path: slice.file.path, place: place, position: position, done: done), .read)
+    io.submit(RecordReadTask(self, slice, place: place, position: position, done: done), .read)
     return nil
   }
 
@@ -49,7 +50,7 @@ extension DelayStore {
     let slice = existing(number)
     slice.file.flush()
     // Behind the flush in the write lane: so the read lane may rely on it.
-    let read = SliceListTask(path: slice.file.path, length: slice.file.length, hasher: hasher, request, done)
+    let read = SliceListTask(self, slice, request, done)
     io.submit(LaneChange(io, read), .write)
   }
 }
@@ -106,15 +107,19 @@ private final class LaneChange: IOTask, @unchecked Sendable {
 
 private final class RecordReadTask: IOTask, @unchecked Sendable {
   private let store: DelayStore
+  private let slice: Slice
   private let path: String
   private let place: MessagePlace
   private let position: Int
-  private let done: (ColdRecord) -> Void
+  private let done: (ColdRecord?) -> Void
   private var memory: Chunk?
 
-  init(_ store: DelayStore, path: String, place: MessagePlace, position: Int, done: @escaping (ColdRecord) -> Void) {
+  init(
+    _ store: DelayStore, _ slice: Slice, place: MessagePlace, position: Int, done: @escaping (ColdRecord?) -> Void
+  ) {
     self.store = store
-    self.path = path
+    self.slice = slice
+    path = slice.file.path
     self.place = place
     self.position = position
     self.done = done
@@ -144,11 +149,21 @@ private final class RecordReadTask: IOTask, @unchecked Sendable {
   }
 
   override func finished() {
-    if let memory { done(ColdRecord(place: place, memory: memory)) }
+    // The number of a slice that is gone may be another one's by now.
+    guard let memory, !store.isRetired(slice) else { return done(nil) }
+    done(ColdRecord(place: place, memory: memory))
+  }
+
+  override func canIgnoreFailure() -> Bool {
+    guard store.isRetired(slice) else { return false }
+    done(nil)
+    return true
   }
 }
 
 private final class SliceListTask: IOTask, @unchecked Sendable {
+  private let store: DelayStore
+  private let slice: Slice
   private let path: String
   private let length: Int
   private let hasher: SipHash128
@@ -157,12 +172,13 @@ private final class SliceListTask: IOTask, @unchecked Sendable {
   private var entries: [SliceListEntry] = []
 
   init(
-    path: String, length: Int, hasher: SipHash128, _ request: SliceListRequest,
-    _ done: @escaping ([SliceListEntry]) -> Void
+    _ store: DelayStore, _ slice: Slice, _ request: SliceListRequest, _ done: @escaping ([SliceListEntry]) -> Void
   ) {
-    self.path = path
-    self.length = length
-    self.hasher = hasher
+    self.store = store
+    self.slice = slice
+    path = slice.file.path
+    length = slice.file.length
+    hasher = store.hasher
     self.request = request
     self.done = done
   }
@@ -200,4 +216,10 @@ private final class SliceListTask: IOTask, @unchecked Sendable {
   }
 
   override func finished() { done(entries) }
+
+  override func canIgnoreFailure() -> Bool {
+    guard store.isRetired(slice) else { return false }
+    done([])
+    return true
+  }
 }

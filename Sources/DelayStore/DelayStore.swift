@@ -116,6 +116,9 @@ public final class DelayStore {
     return slice
   }
 
+  /// Whether a slice is the store's no more: its file may be gone, and its number another slice's.
+  func isRetired(_ slice: Slice) -> Bool { sliceByNumber[Int(slice.number)] !== slice }
+
   private func retire(_ slice: Slice) {
     precondition(slice.onDiskCount == 0, "slice \(slice.file.path) still has messages")
     slices[slice.key] = nil

@@ -114,7 +114,9 @@ public final class Engine {
 
   /// Takes back a finished task. Runs on the loop, between `beginTurn` and `endTurn`.
   public func finish(_ task: IOTask) {
-    if let failure = task.failure { broker.fail(failure) } else if broker.failure == nil { task.finished() }
+    guard broker.failure == nil else { return }
+    guard let failure = task.failure else { return task.finished() }
+    if !task.canIgnoreFailure() { broker.fail(failure) }
   }
 
   /// When the next turn has something to do by itself, in Unix ms of service time; nil for never.
@@ -160,10 +162,9 @@ public final class Engine {
       isCheckpointing = false
       counters.checkpoints += 1
       commit.release(upTo: plan.sequence)
-      let removals = plan.removals + broker.checkpointIsDurable()
-      if !removals.isEmpty || !plan.emptyDirectories.isEmpty {
-        io.submit(CloseTask(paths: removals), .read)
-        io.submit(RemoveTask(paths: removals, directories: plan.emptyDirectories), .write)
+      if !plan.removals.isEmpty || !plan.emptyDirectories.isEmpty {
+        io.submit(CloseTask(paths: plan.removals), .read)
+        io.submit(RemoveTask(paths: plan.removals, directories: plan.emptyDirectories), .write)
       }
     }
     io.submit(task, .write)

@@ -50,6 +50,7 @@ public final class TopicLog {
   /// How many chunks were trimmed from the front: chunk numbers stay what they were.
   @exclusivity(unchecked) var chunksTrimmed = 0
   var obsolete: [String] = []
+  private(set) var isDropped = false
   /// Called on the loop when a chunk that somebody waited for has come.
   public var chunkLoaded: (() -> Void)?
 
@@ -234,11 +235,11 @@ public final class TopicLog {
     obsolete + segments.flatMap { [$0.file.path, Self.indexPath($0.file.path)] }
   }
 
-  /// Gives its memory back: for a deleted topic.
+  /// Gives its memory back and hears of nothing any more: for a deleted topic. Reads under way end without effect.
   public func dropMemory() {
-    for place in chunks.indices {
-      cache.dropped(chunks[place])
-      chunks[place].memory = nil
-    }
+    for chunk in chunks { cache.dropped(chunk) }
+    chunks = []
+    chunkLoaded = nil
+    isDropped = true
   }
 }
