@@ -50,7 +50,7 @@ let package = Package(
     program("bench", ["TimingWheel", "LineProtocol", "Foundations", "Platform", "CLinux"], path: "Benchmarks/bench"),
 
     .target(
-      name: "SimulatedDisk", dependencies: ["Foundations"], path: "Tests/SimulatedDisk", swiftSettings: settings),
+      name: "SimulatedDisk", dependencies: ["Foundations", "DataFiles"], path: "Tests/SimulatedDisk", swiftSettings: settings),
     tests("FoundationsTests", ["Foundations"]),
     tests("PlatformTests", ["Platform", "Foundations"]),
     tests("TimingWheelTests", ["TimingWheel"]),
@@ -58,6 +58,9 @@ let package = Package(
     tests("LineProtocolTests", ["LineProtocol", "Foundations"]),
     tests("EscapementClientTests", ["EscapementClient"]),
     tests("ProgramTests", ["escapement"]),
+    tests("DelayStoreTests", ["DelayStore", "DataFiles", "SimulatedDisk", "Foundations"]),
+    tests("TopicLogTests", ["TopicLog", "DataFiles", "SimulatedDisk", "Foundations"]),
+    tests("BrokerTests", ["Broker", "DataFiles", "SimulatedDisk", "Foundations"]),
     .testTarget(
       name: "SimulationTests",
       dependencies: ["Engine", "Broker", "Journal", "DataFiles", "Foundations", "SimulatedDisk"],

@@ -20,23 +20,23 @@ struct CrashTests {
     return simulation.disk.operations
   }
 
-  @Test("without faults everything happens once and in order", arguments: Seeds.some(60))
+  @Test("without faults everything happens once and in order", arguments: Seeds.some(25))
   func calm(seed: UInt64) {
     let simulation = Self.run(seed, turns: 120, crashAt: nil)
     #expect(simulation.ledger.complaints == [], Seeds.replay(seed, "CrashTests/calm"))
   }
 
-  @Test("a loss of power at any operation of a short script breaks no promise", arguments: Seeds.some(2))
+  @Test("a loss of power at any operation of a short script breaks no promise", arguments: Seeds.some(1))
   func everywhere(seed: UInt64) {
-    for operation in 1...Self.operations(seed, turns: 25) {
-      let simulation = Self.run(seed, turns: 25, crashAt: operation)
+    for operation in 1...Self.operations(seed, turns: 20) {
+      let simulation = Self.run(seed, turns: 20, crashAt: operation)
       #expect(
         simulation.ledger.complaints == [], "operation \(operation); \(Seeds.replay(seed, "CrashTests/everywhere"))")
       if !simulation.ledger.complaints.isEmpty { return }
     }
   }
 
-  @Test("a loss of power at some operations of a long script breaks no promise", arguments: Seeds.some(60))
+  @Test("a loss of power at some operations of a long script breaks no promise", arguments: Seeds.some(20))
   func sampled(seed: UInt64) {
     let last = Self.operations(seed, turns: 150)
     var random = SplitMix64(seed: seed &* 31)

@@ -24,11 +24,11 @@ struct FaultTests {
     return simulation
   }
 
-  @Test("a failed operation stops the store, and a restart has all that was promised", arguments: Seeds.some(2))
+  @Test("a failed operation stops the store, and a restart has all that was promised", arguments: Seeds.some(1))
   func everyOperationFails(seed: UInt64) {
-    for operation in 1...CrashTests.operations(seed, turns: 25) {
+    for operation in 1...CrashTests.operations(seed, turns: 20) {
       for fault in [SimulatedStorage.Fault.failOnce, .failFromHere] {
-        let simulation = Self.run(seed, turns: 25, fault, at: operation)
+        let simulation = Self.run(seed, turns: 20, fault, at: operation)
         #expect(
           simulation.ledger.complaints == [],
           "operation \(operation), \(fault); \(Seeds.replay(seed, "FaultTests/everyOperationFails"))")
@@ -38,16 +38,18 @@ struct FaultTests {
   }
 
   @Test(
-    "a full disk refuses new messages, keeps all promises, and recovers when there is space", arguments: Seeds.some(40))
+    "a full disk refuses new messages, keeps all promises, and recovers when there is space", arguments: Seeds.some(20))
   func fullDisk(seed: UInt64) {
     let simulation = Simulation(seed: seed, turns: 150)
     // As in the defaults: a checkpoint is not due before several segments are full.
     if seed & 1 == 0 { simulation.settings.checkpointBytes = 40_000 }
     simulation.run { turn in
-      // Threads that keep up: the journal's reserve lasts for as long as a checkpoint takes.
-      for _ in 0..<6 {
+      // Threads that keep up, and a loop that goes on when they have: while slices move there is no checkpoint, and the
+      // journal's reserve must last for so long.
+      for _ in 0..<200 {
         simulation.background(40)
         simulation.turn()
+        if simulation.machine?.broker.isReadyForCheckpoint != false { break }
       }
       switch turn {
       case 40: simulation.disk.capacityBytes = simulation.disk.usedBytes + Int(seed % 16) << 10 + 8 << 10
@@ -59,7 +61,7 @@ struct FaultTests {
     #expect(simulation.ledger.complaints == [], Seeds.replay(seed, "FaultTests/fullDisk"))
   }
 
-  @Test("a start makes of the disk what the running broker had in memory", arguments: Seeds.some(60))
+  @Test("a start makes of the disk what the running broker had in memory", arguments: Seeds.some(25))
   func liveIsReplayed(seed: UInt64) throws {
     let simulation = Simulation(seed: seed, turns: 120, deletesTopics: false)
     simulation.run()

@@ -46,7 +46,7 @@ final class SimulatedMachine {
     disk: SimulatedStorage, settings: EngineSettings, time: SimulatedTime, seed: UInt64, bug: PlantedBug? = nil
   ) throws {
     let storage: any Storage = bug.map { UnsoundStorage(disk, $0) } ?? disk
-    let io = ManualIOQueue(storage: storage, bug: bug)
+    let io = ManualIOQueue(storage: storage, finishesWritesUnrun: bug == .writesFinishUnrun)
     var random = SplitMix64(seed: seed)
     let surroundings = EngineSurroundings(
       storage: storage, io: io, random: { StoreID(low: random.next(), high: random.next()) }

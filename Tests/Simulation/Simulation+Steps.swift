@@ -12,6 +12,7 @@ extension Simulation {
       connection = nextConnection
       nextConnection += 1
     }
+    defer { takeEffects(broker.records.lastSequence) }
     do throws(BrokerStop) {
       try performOrStop(step, connection)
       broker.forgetColdReads(connection)

@@ -7,30 +7,34 @@
 import DataFiles
 import Foundations
 
-/// An `IOQueue` that is driven by hand.
-final class ManualIOQueue: IOQueue {
+/// An `IOQueue` that is driven by hand. Lane 0 is the write lane, lane 1 the read lane.
+public final class ManualIOQueue: IOQueue {
   private var waiting: [[IOTask]] = [[], []]
   private var finished: [IOTask] = []
   private let files: [OpenFiles]
-  private let bug: PlantedBug?
+  private let finishesWritesUnrun: Bool
   /// Whether the last task of the write lane found no space.
-  private(set) var isWaitingForSpace = false
+  public private(set) var isWaitingForSpace = false
 
-  init(storage: any Storage, bug: PlantedBug?) {
+  /// A queue over a storage.
+  ///
+  /// - Parameter finishesWritesUnrun: a defect for tests of tests: writes are reported as done and never run.
+  public init(storage: any Storage, finishesWritesUnrun: Bool = false) {
     files = [OpenFiles(storage: storage), OpenFiles(storage: storage)]
-    self.bug = bug
+    self.finishesWritesUnrun = finishesWritesUnrun
   }
 
-  func submit(_ task: IOTask, _ lane: IOLane) {
+  /// Queues a task.
+  public func submit(_ task: IOTask, _ lane: IOLane) {
     waiting[lane == .write ? 0 : 1].append(task)
-    if bug == .writesFinishUnrun, lane == .write { finished.append(task) }
+    if finishesWritesUnrun, lane == .write { finished.append(task) }
   }
 
   /// Runs the next task of a lane; false when there is none or it waits for space.
   @discardableResult
-  func runOne(lane: Int) -> Bool {
+  public func runOne(lane: Int) -> Bool {
     guard let task = waiting[lane].first else { return false }
-    if bug == .writesFinishUnrun, lane == 0 {
+    if finishesWritesUnrun, lane == 0 {
       waiting[0].removeFirst()
       return true
     }
@@ -43,16 +47,19 @@ final class ManualIOQueue: IOQueue {
   }
 
   /// Runs what there is, both lanes; what it leads to is submitted when the loop takes the results.
-  func runAll() { while runOne(lane: 0) || runOne(lane: 1) {} }
+  public func runAll() { while runOne(lane: 0) || runOne(lane: 1) {} }
 
-  func takeFinished() -> [IOTask] {
+  /// The tasks that have run since the last call.
+  public func takeFinished() -> [IOTask] {
     defer { finished = [] }
     return finished
   }
 
-  var isIdle: Bool { waiting[0].isEmpty && waiting[1].isEmpty && finished.isEmpty }
+  /// Whether there is nothing to run and nothing to take.
+  public var isIdle: Bool { waiting[0].isEmpty && waiting[1].isEmpty && finished.isEmpty }
 
-  func drain() -> StorageError? {
+  /// Runs and finishes everything.
+  public func drain() -> StorageError? {
     while !isIdle {
       let ran = runOne(lane: 0) || runOne(lane: 1)
       for task in takeFinished() {
@@ -65,7 +72,7 @@ final class ManualIOQueue: IOQueue {
   }
 
   /// Forgets all work: the process is gone.
-  func abandon() {
+  public func abandon() {
     waiting = [[], []]
     finished = []
     for files in files { files.closeAll() }

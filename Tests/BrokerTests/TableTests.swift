@@ -1,0 +1,133 @@
+// The broker's own tables against dictionaries.
+
+import DataFiles
+import Foundations
+import SimulatedDisk
+import Testing
+
+@testable import Broker
+
+@Suite("tables")
+struct TableTests {
+  @Test("outstanding messages are found as in a dictionary", arguments: 1...8 as ClosedRange<UInt64>)
+  func outstanding(seed: UInt64) {
+    var random = SplitMix64(seed: seed)
+    let table = OutstandingTable()
+    var model: [TopicOffset: UInt32] = [:]
+    for round in 0..<3000 {
+      // Mostly neighbours, at times far apart, so that homes collide.
+      let offset = random.next() % 200 + (random.next() % 4) * 4096
+      if model[offset] == nil {
+        table.insert(Outstanding(offset: offset, attempts: UInt32(round)))
+        model[offset] = UInt32(round)
+      } else if random.next() & 1 == 0 {
+        #expect(table.remove(offset)?.attempts == model.removeValue(forKey: offset))
+      }
+      #expect(table.find(offset)?.pointee.attempts == model[offset])
+    }
+    #expect(table.count == model.count)
+    var found: [TopicOffset: UInt32] = [:]
+    table.forEach { found[$0.pointee.offset] = $0.pointee.attempts }
+    #expect(found == model)
+    table.removeAll()
+    #expect(table.count == 0 && table.find(1) == nil)
+  }
+
+  @Test("the heap gives the least offset", arguments: 1...4 as ClosedRange<UInt64>)
+  func heap(seed: UInt64) {
+    var random = SplitMix64(seed: seed)
+    var heap = OffsetHeap()
+    var model: [TopicOffset] = []
+    for _ in 0..<1000 {
+      if random.next() % 3 > 0 {
+        let offset = random.next() % 500
+        heap.insert(offset)
+        model.append(offset)
+        model.sort()
+      } else if !model.isEmpty {
+        heap.removeFirst()
+        model.removeFirst()
+      }
+      #expect(heap.first == model.first)
+    }
+  }
+
+  @Test(
+    "an id is remembered for the window, not longer, and across a checkpoint", arguments: 1...6 as ClosedRange<UInt64>)
+  func settled(seed: UInt64) throws {
+    var random = SplitMix64(seed: seed)
+    let disk = SimulatedStorage()
+    let io = ManualIOQueue(storage: disk)
+    let table = SettledIDs(windowMs: 8000, io: io)
+    var model: [IDHash: Settled] = [:]
+    let hashes = (0..<80).map { _ in IDHash(low: random.next() % 20, high: random.next() % 3 << 52 | random.next() % 9)
+    }
+    var nowMs: UnixMs = 1_000_000
+    func check(_ table: SettledIDs) {
+      for hash in hashes {
+        #expect(table.find(hash, nowMs: nowMs) == model[hash].flatMap { nowMs - $0.atMs < 8000 ? $0 : nil })
+      }
+    }
+    for _ in 0..<400 {
+      nowMs += Int64(random.next() % 200)
+      let isReleased = random.next() & 1 == 0
+      let fate: Settled.Fate =
+        isReleased ? .released(offset: random.next() % 1000, dueMs: nowMs - Int64(random.next() % 999)) : .cancelled
+      let hash = hashes[Int(random.next() % 80)]
+      table.set(hash, Settled(atMs: nowMs, fate: fate))
+      model[hash] = Settled(atMs: nowMs, fate: fate)
+      if random.next() % 4 == 0 { table.sweep(nowMs: nowMs) }
+    }
+    check(table)
+    var unsynced: [String] = []
+    let states = table.checkpoint(nowMs: nowMs, unsynced: &unsynced)
+    // Behind the checkpoint: cut off again.
+    table.set(hashes[0], Settled(atMs: nowMs, fate: .cancelled))
+    _ = table.checkpoint(nowMs: nowMs, unsynced: &unsynced)
+    #expect(io.drain() == nil)
+    let again = SettledIDs(windowMs: 8000, io: io)
+    try again.recover(states.map { ($0.bucket, $0.length) }, files: OpenFiles(storage: disk))
+    check(again)
+    nowMs += 8000
+    check(again)
+    for _ in 0..<70 { again.sweep(nowMs: nowMs) }
+    #expect(again.count == 0)
+  }
+
+  @Test("a growing file reads as what was appended, written or not", arguments: 1...8 as ClosedRange<UInt64>)
+  func appendFile(seed: UInt64) throws {
+    var random = SplitMix64(seed: seed)
+    let disk = SimulatedStorage()
+    let io = ManualIOQueue(storage: disk)
+    let file = AppendFile(path: "folder/file", length: 0, chunkBytesMax: 8192, io: io)
+    var model: [UInt8] = []
+    var starts: [(at: Int, count: Int)] = []
+    for _ in 0..<200 {
+      let count = Int.random(in: 1...40, using: &random) * (random.next() % 30 == 0 ? 300 : 8)
+      let bytes = (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+      file.append(count).copyMemory(from: bytes, byteCount: count)
+      starts.append((model.count, count))
+      model += bytes
+      switch random.next() % 6 {
+      case 0: file.flush()
+      case 1: io.runOne(lane: 0)
+      case 2: for task in io.takeFinished() { task.finished() }
+      case 3 where random.next() % 4 == 0: file.seal()
+      default: break
+      }
+      #expect(file.length == model.count)
+      #expect((disk.contents("folder/file") ?? []).count >= file.writtenLength)
+      let (at, length) = starts[Int(random.next() % UInt64(starts.count))]
+      if let unwritten = file.unwrittenBytes(at: at, count: length) {
+        #expect(unwritten.elementsEqual(model[at..<at + length]))
+      } else {
+        #expect(at + length <= file.writtenLength)
+      }
+    }
+    var unsynced: [String] = []
+    #expect(file.checkpoint(unsynced: &unsynced) == model.count && unsynced == ["folder/file"])
+    #expect(io.drain() == nil)
+    #expect(file.isWritten && disk.contents("folder/file") == model)
+    #expect(file.checkpoint(unsynced: &unsynced) == model.count && unsynced.count == 1)
+  }
+}

@@ -1,0 +1,68 @@
+// The index of pending messages against a dictionary, and the arithmetic of slices against its definition.
+
+import DelayStore
+import Foundations
+import SimulatedDisk
+import Testing
+
+@Suite("pending index")
+struct PendingIndexTests {
+  @Test("it holds what a dictionary holds, through growth and removal", arguments: 1...8 as ClosedRange<UInt64>)
+  func model(seed: UInt64) {
+    var random = SplitMix64(seed: seed)
+    let index = PendingIndex()
+    var model: [IDHash: MessagePlace] = [:]
+    // Few shards and few home slots, so that runs of neighbours form and are torn.
+    let hashes = (0..<300).map { _ in
+      IDHash(low: random.next() % 24, high: random.next() % 3 << 52 | random.next() % 50)
+    }
+    for _ in 0..<4000 {
+      let hash = hashes[Int(random.next() % 300)]
+      if random.next() % 5 < 3 {
+        let place: MessagePlace =
+          random.next() & 1 == 0
+          ? .memory(UInt32(truncatingIfNeeded: random.next()))
+          : .disk(
+            slice: UInt32(random.next() % UInt64(PendingIndex.sliceNumberMax)),
+            position: Int(random.next() % UInt64(PendingIndex.positionMax / 8)) * 8)
+        index.set(hash, place)
+        model[hash] = place
+      } else {
+        #expect(index.remove(hash) == (model.removeValue(forKey: hash) != nil))
+      }
+      #expect(index.find(hash) == model[hash])
+    }
+    #expect(index.count == model.count)
+    for hash in hashes { #expect(index.find(hash) == model[hash]) }
+    var found: [IDHash: MessagePlace] = [:]
+    index.forEach { found[$0] = $1 }
+    #expect(found == model)
+  }
+}
+
+@Suite("slice layout")
+struct SliceLayoutTests {
+  @Test("a due time is in its slice, and no coarse slice covers the hand", arguments: [1, 3, 1000, 1 << 16] as [Int64])
+  func slices(sliceMs: Int64) {
+    var random = SplitMix64(seed: UInt64(sliceMs))
+    let layout = SliceLayout(sliceMs: sliceMs)
+    for _ in 0..<2000 {
+      let hand = Int64(random.next() >> UInt64.random(in: 1...62, using: &random))
+      let ahead = Int64(random.next() >> UInt64.random(in: 1...62, using: &random))
+      let (sum, overflow) = hand.addingReportingOverflow(ahead)
+      let due = overflow ? Int64.max : sum
+      let key = layout.slice(dueMs: due, handMs: hand)
+      #expect(layout.startMs(key) <= due)
+      #expect(due < layout.endMs(key) || layout.endMs(key) == .max)
+      if key.level > 0 {
+        #expect(layout.startMs(key) > hand)
+        // Nor would the next finer level have done: it lies in another slice of this one's width than the hand.
+        #expect(key.number != hand / layout.width(key.level))
+      }
+      // At most as many slices ahead on a level as one slice of the next level has.
+      if layout.endMs(key) != .max {
+        #expect(key.number - hand / layout.width(key.level) < SliceLayout.fanOut)
+      }
+    }
+  }
+}
