@@ -243,10 +243,7 @@ extension Broker {
   }
 
   private func deadLetterTopic(_ group: Group) -> Topic? {
-    let name = Array("\(group.topic.name).\(group.name).dlq".utf8)
-    return name.withUnsafeBytes { bytes in
-      if let known = findTopic(bytes) { return known }
-      return try? makeTopic(bytes, settings.retentionMsDefault, settings.retentionBytesDefault)
-    }
+    let name = Array((group.deadLetterTopic ?? "\(group.topic.name).\(group.name).dlq").utf8)
+    return name.withUnsafeBytes { try? topicAlways($0) }
   }
 }

@@ -38,6 +38,7 @@ extension Broker {
     writeTopics(&writer, &unsynced)
     writeGroups(&writer)
     writeFiles(&writer, &unsynced)
+    writeHeld(&writer)
     defer {
       obsoletePaths = []
       obsoleteDirectories = []
@@ -111,6 +112,16 @@ extension Broker {
     }
   }
 
+  private func writeHeld(_ writer: inout StateWriter) {
+    writer.write(UInt32(held.count))
+    for message in heldInOrder {
+      writer.write(message.owner)
+      writer.write(message.checks)
+      writer.write(message.nextCheckMs)
+      writer.write(message.record.bytes)
+    }
+  }
+
   /// Takes up the state of a checkpoint. Reads every slice, the active segments and the settled ids.
   ///
   /// - Throws: `damaged` when a file does not hold what the checkpoint says.
@@ -130,6 +141,7 @@ extension Broker {
       recoverGroup(state, topic)
     }
     while groups.count < Int(state.groupsMade) { groups.append(nil) }
+    for message in state.held { keep(message) }
     try settled.recover(state.buckets, files: files)
     wheel = TimingWheel(tickMs: 1, wheelSize: 512, startMs: max(0, watermark.dueMs))
     try store.recover(state.slices, routedMs: state.handMs, files: files) { dueMs, sequence in

@@ -9,18 +9,21 @@ extension Broker {
 
   /// Subscribes a connection to a topic as a member of a group, or, without group, as a private tail from the latest.
   ///
-  /// - Parameter sub: the number that the client will know it by.
+  /// - Parameters:
+  ///   - sub: the number that the client will know it by.
+  ///   - companion: a subscription of the same connection that the new one shares its credit with; they go together, too.
   /// - Throws: `notFound`, `limitExceeded`; `waitForDisk` when `from` is a time that must be looked up on disk.
   public func subscribe(
     topic name: UnsafeRawBufferPointer, group groupName: UnsafeRawBufferPointer?, sub: Int64, connection: UInt64,
-    _ options: ConsumerOptions
+    _ options: ConsumerOptions, companion: Consumer? = nil
   ) throws(BrokerStop) -> Consumer {
     try requireWorking()
-    let topic = try topicOnUse(name)
+    let topic = try options.createsAlways ? topicAlways(name) : topicOnUse(name)
     if let groupName {
       let group = try group(topic, groupName, options, connection)
       let consumer = addConsumer(connection, sub, .subscription, topic, group, options)
       group.consumers.append(consumer)
+      if let companion { pair(consumer, companion) }
       adopt(options, group)
       return consumer
     }
@@ -30,6 +33,13 @@ extension Broker {
     topic.tails.append(consumer)
     markTailsDirty(topic)
     return consumer
+  }
+
+  private func pair(_ consumer: Consumer, _ companion: Consumer) {
+    consumer.companion = companion
+    companion.companion = consumer
+    consumer.group?.hasCompanions = true
+    companion.group?.hasCompanions = true
   }
 
   /// The fetching side of a connection on a group, made when it is not there.
@@ -55,6 +65,7 @@ extension Broker {
     group.tags = options.tags
     group.isOrdered = options.isOrdered
     group.maxAttempts = options.maxAttempts
+    group.deadLetterTopic = options.deadLetterTopic
     markDirty(group)
   }
 
@@ -80,7 +91,7 @@ extension Broker {
   ) throws(BrokerStop) -> Group {
     if let group = findGroup(topic, name) { return group }
     let text = String(decoding: name, as: UTF8.self)
-    guard settings.createsOnUse else {
+    guard settings.createsOnUse || options.createsAlways else {
       throw .refuse(.notFound, "there is no group '\(text)', and groups are not made on use here")
     }
     guard groupCount < settings.groupsMax else {
@@ -124,7 +135,9 @@ extension Broker {
   /// Takes a consumer away; what it had goes to other members, one attempt later.
   public func remove(_ consumer: Consumer) {
     guard consumers[Int(consumer.number)] === consumer else { return }
+    let companion = consumer.companion
     forget(consumer)
+    defer { if let companion { remove(companion) } }
     guard let group = consumer.group else {
       consumer.topic.tails.removeAll { $0 === consumer }
       return
@@ -148,6 +161,8 @@ extension Broker {
     freeConsumers.append(consumer.number)
     for fetch in consumer.fetches { stopTimer(fetch.timer) }
     consumer.fetches = []
+    consumer.companion?.companion = nil
+    consumer.companion = nil
   }
 
   /// Whether the broker still knows this consumer.
@@ -157,6 +172,7 @@ extension Broker {
   public func setPaused(_ consumer: Consumer, _ isPaused: Bool) {
     guard consumer.isPaused != isPaused else { return }
     consumer.isPaused = isPaused
+    if let companion = consumer.companion { setPaused(companion, isPaused) }
     guard !isPaused else { return }
     if let group = consumer.group { markDirty(group) } else { markTailsDirty(consumer.topic) }
   }
@@ -202,6 +218,9 @@ extension Broker {
     guard !group.isDirty else { return }
     group.isDirty = true
     dirtyGroups.append(group)
+    // Credit that comes free here may be wanted there.
+    guard group.hasCompanions else { return }
+    for consumer in group.consumers { if let other = consumer.companion?.group { markDirty(other) } }
   }
 
   /// Something was appended by the record `sequence`: whoever reads the topic has work.

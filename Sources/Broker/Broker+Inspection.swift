@@ -16,6 +16,8 @@ public struct BrokerGauges: Sendable {
   public var pendingBytes: Int
   /// Ids remembered after release or cancel.
   public var settledIDs: Int
+  /// Messages held back until their owners decide.
+  public var held: Int
   /// Topics.
   public var topics: Int
   /// Groups of all topics.
@@ -33,7 +35,7 @@ extension Broker {
   public var gauges: BrokerGauges {
     BrokerGauges(
       pending: store.index.count, onDisk: store.onDiskCount, dueNow: dueQueue.count, pendingBytes: slab.recordBytes,
-      settledIDs: settled.count, topics: topics.count, groups: groupCount,
+      settledIDs: settled.count, held: held.count, topics: topics.count, groups: groupCount,
       consumers: consumers.count - freeConsumers.count,
       inFlight: groups.reduce(0) { $0 + ($1?.inFlightCount ?? 0) }, cacheBytes: cache.bytes)
   }
@@ -60,6 +62,9 @@ extension Broker {
         }
         lines += entries.sorted()
       }
+    }
+    for message in heldInOrder {
+      lines.append("held \(message.number) \(message.record.topic) \(message.owner) \(message.checks)")
     }
     var pending: [String] = []
     store.index.forEach { hash, place in

@@ -32,6 +32,8 @@ extension Broker {
       let topic = topics[reader.read(UInt32.self)]
       let start = reader.read(UInt64.self)
       if let topic { addGroup(number, topic, String(decoding: reader.rest, as: UTF8.self), start) }
+    case .held, .heldReleased, .heldDropped, .heldChecked, .heldAbandoned: replayHeld(decision, &reader)
+    case .returned: replayReturned(&reader)
     case .delivered, .redelivered, .acknowledged, .refused, .forwarded, .moved:
       guard let group = groups[Int(reader.read(UInt32.self))] else { return }
       replayGroup(decision, group, &reader)
@@ -58,6 +60,13 @@ extension Broker {
       guard let topic = topics[record.topic] else { continue }
       place(record, topic, leaveMs: leaveMs, hash: hasher.hash(topic: topic.number, id: record.id))
     }
+  }
+
+  private func replayReturned(_ reader: inout PayloadReader) {
+    let group = groups[Int(reader.read(UInt32.self))]
+    let offset = reader.read(UInt64.self)
+    replayScheduled(&reader)
+    if let group { end(group, offset) }
   }
 
   private func replayCancelled(_ reader: inout PayloadReader) {
@@ -88,7 +97,7 @@ extension Broker {
     watermark = limit
   }
 
-  private func appendReplayed(_ record: MessageRecord, atMs: UnixMs, isSettled: Bool) {
+  func appendReplayed(_ record: MessageRecord, atMs: UnixMs, isSettled: Bool) {
     nowMs = max(nowMs, atMs)
     guard let topic = topics[record.topic] else { return }
     let offset = topic.log.append(copyOf: record, releasedMs: atMs)
@@ -164,6 +173,7 @@ extension Broker {
     restartWheel()
     timers = TimingWheel(tickMs: 1, wheelSize: 512, startMs: max(0, nowMs))
     for group in groups { if let group { settle(group) } }
+    for message in heldInOrder { startHeldTimer(message) }
     if settled.count > 0 { startSweeping() }
     effects.removeAll()
     return ahead

@@ -176,7 +176,7 @@ extension Broker {
       switch settled.find(hash, nowMs: nowMs)?.fate {
       case .cancelled: return .cancelled
       case .released: return .released
-      case nil: return .unknown
+      case .abandoned, nil: return .unknown
       }
     }
     records.begin(Decision.cancelled.rawValue)
@@ -228,7 +228,7 @@ extension Broker {
     switch settled.find(hash, nowMs: nowMs)?.fate {
     case .cancelled: return .cancelled
     case .released(let offset, _): return .released(offset: offset)
-    case nil: return .unknown
+    case .abandoned, nil: return .unknown
     }
   }
 

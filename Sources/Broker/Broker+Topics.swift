@@ -27,6 +27,12 @@ extension Broker {
     return try makeTopic(name, settings.retentionMsDefault, settings.retentionBytesDefault)
   }
 
+  /// The topic of this name, made if it is not there, whatever holds for first use.
+  func topicAlways(_ name: UnsafeRawBufferPointer) throws(BrokerStop) -> Topic {
+    if let topic = findTopic(name) { return topic }
+    return try makeTopic(name, settings.retentionMsDefault, settings.retentionBytesDefault)
+  }
+
   /// Refuses if a topic that is not there may not come into being on first use.
   func requireTopicCanBeMade(_ name: UnsafeRawBufferPointer) throws(BrokerStop) {
     guard settings.createsOnUse else {
@@ -107,8 +113,11 @@ extension Broker {
       // A fetch that waits is answered now: nothing will ever come for it.
       for fetch in consumer.fetches { effects.append(.notice(.fetched(consumer, token: fetch.token, []))) }
       effects.append(.notice(.ended(consumer)))
+      let companion = consumer.companion
       forget(consumer)
+      if let companion { remove(companion) }
     }
+    dropHeld(of: topic)
     for group in topic.groups {
       groups[Int(group.number)] = nil
       groupCount -= 1

@@ -32,11 +32,11 @@ public enum Effect {
 
 /// What the internal timers are about.
 struct TimerTarget: BitwiseCopyable {
-  enum Kind: UInt8, BitwiseCopyable { case outstanding, fetch, sweep }
+  enum Kind: UInt8, BitwiseCopyable { case outstanding, fetch, sweep, held }
   var kind = Kind.sweep
   /// Group or consumer.
   var owner: UInt32 = 0
-  /// Offset or fetch token.
+  /// Offset, fetch token or number of a held message.
   var value: UInt64 = 0
 }
 
@@ -106,6 +106,8 @@ public final class Broker {
   @exclusivity(unchecked) var topicsByName: [IDHash: Topic] = [:]
   @exclusivity(unchecked) var lastTopic: Topic?
   @exclusivity(unchecked) var lastReleased: Topic?
+  var held: [HeldNumber: HeldMessage] = [:]
+  var heldBytes = 0
   var nextTopic: UInt32 = 1
   @exclusivity(unchecked) var groups: [Group?] = []
   var groupCount = 0
@@ -213,6 +215,7 @@ public final class Broker {
       case .outstanding: outstandingTimerFired(group: target.owner, offset: target.value, timer)
       case .fetch: fetchTimerFired(consumer: target.owner, token: target.value)
       case .sweep: sweepSettled()
+      case .held: heldTimerFired(target.value, timer)
       }
     }
   }

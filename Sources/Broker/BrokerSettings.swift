@@ -18,6 +18,18 @@ public struct BrokerSettings: Sendable {
   public var createsOnUse = true
   /// Delays of the levels 1…n.
   public var delayLevelsMs: [Int64] = DelayLevels.standard
+  /// The same as text, as it was given.
+  public var delayLevelsText = DelayLevels.standardText
+  /// After this long the owner of a held message is first asked what is to become of it.
+  public var heldFirstCheckMs: Int64 = 6000
+  /// So long after one such question comes the next.
+  public var heldCheckIntervalMs: Int64 = 30_000
+  /// An owner that was asked so often has abandoned its message.
+  public var heldChecksMax: UInt32 = 15
+  /// Where abandoned messages go.
+  public var abandonedTopic = "TRANS_CHECK_MAX_TIME_TOPIC"
+  /// Memory for held messages; beyond it no more are taken.
+  public var heldBytesMax = 64 << 20
   /// A topic segment is sealed when it would grow beyond this.
   public var segmentBytes = 64 << 20
   /// Memory for the newest and the last read parts of all topics.
@@ -60,11 +72,13 @@ public enum DelayLevels {
   /// Its delays in milliseconds.
   public static let standard = parse(standardText)!
 
-  /// Reads a table as RocketMQ does: split at single blanks, the last character a unit of s m h d, the rest an integer.
-  /// nil for a bad one.
+  /// Reads a table as RocketMQ does: split at single blanks (those at the end are nothing), the last character a unit of
+  /// s m h d, the rest an integer. nil for a bad one.
   public static func parse(_ text: String) -> [Int64]? {
     var levels: [Int64] = []
-    for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+    var words = text.split(separator: " ", omittingEmptySubsequences: false)
+    while words.last?.isEmpty == true { words.removeLast() }
+    for word in words {
       guard let unit = word.last, let count = Int64(word.dropLast()), count >= 0 else { return nil }
       let unitsMs: [Character: Int64] = ["s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000]
       guard let unitMs = unitsMs[unit] else { return nil }

@@ -9,6 +9,7 @@
 //   u32 groups ever made
 //   u32 n slices:  u8 level, i64 number, u32 generation, u64 bytes
 //   u32 n buckets of settled ids: i64 number, u64 bytes
+//   u32 n held:    owner, u32 checks, i64 next check, u32 bytes, message record   (from version 2 of the file on)
 
 import DataFiles
 import DelayStore
@@ -42,6 +43,12 @@ public struct CheckpointState {
     var pendingCount: UInt64
     var segments: [TopicLog.SegmentState] = []
   }
+  struct HeldState {
+    var owner: String
+    var checks: UInt32
+    var nextCheckMs: UnixMs
+    var record: [UInt8]
+  }
   struct GroupState {
     var number: UInt32
     var topic: UInt32
@@ -59,9 +66,13 @@ public struct CheckpointState {
   var groupsMade: UInt32 = 0
   var slices: [DelayStore.SliceState] = []
   var buckets: [(bucket: Int64, length: Int)] = []
+  var held: [HeldState] = []
 
-  /// Reads the bytes; nil when they are not a checkpoint's state.
-  public init?(_ bytes: ArraySlice<UInt8>) {
+  /// The version of the state that `Broker.checkpoint` writes; the versions before it can be read.
+  public static let version: UInt32 = 2
+
+  /// Reads the bytes; nil when they are not a checkpoint's state of that version.
+  public init?(_ bytes: ArraySlice<UInt8>, version: UInt32 = Self.version) {
     do throws(CheckpointFault) {
       var reader = StateReader(bytes)
       nowMs = try reader.read(Int64.self)
@@ -81,6 +92,9 @@ public struct CheckpointState {
       for _ in 0..<(try reader.read(UInt32.self)) {
         buckets.append((try reader.read(Int64.self), Int(try reader.read(UInt64.self))))
       }
+      if version >= 2 {
+        for _ in 0..<(try reader.read(UInt32.self)) { held.append(try Self.held(&reader)) }
+      }
     } catch {
       return nil
     }
@@ -99,6 +113,12 @@ public struct CheckpointState {
         TopicLog.SegmentState(baseOffset: base, length: length, isSealed: try reader.read(UInt8.self) != 0))
     }
     return topic
+  }
+
+  private static func held(_ reader: inout StateReader) throws(CheckpointFault) -> HeldState {
+    HeldState(
+      owner: try reader.readText(), checks: try reader.read(UInt32.self), nextCheckMs: try reader.read(Int64.self),
+      record: try reader.readBytes())
   }
 
   private static func group(_ reader: inout StateReader) throws(CheckpointFault) -> GroupState {

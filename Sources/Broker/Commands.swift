@@ -78,6 +78,18 @@ public struct GeneratedID: Equatable, Sendable {
 
   init(_ sequence: Sequence) { self.sequence = sequence }
 
+  /// Reads the text; nil when no id is written so.
+  init?(_ text: UnsafeRawBufferPointer) {
+    guard text.count == Self.length, text[0] == UInt8(ascii: "m") else { return nil }
+    var sequence: Sequence = 0
+    for byte in text.dropFirst() {
+      let digits = UnsafeBufferPointer(start: Self.digits.utf8Start, count: 32)
+      guard sequence >> 59 == 0, let digit = digits.firstIndex(of: byte) else { return nil }
+      sequence = sequence << 5 | Sequence(digit)
+    }
+    self.sequence = sequence
+  }
+
   /// Writes the text to 14 bytes at `base`.
   public func write(to base: UnsafeMutableRawPointer) {
     base.storeBytes(of: UInt8(ascii: "m"), as: UInt8.self)
@@ -119,6 +131,12 @@ public struct ConsumerOptions: Sendable {
   public var tags: [[UInt8]]?
   /// Messages of one key one at a time.
   public var isOrdered = false
+  /// Where the group's dead letters go; nil for `<topic>.<group>.dlq`.
+  public var deadLetterTopic: String?
+  /// Make the topic and the group even where they do not come into being on first use.
+  public var createsAlways = false
+  /// Free for the server: which front end the consumer belongs to; 0 for none.
+  public var frontEnd: UInt8 = 0
 
   /// The defaults.
   public init() {}
@@ -149,6 +167,8 @@ public enum Notice {
   case truncated(Consumer, from: TopicOffset, to: TopicOffset)
   /// The topic of this consumer was deleted; it will get nothing more.
   case ended(Consumer)
+  /// The owner of a held message is to be asked what shall become of it.
+  case heldCheck(HeldNumber)
   /// A command that got `waitForDisk` can be given again.
   case retry(connection: UInt64)
 }

@@ -31,6 +31,10 @@ public final class Consumer {
   @exclusivity(unchecked) public internal(set) var isPaused = false
   @exclusivity(unchecked) var cursor = TopicCursor(offset: 0)
   @exclusivity(unchecked) var fetches: [Fetch] = []
+  /// Which front end it belongs to; 0 for none.
+  public let frontEnd: UInt8
+  /// The other one of a pair that shares one credit, comes and goes together.
+  @exclusivity(unchecked) var companion: Consumer?
 
   init(
     number: UInt32, connection: UInt64, sub: Int64, kind: Kind, topic: Topic, group: Group?, options: ConsumerOptions
@@ -42,12 +46,16 @@ public final class Consumer {
     self.topic = topic
     self.group = group
     self.options = options
+    frontEnd = options.frontEnd
   }
 
   /// Whether it can take one more message now.
   var canTake: Bool {
     switch kind {
-    case .subscription: return inFlight < options.credit && !isPaused
+    case .subscription:
+      if isPaused { return false }
+      guard let companion else { return inFlight < options.credit }
+      return inFlight + companion.inFlight < options.credit
     case .fetcher: return fetches.contains(where: \.hasRoom)
     case .tail: return !isPaused
     }

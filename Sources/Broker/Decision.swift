@@ -18,6 +18,14 @@
 //   moved          u32 group, u64 offset
 //   trimmed        u32 topic, u64 first offset
 //   scheduledMany  as often as there are messages: i64 may leave at, message record
+//   returned       u32 group, u64 offset, i64 may leave at, message record: the group is done with the offset, and the
+//                  record, of an id of its own, was scheduled into its topic
+//   held           i64 next check, u16 length of the owner, owner, message record
+//   heldReleased   u64 sequence in the held record, i64 at: it was appended to its topic
+//   heldDropped    u64 sequence in the held record, i64 at
+//   heldChecked    u64 sequence in the held record, i64 next check: its owner was asked once more
+//   heldAbandoned  u64 sequence in the held record, i64 at, message record: asked for the last time long ago; the record was
+//                  appended to its topic, the one for what is abandoned
 // The sequence in a message record is its journal record's, times 1024, plus its place in that record.
 
 import Foundations
@@ -28,7 +36,7 @@ public enum Decision: UInt8, CaseIterable, Sendable {
   case topicCreated = 1
   case topicDeleted, scheduled, cancelled, released, published, groupCreated, delivered, redelivered, acknowledged,
     refused
-  case forwarded, moved, trimmed, scheduledMany
+  case forwarded, moved, trimmed, scheduledMany, returned, held, heldReleased, heldDropped, heldChecked, heldAbandoned
 
   static let allDelivered = UInt32.max
   static let parkedBit: UInt32 = 1 << 31

@@ -26,6 +26,9 @@ public final class Group {
   @exclusivity(unchecked) var tags: [[UInt8]]?
   @exclusivity(unchecked) var isOrdered = false
   @exclusivity(unchecked) var maxAttempts: UInt32 = 16
+  var deadLetterTopic: String?
+  /// Whether a consumer here shares its credit with one of another group.
+  @exclusivity(unchecked) var hasCompanions = false
   /// For ordered delivery: the outstanding offsets of each key, ascending.
   var keyLines: [UInt64: [TopicOffset]] = [:]
   @exclusivity(unchecked) var inFlightCount = 0

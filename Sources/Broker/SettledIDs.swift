@@ -13,6 +13,8 @@ import Foundations
 struct Settled: Equatable {
   enum Fate: Equatable {
     case cancelled
+    /// Held, and given up by its owner.
+    case abandoned
     case released(offset: TopicOffset, dueMs: UnixMs)
   }
   var atMs: UnixMs
@@ -25,6 +27,7 @@ struct Settled: Equatable {
   var packed: UInt64 {
     switch fate {
     case .cancelled: return .max
+    case .abandoned: return .max - 1
     case .released(let offset, let dueMs):
       let lateness = min(max(0, atMs.subtractingReportingOverflow(dueMs).partialValue), Self.latenessMax)
       return UInt64(lateness) << Self.offsetBits | offset & (1 << Self.offsetBits - 1)
@@ -40,8 +43,11 @@ struct Settled: Equatable {
     self.atMs = atMs
     let lateness = Int64(packed >> Self.offsetBits)
     fate =
-      packed == .max
-      ? .cancelled : .released(offset: packed & (1 << Self.offsetBits - 1), dueMs: atMs - lateness)
+      switch packed {
+      case .max: .cancelled
+      case .max - 1: .abandoned
+      default: .released(offset: packed & (1 << Self.offsetBits - 1), dueMs: atMs - lateness)
+      }
   }
 }
 

@@ -7,6 +7,10 @@ struct StateWriter {
   mutating func write<T: FixedWidthInteger>(_ value: T) {
     withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
   }
+  mutating func write(_ raw: UnsafeRawBufferPointer) {
+    write(UInt32(raw.count))
+    bytes.append(contentsOf: raw)
+  }
   mutating func write(_ text: String) {
     write(UInt32(text.utf8.count))
     bytes.append(contentsOf: text.utf8)
@@ -31,6 +35,13 @@ struct StateReader {
     guard rest.count >= count else { throw CheckpointFault.short }
     defer { rest = rest.dropFirst(count) }
     return String(decoding: rest.prefix(count), as: UTF8.self)
+  }
+
+  mutating func readBytes() throws(CheckpointFault) -> [UInt8] {
+    let count = Int(try read(UInt32.self))
+    guard rest.count >= count else { throw CheckpointFault.short }
+    defer { rest = rest.dropFirst(count) }
+    return Array(rest.prefix(count))
   }
 }
 
