@@ -19,7 +19,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let pythonFiles = [
   "aftermath", "bounds", "command_line", "consuming", "damage", "durability", "escapement_driver", "farfuture",
   "fields", "framing", "identity", "ledger", "ledger_book", "line_client", "listing", "membership", "positions",
-  "producing", "redelivery", "retention", "run", "scheduling", "session", "suite", "topics",
+  "producing", "redelivery", "retention", "rocketmq", "run", "scheduling", "session", "suite", "topics",
 ].map { "\($0).py" }
 
 let package = Package(
@@ -41,8 +41,13 @@ let package = Package(
     library("DelayStore", ["Foundations", "DataFiles"]),
     library("Broker", ["Foundations", "DataFiles", "DelayStore", "Journal", "TimingWheel", "TopicLog"]),
     library("Engine", ["Foundations", "DataFiles", "Journal", "Broker", "DelayStore", "TopicLog"]),
+    library("RocketMQFrontEnd", ["Foundations", "Broker", "LineProtocol"]),
     library(
-      "Server", ["Foundations", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "TimingWheel"]),
+      "Server",
+      [
+        "Foundations", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "TimingWheel",
+        "RocketMQFrontEnd",
+      ]),
     library("EscapementClient"),
     program("escapement", ["EscapementClient", "Server", "Engine", "Broker", "Journal", "Platform", "Foundations"]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
@@ -56,6 +61,7 @@ let package = Package(
     tests("TimingWheelTests", ["TimingWheel"]),
     tests("JournalTests", ["Journal", "Platform", "SimulatedDisk", "Foundations"]),
     tests("LineProtocolTests", ["LineProtocol", "Foundations"]),
+    tests("RocketMQFrontEndTests", ["RocketMQFrontEnd", "LineProtocol", "Broker", "Foundations"]),
     tests("EscapementClientTests", ["EscapementClient"]),
     tests("ProgramTests", ["escapement"]),
     tests("DelayStoreTests", ["DelayStore", "DataFiles", "SimulatedDisk", "Foundations"]),
@@ -65,7 +71,6 @@ let package = Package(
       name: "SimulationTests",
       dependencies: ["Engine", "Broker", "Journal", "DataFiles", "Foundations", "SimulatedDisk"],
       path: "Tests/Simulation", swiftSettings: settings),
-    tests("BrokerTests", ["Broker"]),
     // Drives the built programs with the client; finds them beside the test bundle.
     tests("ClientServerTests", ["escapement", "EscapementClient", "OrderTimeouts", "AutomaticReviews"]),
     // Drives the built program from Python; finds it beside the test bundle.

@@ -2,15 +2,15 @@
 //
 // Leaves to others: validation; what comes in here was validated when the message was accepted.
 
-enum HeaderText {
+public enum HeaderText {
   /// The object `headers` (or none) with `additions` in place of fields of the same names. Names and values of the additions
-  /// are printable ASCII without quotes or backslashes.
-  static func merged(
+  /// are as they stand between the quotes of a JSON string.
+  public static func merged(
     _ headers: UnsafeRawBufferPointer, _ additions: [(name: String, value: String)], leavingOut: [String] = []
   ) -> [UInt8] {
     let replaced = additions.map(\.name) + leavingOut
     var text: [UInt8] = [UInt8(ascii: "{")]
-    forEachField(headers) { field, name in
+    forEachField(headers) { field, name, _ in
       guard !replaced.contains(where: { $0.utf8.elementsEqual(name) }) else { return }
       if text.count > 1 { text.append(UInt8(ascii: ",")) }
       text.append(contentsOf: field)
@@ -29,14 +29,16 @@ enum HeaderText {
     return text.count > 2 ? text : []
   }
 
-  /// Calls `body` with each field's text and, within it, the raw name.
-  private static func forEachField(
-    _ headers: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
+  /// Calls `body` with each field's text and, within it, what stands between the quotes of its name and of its value.
+  public static func forEachField(
+    _ headers: UnsafeRawBufferPointer,
+    _ body: (_ field: UnsafeRawBufferPointer, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void
   ) {
     var place = 0
     while let name = nextString(headers, &place), let value = nextString(headers, &place) {
       let field = UnsafeRawBufferPointer(rebasing: headers[name.lowerBound - 1..<value.upperBound + 1])
-      body(field, UnsafeRawBufferPointer(rebasing: headers[name]))
+      body(
+        field, UnsafeRawBufferPointer(rebasing: headers[name]), UnsafeRawBufferPointer(rebasing: headers[value]))
     }
   }
 

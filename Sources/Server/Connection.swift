@@ -8,6 +8,7 @@ import Broker
 import Foundations
 import LineProtocol
 import Platform
+import RocketMQFrontEnd
 
 /// A client connection.
 final class Connection {
@@ -49,6 +50,8 @@ final class Connection {
   @exclusivity(unchecked) var consumers: [Int64: Consumer] = [:]
   var fetchers: [Consumer] = []
   var nextSub: Int64 = 1
+  /// Its RocketMQ side, once it has one.
+  var rocketMQ: RocketMQSession?
   /// The `rid` of each waiting fetch, as it stood on the line.
   var fetchRids: [UInt64: [UInt8]] = [:]
 

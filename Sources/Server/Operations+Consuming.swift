@@ -10,10 +10,7 @@ extension Server {
     let topic = try request.requiredName(.topic)
     let group = try request.name(.group)
     let options = try request.consumerOptions()
-    guard connection.consumers.count < settings.subscriptionsMax else {
-      let text = "a connection can have \(settings.subscriptionsMax) subscriptions"
-      throw .refused(Refusal(code: .limitExceeded, message: text))
-    }
+    try requireSubscriptionRoom(connection)
     let before = broker.records.nextSequence
     let consumer: Consumer
     do throws(BrokerStop) {
@@ -30,10 +27,18 @@ extension Server {
     gateReply(connection, since: before)
   }
 
+  func requireSubscriptionRoom(_ connection: Connection) throws(RequestStop) {
+    guard connection.consumers.count < settings.subscriptionsMax else {
+      let text = "a connection can have \(settings.subscriptionsMax) subscriptions"
+      throw .refused(Refusal(code: .limitExceeded, message: text))
+    }
+  }
+
   func unsubscribe(_ request: Request) throws(RequestStop) {
     let consumer = try requiredConsumer(request)
     broker.remove(consumer)
     request.connection.consumers[consumer.sub] = nil
+    request.connection.rocketMQ?.remove(sub: consumer.sub)
     request.connection.out.beginReply(rid: request.rid)
     request.connection.out.endLine()
   }

@@ -201,6 +201,8 @@ extension Server {
   func releaseConsumers(_ connection: Connection) {
     for consumer in connection.consumers.values { broker.remove(consumer) }
     for consumer in connection.fetchers { broker.remove(consumer) }
+    if let session = connection.rocketMQ { rocketMQ.end(session, connection: connection.key) }
+    connection.rocketMQ = nil
     connection.consumers = [:]
     connection.fetchers = []
     connection.fetchRids = [:]
@@ -212,6 +214,7 @@ extension Server {
       connection.fetchers.removeAll { $0 === consumer }
     } else {
       connection.consumers[consumer.sub] = nil
+      connection.rocketMQ?.remove(sub: consumer.sub)
       EventWriter.ended(consumer, to: &connection.out)
       touch(connection)
     }

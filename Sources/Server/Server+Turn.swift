@@ -96,7 +96,11 @@ extension Server {
       case .deliver(let delivery):
         guard let connection = connectionByKey[delivery.consumer.connection] else { continue }
         gate(connection, delivery.consumer.topic.appendSequence)
-        EventWriter.message(delivery, to: &connection.out)
+        if delivery.consumer.frontEnd == 0 {
+          EventWriter.message(delivery, to: &connection.out)
+        } else {
+          writeForeign(delivery, connection)
+        }
         touch(connection)
       case .notice(let notice): perform(notice)
       }
@@ -106,6 +110,7 @@ extension Server {
   private func perform(_ notice: Notice) {
     switch notice {
     case .retry(let key): retries.append(key)
+    case .heldCheck(let number): askProducer(about: number)
     case .fetched(let consumer, let token, let deliveries):
       guard let connection = connectionByKey[consumer.connection] else { return }
       if !deliveries.isEmpty { gate(connection, consumer.topic.appendSequence) }

@@ -11,6 +11,7 @@ import Foundations
 import Journal
 import LineProtocol
 import Platform
+import RocketMQFrontEnd
 
 /// Why a server does not start.
 public struct ServerError: Error, CustomStringConvertible {
@@ -47,6 +48,7 @@ public final class Server {
   var nextToken: UInt64 = 1
   let reader = RequestReader()
   let nestedReader = RequestReader()
+  let rocketMQ: RocketMQFrontEnd
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
   var isStopping = false
   var hasReportedFailure = false
@@ -76,6 +78,7 @@ public final class Server {
       let opened = try Self.open(storage, io, notify, settings)
       engine = opened.engine
       journalThread = opened.thread
+      rocketMQ = RocketMQFrontEnd(engine.broker)
       epoll = try Epoll()
       listener = try Socket.listen(host: settings.host, port: settings.port)
       port = Socket.localPort(listener)

@@ -19,6 +19,9 @@ extension Command {
       .value("token-file", "FILE", "tokens that clients may say hello with, one a line"),
       .value("auto-create", "on|off", "whether topics and groups come into being on first use", standard: "on"),
       .value("delay-levels", "TABLE", "delays of the levels 1, 2, …", standard: DelayLevels.standardText),
+      .value("transaction-check-delay-ms", "N", "first question about an undecided transaction", standard: "6000"),
+      .value("transaction-check-interval-ms", "N", "time between two such questions", standard: "30000"),
+      .value("transaction-check-max", "N", "questions before a transaction is discarded", standard: "15"),
       .value("max-line-bytes", "N", "the longest line", standard: "1048576"),
       .value("max-body-bytes", "N", "the largest body", standard: "--max-line-bytes"),
       .value("max-delay-ms", "N", "the longest delay", standard: "315360000000"),
@@ -103,6 +106,16 @@ extension Command {
         throw UsageError("--delay-levels: '\(text)' is no table of delays such as '1s 5s 10s 1m 1h 1d'")
       }
       settings.delayLevelsMs = levels
+      settings.delayLevelsText = text
+    }
+    if let delayMs = try options.integer("transaction-check-delay-ms", in: 1...86_400_000) {
+      settings.heldFirstCheckMs = delayMs
+    }
+    if let intervalMs = try options.integer("transaction-check-interval-ms", in: 1...86_400_000) {
+      settings.heldCheckIntervalMs = intervalMs
+    }
+    if let checks = try options.integer("transaction-check-max", in: 0...1_000_000) {
+      settings.heldChecksMax = UInt32(checks)
     }
   }
 

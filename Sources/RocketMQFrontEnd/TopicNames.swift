@@ -1,0 +1,26 @@
+// The names of RocketMQ's topics: plain ones as everywhere, and those that belong to a consumer group.
+//
+// Holds: `%` stands only in names that this front end makes; native requests cannot say them.
+
+import LineProtocol
+
+/// Names of topics as RocketMQ makes them.
+public enum TopicNames {
+  /// What the topic for a group's retries begins with.
+  public static let retryPrefix = "%RETRY%"
+  /// What the topic for a group's dead letters begins with.
+  public static let deadLetterPrefix = "%DLQ%"
+
+  /// Where a group's retries come.
+  public static func retry(_ group: String) -> String { retryPrefix + group }
+  /// Where a group's dead letters go.
+  public static func deadLetter(_ group: String) -> String { deadLetterPrefix + group }
+
+  /// Whether a topic may be named so: a plain name, or one of the two prefixes and a group's name.
+  public static func isTopic(_ name: UnsafeRawBufferPointer) -> Bool {
+    for prefix in [retryPrefix, deadLetterPrefix] where name.starts(with: prefix.utf8) {
+      return isValidName(UnsafeRawBufferPointer(rebasing: name.dropFirst(prefix.utf8.count)))
+    }
+    return isValidName(name)
+  }
+}
