@@ -217,10 +217,11 @@ extension Broker {
   func markDirty(_ group: Group) {
     guard !group.isDirty else { return }
     group.isDirty = true
+    // Credit that comes free here may be wanted there; and first there, so that neither takes all of it always.
+    if group.hasCompanions {
+      for consumer in group.consumers { if let other = consumer.companion?.group { markDirty(other) } }
+    }
     dirtyGroups.append(group)
-    // Credit that comes free here may be wanted there.
-    guard group.hasCompanions else { return }
-    for consumer in group.consumers { if let other = consumer.companion?.group { markDirty(other) } }
   }
 
   /// Something was appended by the record `sequence`: whoever reads the topic has work.

@@ -7,9 +7,9 @@ import LineProtocol
 extension RocketMQFrontEnd {
   /// RocketMQ's time for the consumption of one message.
   static let ackWaitMs: Int64 = 15 * 60_000
-  /// A message that came to nothing this often without being sent back, for example because its consumers died of it, goes
-  /// to the dead letters.
-  static let deliveriesMin: Int64 = 16
+  /// Deliveries that may come to nothing without being sent back, for example because consumers die of them, before a
+  /// message goes to the dead letters: at least so many, however few retries are allowed.
+  static let lostDeliveriesMin: Int64 = 16
 
   /// `rocketmq.subscribe`: a consumer of the topic and, sharing its credit, one of the group's retries. Gives the consumer of
   /// the topic.
@@ -23,7 +23,7 @@ extension RocketMQFrontEnd {
     }
     let groupName = String(decoding: group, as: UTF8.self)
     var options = try call.read { reader throws(Refusal) in try Self.options(reader) }
-    options.maxAttempts = UInt32(max(Self.deliveriesMin, reconsumeTimesMax + 1))
+    options.maxAttempts = UInt32(max(Self.lostDeliveriesMin, reconsumeTimesMax) + 1)
     options.deadLetterTopic = TopicNames.deadLetter(groupName)
     let retryName = TopicNames.retry(groupName)
     let consumer = try command { () throws(BrokerStop) in

@@ -23,7 +23,7 @@ import escapement_driver as driver  # noqa: E402
 import suite  # noqa: E402
 
 FILES = ("framing", "fields", "session", "scheduling", "identity", "listing", "producing", "farfuture", "consuming", "membership", "redelivery", "positions", "retention", "bounds",
-         "topics", "durability", "aftermath", "damage", "command_line", "ledger")
+         "topics", "durability", "aftermath", "damage", "rocketmq", "command_line", "ledger")
 
 
 class CaseTimeout(Exception):
