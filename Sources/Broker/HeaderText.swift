@@ -2,6 +2,7 @@
 //
 // Leaves to others: validation; what comes in here was validated when the message was accepted.
 
+/// Reading and writing headers as they are kept.
 public enum HeaderText {
   /// The object `headers` (or none) with `additions` in place of fields of the same names. Names and values of the additions
   /// are as they stand between the quotes of a JSON string.
