@@ -33,7 +33,7 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     library("Foundations", ["CLinux"]),
     library("Platform", ["Foundations", "CLinux"]),
-    library("TimingWheel"),
+    library("TimingWheel", ["CLinux"]),
     library("LineProtocol", ["Foundations"]),
     library("Journal", ["Foundations"]),
     library("DataFiles", ["Foundations"]),

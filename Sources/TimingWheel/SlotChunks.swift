@@ -4,6 +4,8 @@
 // all chunks of a chain but the last are full; a chunk is in one chain or in the pool.
 // Leaves to others: which slot an entry belongs to, whether it is still alive (TimingWheel).
 
+import CLinux
+
 /// A chunk: the address of the next chunk of the chain, 8 unused bytes, and entries of 16 bytes.
 @usableFromInline
 enum Chunk {
@@ -33,6 +35,14 @@ enum Chunk {
   @inlinable @inline(__always)
   static func firstEntry(of chunk: UnsafeMutableRawPointer) -> UnsafeMutablePointer<TimerEntry> {
     (chunk + headerBytes).assumingMemoryBound(to: TimerEntry.self)
+  }
+}
+
+extension Chunk {
+  /// Has the processor fetch a chunk.
+  @inline(__always)
+  static func prefetch(_ chunk: UnsafeMutableRawPointer) {
+    for line in stride(from: 0, to: bytes, by: 64) { clinux_prefetch(chunk + line) }
   }
 }
 

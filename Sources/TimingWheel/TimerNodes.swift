@@ -5,6 +5,8 @@
 // timers ever share an ID and an entry left behind by a cancelled timer can never match a later one.
 // Leaves to others: where entries lie (the slots).
 
+import CLinux
+
 /// What is kept for each index: 8 bytes.
 @frozen @usableFromInline
 struct TimerNode {
@@ -89,6 +91,12 @@ struct TimerNodes {
       kept &+= node(entry.id.index).pointee.generation == entry.id.generation ? 1 : 0
     }
     return kept
+  }
+
+  /// Has the processor fetch the nodes of `entries`.
+  @inline(__always)
+  func prefetch(_ entries: UnsafeMutableBufferPointer<TimerEntry>) {
+    for entry in entries { clinux_prefetch(node(entry.id.index)) }
   }
 
   /// Gives a free index to a timer that lies at `location`.

@@ -97,9 +97,11 @@ extension TimingWheel {
     let start = expired.reserve(detached.count &- detached.dead)
     var end = start
     var rest = detached.head
+    beginFetching(detached)
     while let chunk = rest {
+      fetchBehind(chunk, detached)
       let entries = Chunk.firstEntry(of: chunk)
-      let liveCount = nodes.keepWaiting(detached.entries(of: chunk))
+      let liveCount = keepWaiting(chunk, detached)
       for place in 0..<liveCount {
         let entry = entries[place]
         nodes.vacate(entry.id, nodes.node(entry.id.index))
@@ -122,9 +124,11 @@ extension TimingWheel {
     let below = level &- 1
     let belowTicks = levels[below].ticksPerSlot
     var rest = detached.head
+    beginFetching(detached)
     while let chunk = rest {
+      fetchBehind(chunk, detached)
       let entries = Chunk.firstEntry(of: chunk)
-      let liveCount = nodes.keepWaiting(detached.entries(of: chunk))
+      let liveCount = keepWaiting(chunk, detached)
       for place in 0..<liveCount {
         let entry = entries[place]
         let node = nodes.node(entry.id.index)
@@ -147,5 +151,33 @@ extension TimingWheel {
       rest = Chunk.next(of: chunk)
       chunks.giveBack(chunk)
     }
+  }
+
+  // MARK: Reading a chain
+
+  /// Has the processor fetch the first three chunks of a chain and the nodes of the first.
+  @inline(__always)
+  func beginFetching(_ slot: Slot) {
+    guard let first = slot.head, let second = Chunk.next(of: first) else { return }
+    Chunk.prefetch(second)
+    nodes.prefetch(slot.entries(of: first))
+    if let third = Chunk.next(of: second) { Chunk.prefetch(third) }
+  }
+
+  /// Has the processor fetch what is needed after `chunk`: the nodes of the chunk behind it, which has come by now, and
+  /// the chunk two behind that. A chain's nodes lie anywhere; asked for one by one each would be waited for.
+  @inline(__always)
+  func fetchBehind(_ chunk: UnsafeMutableRawPointer, _ slot: Slot) {
+    guard let next = Chunk.next(of: chunk) else { return }
+    if let afterNext = Chunk.next(of: next), let third = Chunk.next(of: afterNext) { Chunk.prefetch(third) }
+    nodes.prefetch(slot.entries(of: next))
+  }
+
+  /// Moves the entries of a detached slot's chunk that still wait to its front and gives their number. A slot without
+  /// dead ones, as those that demotion has filled mostly are, is taken as it is: no node need be read.
+  @inline(__always)
+  private func keepWaiting(_ chunk: UnsafeMutableRawPointer, _ slot: Slot) -> Int {
+    let entries = slot.entries(of: chunk)
+    return slot.dead == 0 ? entries.count : nodes.keepWaiting(entries)
   }
 }

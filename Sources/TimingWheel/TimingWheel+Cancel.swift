@@ -44,7 +44,10 @@ extension TimingWheel {
     var source = place.pointee.head
     var target = source!
     var written = 0
+    let whole = place.pointee
+    beginFetching(whole)
     while let chunk = source {
+      fetchBehind(chunk, whole)
       let next = Chunk.next(of: chunk)
       let live = Chunk.firstEntry(of: chunk)
       let liveCount = nodes.keepWaiting(place.pointee.entries(of: chunk))
