@@ -55,7 +55,8 @@ let package = Package(
     program("bench", ["TimingWheel", "LineProtocol", "Foundations", "Platform", "CLinux"], path: "Benchmarks/bench"),
 
     .target(
-      name: "SimulatedDisk", dependencies: ["Foundations", "DataFiles"], path: "Tests/SimulatedDisk", swiftSettings: settings),
+      name: "SimulatedDisk", dependencies: ["Foundations", "DataFiles"], path: "Tests/SimulatedDisk",
+      swiftSettings: settings),
     tests("FoundationsTests", ["Foundations"]),
     tests("PlatformTests", ["Platform", "Foundations"]),
     tests("TimingWheelTests", ["TimingWheel"]),
