@@ -153,21 +153,21 @@ struct DelayStoreTests {
     again.check(nowMs: 5_000_000)
   }
 
-  @Test("a slice that was emptied and filled again before its checkpoint was durable keeps its file")
+  @Test("what comes for a slice that was emptied does not go with the old file")
   func emptiedAndFilled() {
     var random = SplitMix64(seed: 1)
     let test = StoreUnderTest()
     #expect(test.insert("first", dueMs: 5_000_950))
     var unsynced: [String] = []
     _ = test.store.checkpoint(watermarkMs: 0, unsynced: &unsynced)
-    _ = test.store.checkpointIsDurable()
     test.io.runAll()
     test.remove("first")
-    // Does not name the slice any more; until it is durable the one before counts, which does.
+    // Does not name the slice any more, so its file will go; what comes for it now must not go with it.
     #expect(test.store.checkpoint(watermarkMs: 0, unsynced: &unsynced).isEmpty)
     #expect(test.insert("second", dueMs: 5_000_960))
-    let removals = test.store.checkpointIsDurable()
-    #expect(removals.isEmpty)
+    let removals = test.store.takeObsolete()
+    #expect(removals == [unsynced[0]])
+    test.io.submit(RemoveTask(paths: removals), .write)
     for nowMs in stride(from: 5_000_000 as Int64, to: 5_002_000, by: 100) {
       test.store.advance(nowMs: nowMs)
       test.runTasks(4, &random)
@@ -175,15 +175,15 @@ struct DelayStoreTests {
     #expect(test.owner.near.values.map(\.id) == ["second"])
   }
 
-  @Test("a slice that stays empty goes when its checkpoint is durable")
+  @Test("a slice that is empty at a checkpoint goes")
   func emptied() {
     let test = StoreUnderTest()
     #expect(test.insert("first", dueMs: 5_000_950))
     var unsynced: [String] = []
     _ = test.store.checkpoint(watermarkMs: 0, unsynced: &unsynced)
-    #expect(test.store.checkpointIsDurable().isEmpty)
+    #expect(test.store.takeObsolete().isEmpty)
     test.remove("first")
     #expect(test.store.checkpoint(watermarkMs: 0, unsynced: &unsynced).isEmpty)
-    #expect(test.store.checkpointIsDurable() == [unsynced[0]])
+    #expect(test.store.takeObsolete() == [unsynced[0]])
   }
 }
