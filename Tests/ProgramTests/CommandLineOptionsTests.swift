@@ -119,6 +119,7 @@ struct CommandLineOptionsTests {
     arguments: [
       ([], 2), (["nonsense"], 2), (["--nonsense"], 2), (["--help"], 0), (["-h"], 0), (["--version"], 0),
       (["get", "t"], 2),
+      (["schedule", "t", "--in", "1s", "--body", "{oops"], 2),
       (["get", "-h"], 0), (["schedule", "t", "--in", "1s", "--at", "5"], 2), (["stats", "--server", "127.0.0.1:1"], 1),
     ] as [([String], Int32)])
   func exitCodes(_ words: [String], _ code: Int32) async {
