@@ -9,30 +9,6 @@ import Testing
 
 @Suite("tables")
 struct TableTests {
-  @Test("outstanding messages are found as in a dictionary", arguments: 1...8 as ClosedRange<UInt64>)
-  func outstanding(seed: UInt64) {
-    var random = SplitMix64(seed: seed)
-    let table = OutstandingTable()
-    var model: [TopicOffset: UInt32] = [:]
-    for round in 0..<3000 {
-      // Mostly neighbours, at times far apart, so that homes collide.
-      let offset = random.next() % 200 + (random.next() % 4) * 4096
-      if model[offset] == nil {
-        table.insert(Outstanding(offset: offset, attempts: UInt32(round)))
-        model[offset] = UInt32(round)
-      } else if random.next() & 1 == 0 {
-        #expect(table.remove(offset)?.attempts == model.removeValue(forKey: offset))
-      }
-      #expect(table.find(offset)?.pointee.attempts == model[offset])
-    }
-    #expect(table.count == model.count)
-    var found: [TopicOffset: UInt32] = [:]
-    table.forEach { found[$0.pointee.offset] = $0.pointee.attempts }
-    #expect(found == model)
-    table.removeAll()
-    #expect(table.count == 0 && table.find(1) == nil)
-  }
-
   @Test("the heap gives the least offset", arguments: 1...4 as ClosedRange<UInt64>)
   func heap(seed: UInt64) {
     var random = SplitMix64(seed: seed)
