@@ -128,8 +128,11 @@ extension Broker {
       deliver(message, offset, group, consumer, &fresh)
       return true
     case .trimmed:
+      // A record names offsets by their distance from its start, which this gap may be too wide for.
+      record(fresh)
       let lost = group.cursor.offset
       group.cursor = TopicCursor(offset: group.topic.log.firstOffset)
+      fresh = FreshDeliveries(group)
       for member in group.consumers {
         effects.append(.notice(.truncated(member, from: lost, to: group.cursor.offset)))
       }
