@@ -101,6 +101,7 @@ extension Broker {
 
   /// Takes a message out of the group for good.
   func end(_ group: Group, _ offset: TopicOffset) {
+    if let contents = group.contents { endQueued(group, offset, contents) }
     let finished = group.finish(offset) { number in
       number == Outstanding.noConsumer ? nil : consumers[Int(number)]
     }
@@ -108,7 +109,7 @@ extension Broker {
   }
 
   /// Takes an entry from its consumer. What it becomes is the caller's.
-  private func takeBack(_ group: Group, _ entry: UnsafeMutablePointer<Outstanding>) {
+  func takeBack(_ group: Group, _ entry: UnsafeMutablePointer<Outstanding>) {
     stopTimer(entry.pointee.timer)
     entry.pointee.timer = PendingSlab.noTimer
     if entry.pointee.state == .inFlight {
@@ -130,10 +131,16 @@ extension Broker {
   func giveBack(_ group: Group, _ offset: TopicOffset) {
     guard let entry = group.outstanding.find(offset) else { return }
     takeBack(group, entry)
-    if entry.pointee.attempts >= group.maxAttempts {
+    if entry.pointee.isExpired, entry.pointee.attempts < group.maxAttempts {
+      die(group, entry, .expired)
+    } else if entry.pointee.attempts >= group.maxAttempts {
       entry.pointee.state = .dying
       group.dying.append(offset)
     } else {
+      if let contents = group.contents {
+        contents.readyBytes += Int(entry.pointee.bodyBytes)
+        if group.isTooLong { markUnsettled(group) }
+      }
       entry.pointee.state = .ready
       group.ready.insert(offset)
     }
@@ -157,7 +164,7 @@ extension Broker {
 
   // MARK: Records
 
-  private func noteAck(_ group: Group, _ offset: TopicOffset) {
+  func noteAck(_ group: Group, _ offset: TopicOffset) {
     if group.unrecordedAcks.isEmpty { groupsWithAcks.append(group) }
     if let last = group.unrecordedAcks.indices.last, group.unrecordedAcks[last].count < .max,
       group.unrecordedAcks[last].start + UInt64(group.unrecordedAcks[last].count) == offset
@@ -196,7 +203,11 @@ extension Broker {
       var cursor = TopicCursor(offset: offset)
       switch group.topic.log.read(&cursor) {
       case .record(let message):
-        if !bury(message, entry.pointee.attempts, group) { later.append(offset) }
+        if group.contents != nil {
+          bury(message, entry.pointee.reason, group)
+        } else if !bury(message, entry.pointee.attempts, group) {
+          later.append(offset)
+        }
       case .trimmed: end(group, offset)
       case .loading:
         later.append(offset)

@@ -39,6 +39,7 @@ extension Broker {
     writeGroups(&writer)
     writeFiles(&writer, &unsynced)
     writeHeld(&writer)
+    writeQueues(&writer)
     defer {
       obsoletePaths = []
       obsoleteDirectories = []
@@ -86,7 +87,7 @@ extension Broker {
       group.outstanding.forEach { entry in
         writer.write(entry.pointee.offset)
         writer.write(entry.pointee.attempts)
-        writer.write(entry.pointee.state.rawValue)
+        writer.write(entry.pointee.state.rawValue | (entry.pointee.isExpired ? Outstanding.expiredBit : 0))
         writer.write(entry.pointee.keyHash)
         writer.write(entry.pointee.untilMs)
       }
@@ -142,6 +143,7 @@ extension Broker {
     }
     while groups.count < Int(state.groupsMade) { groups.append(nil) }
     for message in state.held { keep(message) }
+    recoverQueues(state.queues)
     try settled.recover(state.buckets, files: files)
     wheel = TimingWheel(tickMs: 1, wheelSize: 512, startMs: max(0, watermark.dueMs))
     try store.recover(state.slices, routedMs: state.handMs, files: files) { dueMs, sequence in

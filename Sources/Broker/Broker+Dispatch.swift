@@ -43,6 +43,7 @@ extension Broker {
       }
     }
     record(fresh)
+    if !group.selfAcknowledged.isEmpty { acknowledgeDelivered(group) }
     if budget == 0 || turnBytesLeft <= 0 { markDirty(group) }
     if answering { answerFetches(group) }
   }
@@ -92,9 +93,13 @@ extension Broker {
   ) {
     entry.pointee.state = .inFlight
     entry.pointee.consumer = consumer.number
-    entry.pointee.timer = startTimer(
-      dueMs: nowRoundedUpMs + consumer.options.ackWaitMs,
-      TimerTarget(kind: .outstanding, owner: group.number, value: entry.pointee.offset))
+    if let contents = group.contents {
+      noteHanded(message, entry, group, contents, consumer)
+    } else {
+      entry.pointee.timer = startTimer(
+        dueMs: nowRoundedUpMs + consumer.options.ackWaitMs,
+        TimerTarget(kind: .outstanding, owner: group.number, value: entry.pointee.offset))
+    }
     consumer.inFlight += 1
     group.inFlightCount += 1
     group.passTurn()
@@ -120,6 +125,7 @@ extension Broker {
   /// Delivers, parks or passes over the message at the group's cursor. False when nothing more can be done now.
   private func deliverNext(_ group: Group, _ consumer: Consumer, _ fresh: inout FreshDeliveries) -> Bool {
     guard group.outstanding.count < settings.outstandingMax else { return false }
+    if let contents = group.contents { passEnded(group, contents) }
     switch group.topic.log.read(&group.cursor) {
     case .record(let message):
       let offset = group.cursor.offset

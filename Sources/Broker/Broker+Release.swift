@@ -65,7 +65,9 @@ extension Broker {
     guard let memory = message.pointee.record, message.pointee.sequence == due.sequence else { return false }
     let record = MessageRecord(memory)
     let hash = message.pointee.hash
-    if let topic = topic(message.pointee.topic) {
+    if record.flags & RecordFlags.expiryMarker != 0 {
+      if let topic = topic(message.pointee.topic) { markerLeft(record, topic) }
+    } else if let topic = topic(message.pointee.topic) {
       let offset = topic.log.append(copyOf: record, releasedMs: atMs)
       settle(hash, .released(offset: offset, dueMs: record.dueMs), atMs: atMs)
       topic.pendingCount -= 1

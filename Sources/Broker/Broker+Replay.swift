@@ -34,6 +34,8 @@ extension Broker {
       if let topic { addGroup(number, topic, String(decoding: reader.rest, as: UTF8.self), start) }
     case .held, .heldReleased, .heldDropped, .heldChecked, .heldAbandoned: replayHeld(decision, &reader)
     case .returned: replayReturned(&reader)
+    case .enqueued: replayEnqueued(&reader, sequence)
+    case .catalogPut, .catalogRemoved: replayCatalog(decision, &reader)
     case .delivered, .redelivered, .acknowledged, .refused, .forwarded, .moved:
       guard let group = groups[Int(reader.read(UInt32.self))] else { return }
       replayGroup(decision, group, &reader)
@@ -141,6 +143,9 @@ extension Broker {
     let from = reader.read(UInt64.self)
     let to = reader.read(UInt64.self)
     let count = reader.read(UInt32.self)
+    if let contents = group.contents, contents.ended.count > 0 {
+      for offset in from..<to { contents.ended.remove(offset) }
+    }
     group.cursor = TopicCursor(offset: to)
     if count == Decision.allDelivered {
       for offset in from..<to { group.outstanding.insert(Outstanding(offset: offset, attempts: 1, state: .ready)) }
@@ -195,6 +200,7 @@ extension Broker {
   }
 
   private func settle(_ group: Group) {
+    settleExpired(group)
     group.ready.removeAll()
     group.inFlightCount = 0
     group.outstanding.forEach { entry in

@@ -153,7 +153,7 @@ extension Broker {
   func trimIfTime() {
     guard nowMs >= nextRetentionMs else { return }
     var next = UnixMs.max
-    for topic in topics.values {
+    for topic in topics.values where !topic.isQueue {
       let oldestMs = nowMs.subtractingReportingOverflow(topic.retentionMs)
       let limitMs = oldestMs.overflow ? UnixMs.min : oldestMs.partialValue
       // Quarters of the retention: a message stays at most a quarter longer than it must.

@@ -32,7 +32,7 @@ public enum Effect {
 
 /// What the internal timers are about.
 struct TimerTarget: BitwiseCopyable {
-  enum Kind: UInt8, BitwiseCopyable { case outstanding, fetch, sweep, held }
+  enum Kind: UInt8, BitwiseCopyable { case outstanding, fetch, sweep, held, idleQueue }
   var kind = Kind.sweep
   /// Group or consumer.
   var owner: UInt32 = 0
@@ -125,6 +125,12 @@ public final class Broker {
   @exclusivity(unchecked) var coldRecords: [UInt64: [ColdRecord]] = [:]
   @exclusivity(unchecked) var listings: [UInt64: Listing] = [:]
 
+  /// Where the dead letters of queues go.
+  public weak var deadLetterRouter: (any DeadLetterRouter)?
+  /// What front ends keep here by name; changed by `putInCatalog` and `removeFromCatalog`.
+  public internal(set) var catalog: [String: [UInt8]] = [:]
+  let queueWork = QueueWork()
+
   /// An empty broker; `recover` or `startEmpty` makes it ready.
   ///
   /// - Parameter hashKey: sixteen random bytes that belong to the data folder.
@@ -154,6 +160,7 @@ public final class Broker {
     cache.evict()
     guard failure == nil else { return }
     store.advance(nowMs: nowMs)
+    trimQueues()
     releaseDue()
     fireTimers()
   }
@@ -162,14 +169,18 @@ public final class Broker {
   public func endTurn() {
     guard failure == nil else { return }
     releaseDue()
+    endOverdue()
     trimIfTime()
+    settleQueues()
     dispatch()
+    settleQueues()
     recordAcks()
   }
 
   /// When the next turn has something to do even if nobody asks for anything; nil for never.
   public var nextWakeUpMs: UnixMs? {
     guard failure == nil else { return nil }
+    if queueWork.hasOverdue && !queueWork.isStalled { return nowMs }
     if !dueQueue.isEmpty || !dirtyGroups.isEmpty || !dirtyTails.isEmpty { return nowMs }
     var next = nextRetentionMs > 0 ? nextRetentionMs : UnixMs.max
     for other in [wheel.nextWakeUpMs, timers.nextWakeUpMs, store.nextWakeUpMs] { next = min(next, other ?? .max) }
@@ -216,6 +227,7 @@ public final class Broker {
       case .fetch: fetchTimerFired(consumer: target.owner, token: target.value)
       case .sweep: sweepSettled()
       case .held: heldTimerFired(target.value, timer)
+      case .idleQueue: idleTimerFired(group: target.owner, timer)
       }
     }
   }

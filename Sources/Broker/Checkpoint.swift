@@ -10,6 +10,10 @@
 //   u32 n slices:  u8 level, i64 number, u32 generation, u64 bytes
 //   u32 n buckets of settled ids: i64 number, u64 bytes
 //   u32 n held:    owner, u32 checks, i64 next check, u32 bytes, message record   (from version 2 of the file on)
+//   u32 n queues: u32 group, ended offsets, transient offsets (OffsetSet)
+//   u32 n overdue: u32 topic, u64 offset
+//   u32 n catalog: name, u32 bytes, value
+// In an outstanding entry's state the top bit says that its time to live has ended.
 
 import DataFiles
 import DelayStore
@@ -67,6 +71,7 @@ public struct CheckpointState {
   var slices: [DelayStore.SliceState] = []
   var buckets: [(bucket: Int64, length: Int)] = []
   var held: [HeldState] = []
+  var queues = QueuesState()
 
   /// The version of the state that `Broker.checkpoint` writes; the versions before it can be read.
   public static let version: UInt32 = 2
@@ -95,6 +100,8 @@ public struct CheckpointState {
       if version >= 2 {
         for _ in 0..<(try reader.read(UInt32.self)) { held.append(try Self.held(&reader)) }
       }
+      // A checkpoint of a server that had no queues yet ends here.
+      if !reader.isEmpty { queues = try QueuesState(&reader) }
     } catch {
       return nil
     }
@@ -128,7 +135,9 @@ public struct CheckpointState {
     for _ in 0..<(try reader.read(UInt32.self)) {
       var entry = Outstanding(offset: try reader.read(UInt64.self))
       entry.attempts = try reader.read(UInt32.self)
-      entry.state = Outstanding.State(rawValue: try reader.read(UInt8.self)) ?? .ready
+      let state = try reader.read(UInt8.self)
+      entry.state = Outstanding.State(rawValue: state & ~Outstanding.expiredBit) ?? .ready
+      entry.isExpired = state & Outstanding.expiredBit != 0
       entry.keyHash = try reader.read(UInt64.self)
       entry.untilMs = try reader.read(Int64.self)
       group.outstanding.append(entry)

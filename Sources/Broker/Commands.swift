@@ -137,6 +137,10 @@ public struct ConsumerOptions: Sendable {
   public var createsAlways = false
   /// Free for the server: which front end the consumer belongs to; 0 for none.
   public var frontEnd: UInt8 = 0
+  /// A delivery is its own acknowledgement. Only in queues.
+  public var acknowledgesItself = false
+  /// The ack wait of consumers that may take as long as they like.
+  public static let ackWaitForEver = Int64.max
 
   /// The defaults.
   public init() {}

@@ -17,6 +17,10 @@
 //                  appended to its topic (dead letters, and their way back)
 //   moved          u32 group, u64 offset
 //   trimmed        u32 topic, u64 first offset
+//   enqueued       u32 group (0xFFFFFFFF: none), u64 offset, i64 at, u32 n, n × (u32 topic, i64 expires), message record: the
+//                  message went to these queues, and the group, if there is one, is done with the offset
+//   catalogPut     u32 bytes of the name, name, value
+//   catalogRemoved name
 //   scheduledMany  as often as there are messages: i64 may leave at, message record
 //   returned       u32 group, u64 offset, i64 may leave at, message record: the group is done with the offset, and the
 //                  record, of an id of its own, was scheduled into its topic
@@ -37,6 +41,8 @@ public enum Decision: UInt8, CaseIterable, Sendable {
   case topicDeleted, scheduled, cancelled, released, published, groupCreated, delivered, redelivered, acknowledged,
     refused
   case forwarded, moved, trimmed, scheduledMany, returned, held, heldReleased, heldDropped, heldChecked, heldAbandoned
+  case enqueued = 24
+  case catalogPut, catalogRemoved
 
   static let allDelivered = UInt32.max
   static let parkedBit: UInt32 = 1 << 31

@@ -37,6 +37,10 @@ public final class Group {
   @exclusivity(unchecked) var waitsForDisk = false
   /// Acknowledged in this turn and not in the journal yet: runs of offsets.
   @exclusivity(unchecked) var unrecordedAcks: [(start: TopicOffset, count: UInt32)] = []
+  /// What a queue adds; nil for a group of readers.
+  public let contents: QueueContents?
+  /// Delivered in this dispatch to consumers that do not acknowledge.
+  var selfAcknowledged: [TopicOffset] = []
   @exclusivity(unchecked) private var lowest: TopicOffset
 
   init(number: UInt32, name: String, topic: Topic, startOffset: TopicOffset) {
@@ -45,6 +49,7 @@ public final class Group {
     self.topic = topic
     cursor = TopicCursor(offset: startOffset)
     lowest = startOffset
+    contents = topic.isQueue ? QueueContents() : nil
   }
 
   /// The first offset that is not finished. Amortised O(1): it only moves up.

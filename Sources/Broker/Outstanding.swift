@@ -28,10 +28,18 @@ struct Outstanding: BitwiseCopyable {
   var timer = PendingSlab.noTimer
   /// Hash of its ordering key; 0 for none.
   var keyHash: UInt64 = 0
+  /// In a queue: its time to live ended while it was with a consumer.
+  var isExpired = false
+  /// In `dying`: the `EndReason`.
+  var reason: UInt8 = 0
+  /// In a bounded queue: the bytes of its body.
+  var bodyBytes: UInt32 = 0
   /// In `waiting`: until when.
   var untilMs: UnixMs = 0
 
   static let noConsumer = UInt32.max
+  /// In a checkpoint, beside the state.
+  static let expiredBit: UInt8 = 0x80
   static let none = TopicOffset.max
 }
 

@@ -30,6 +30,9 @@ public final class Topic {
   /// Connections whose command waits for a chunk of this log.
   var waitingConnections: [UInt64] = []
 
+  /// Whether it keeps a message until it is acknowledged: then it belongs to a front end, by whose ways it is used.
+  public var isQueue: Bool { retentionMs == QueueContents.retentionMs }
+
   init(number: UInt32, name: String, log: TopicLog, retentionMs: Int64, retentionBytes: Int64) {
     self.number = number
     self.name = name

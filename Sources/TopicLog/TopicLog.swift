@@ -175,6 +175,9 @@ public final class TopicLog {
     return target
   }
 
+  /// Where the second segment begins; nil when there is at most one. What is below can be trimmed as a whole.
+  public var oldestSegmentEndOffset: TopicOffset? { segments.count > 1 ? segments[1].baseOffset : nil }
+
   private func firstReleasedMs(ofSegment place: Int) -> UnixMs {
     let base = segments[place].baseOffset
     return chunks.first { $0.segmentBase == base }?.firstReleasedMs ?? lastReleasedMs

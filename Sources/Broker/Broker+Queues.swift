@@ -1,0 +1,303 @@
+// Queues: made, filled, emptied. The journal's part is one record for a message and all the queues it goes to.
+
+import Foundations
+import TopicLog
+
+extension Broker {
+  /// The name of the one group of a queue.
+  static let queueGroup = "queue"
+
+  /// Makes a queue: a topic of that name, which keeps a message until it is acknowledged, and its group.
+  ///
+  /// - Throws: `limitExceeded`, `diskFull`, `storageFailed`.
+  public func makeQueue(_ name: String) throws(BrokerStop) -> Group {
+    try requireSpace()
+    guard groupCount < settings.groupsMax else {
+      throw .refuse(.limitExceeded, "there are \(groupCount) groups, and no more are allowed")
+    }
+    var topic: Topic?
+    var stop: BrokerStop?
+    Array(name.utf8).withUnsafeBytes { bytes in
+      do throws(BrokerStop) { topic = try makeTopic(bytes, QueueContents.retentionMs, .max) } catch { stop = error }
+    }
+    if let stop { throw stop }
+    let number = UInt32(groups.count)
+    records.begin(Decision.groupCreated.rawValue)
+    records.append(number)
+    records.append(topic!.number)
+    records.append(UInt64(0))
+    Array(Self.queueGroup.utf8).withUnsafeBytes { records.append(bytes: $0) }
+    records.finish()
+    return addGroup(number, topic!, Self.queueGroup, 0)
+  }
+
+  /// The queue of this name.
+  public func findQueue(_ name: String) -> Group? {
+    let topic = Array(name.utf8).withUnsafeBytes { findTopic($0) }
+    guard let group = topic?.groups.first, group.contents != nil else { return nil }
+    return group
+  }
+
+  /// All queues.
+  public var queues: [Group] { groups.compactMap { $0?.contents == nil ? nil : $0 } }
+
+  /// Deletes a queue with everything in it. Its consumers get `ended`.
+  public func deleteQueue(_ group: Group) throws(BrokerStop) {
+    stopIdleTimer(group)
+    var stop: BrokerStop?
+    group.topic.nameBytes.withUnsafeBytes { name in
+      do throws(BrokerStop) { _ = try deleteTopic(name) } catch { stop = error }
+    }
+    if let stop { throw stop }
+  }
+
+  // MARK: Filling
+
+  /// Whether a message of this size may be taken now.
+  public func requireRoom(for parts: MessageParts) throws(BrokerStop) {
+    try requireSpace()
+    try requireFitting(parts)
+    try requireRoom()
+  }
+
+  /// Puts a message into queues, each at most once, and ends the message of another queue that it came from: all in one
+  /// record. `settleQueues` must follow before the turn ends or anything is asked. O(targets).
+  ///
+  /// - Parameter parts: `flags` may have `RecordFlags.transient`; the id may be empty.
+  public func enqueue(
+    _ parts: MessageParts, to targets: [QueueTarget], endOf source: (group: Group, offset: TopicOffset)? = nil
+  ) {
+    var rest = targets[...]
+    // Markers share ten bits of the record's sequence. The message's end comes last: torn off, it is better twice than never.
+    while rest.count > ScheduleBatch.messagesMax {
+      writeEnqueued(parts, rest.prefix(ScheduleBatch.messagesMax), nil)
+      rest = rest.dropFirst(ScheduleBatch.messagesMax)
+    }
+    writeEnqueued(parts, rest, source)
+  }
+
+  private func writeEnqueued(
+    _ parts: MessageParts, _ targets: ArraySlice<QueueTarget>, _ source: (group: Group, offset: TopicOffset)?
+  ) {
+    let length = parts.recordLength
+    let headLength = 24 + 12 * targets.count
+    let sequence = records.nextSequence
+    records.append(kind: Decision.enqueued.rawValue, payloadCapacity: headLength + length) { payload in
+      let base = payload.baseAddress!
+      base.storeBytes(of: (source?.group.number ?? .max).littleEndian, as: UInt32.self)
+      base.storeBytes(of: (source?.offset ?? 0).littleEndian, toByteOffset: 4, as: UInt64.self)
+      base.storeBytes(of: nowMs.littleEndian, toByteOffset: 12, as: Int64.self)
+      base.storeBytes(of: UInt32(targets.count).littleEndian, toByteOffset: 20, as: UInt32.self)
+      var place = 24
+      for target in targets {
+        base.storeBytes(of: target.group.topic.number.littleEndian, toByteOffset: place, as: UInt32.self)
+        base.storeBytes(of: expiryMs(target).littleEndian, toByteOffset: place + 4, as: Int64.self)
+        place += 12
+      }
+      MessageRecord.write(parts, sequence: 0, dueMs: 0, stampMs: nowMs, topic: 0, at: base + place)
+      return headLength + length
+    }
+    for (place, target) in targets.enumerated() {
+      let marker = MessageSequence.of(record: sequence, place: place)
+      take(parts, target.group.topic, expiresAtMs: expiryMs(target), atMs: nowMs, marker)
+      announce(target.group, parts, sequence)
+    }
+    if let source { end(source.group, source.offset) }
+    counters.published += UInt64(targets.count)
+  }
+
+  /// The end of the current millisecond counts, so that the whole time passes; no time is no time.
+  private func expiryMs(_ target: QueueTarget) -> UnixMs {
+    guard let ms = target.timeToLiveMs else { return .max }
+    return ms == 0 ? nowMs : nowRoundedUpMs + ms
+  }
+
+  private func announce(_ group: Group, _ parts: MessageParts, _ sequence: Sequence) {
+    guard let contents = group.contents else { return }
+    if contents.isDurable, parts.flags & RecordFlags.transient == 0 {
+      appended(group.topic, by: sequence)
+    } else if !group.consumers.isEmpty {
+      markDirty(group)
+    }
+    if contents.bytesMax != nil { contents.readyBytes += decodedLength(ofJSONString: parts.body) }
+    if group.isTooLong || !contents.immediate.isEmpty { markUnsettled(group) }
+  }
+
+  /// Appends a message to a queue and starts its time to live. The same live and in replay.
+  func take(_ parts: MessageParts, _ topic: Topic, expiresAtMs: UnixMs, atMs: UnixMs, _ marker: Sequence) {
+    let offset = topic.log.append(parts, dueMs: expiresAtMs, releasedMs: atMs)
+    guard let contents = topic.groups.first?.contents else { return }
+    if parts.flags & RecordFlags.transient != 0 { contents.transient.insert(offset) }
+    if expiresAtMs == .max { return }
+    if expiresAtMs > atMs {
+      startExpiry(topic, offset, expiresAtMs, marker)
+    } else if isReplaying {
+      queueWork.overdue.append((topic.number, offset))
+    } else {
+      contents.immediate.append(offset)
+    }
+  }
+
+  // MARK: Emptying
+
+  /// Ends every ready message of a queue; gives how many. O(messages waiting).
+  public func purge(_ group: Group) throws(BrokerStop) -> Int {
+    try requireWorking()
+    guard let contents = group.contents else { preconditionFailure("only a queue is purged") }
+    var ready: [TopicOffset] = []
+    group.outstanding.forEach { if $0.pointee.state == .ready { ready.append($0.pointee.offset) } }
+    ready.sort()
+    var offset = group.cursor.offset
+    while offset < group.topic.log.nextOffset {
+      if !contents.ended.contains(offset) { ready.append(offset) }
+      offset += 1
+    }
+    for offset in ready {
+      end(group, offset)
+      noteAck(group, offset)
+    }
+    group.ready.removeAll()
+    contents.immediate = []
+    contents.readyBytes = 0
+    return ready.count
+  }
+
+  /// Gives deliveries back to their places; gives how many there were.
+  public func requeue(_ group: Group, _ offsets: [TopicOffset]) throws(BrokerStop) -> Int {
+    try requireWorking()
+    var count = 0
+    for offset in offsets {
+      guard let entry = group.outstanding.find(offset), entry.pointee.state == .inFlight else { continue }
+      giveBack(group, offset)
+      count += 1
+    }
+    counters.refused += UInt64(count)
+    return count
+  }
+
+  /// Ends deliveries as dead letters; gives how many there were.
+  public func reject(_ group: Group, _ offsets: [TopicOffset]) throws(BrokerStop) -> Int {
+    try requireWorking()
+    var count = 0
+    for offset in offsets {
+      guard let entry = group.outstanding.find(offset), entry.pointee.state == .inFlight else { continue }
+      takeBack(group, entry)
+      die(group, entry, .rejected)
+      count += 1
+    }
+    counters.refused += UInt64(count)
+    return count
+  }
+
+  func die(_ group: Group, _ entry: UnsafeMutablePointer<Outstanding>, _ reason: EndReason) {
+    entry.pointee.state = .dying
+    entry.pointee.reason = reason.rawValue
+    group.dying.append(entry.pointee.offset)
+    markDirty(group)
+  }
+
+  /// A message of a queue goes to a consumer: for as long as that likes.
+  func noteHanded(
+    _ message: MessageRecord, _ entry: UnsafeMutablePointer<Outstanding>, _ group: Group, _ contents: QueueContents,
+    _ consumer: Consumer
+  ) {
+    if consumer.options.acknowledgesItself { group.selfAcknowledged.append(entry.pointee.offset) }
+    guard contents.bytesMax != nil else { return }
+    entry.pointee.bodyBytes = UInt32(decodedLength(ofJSONString: message.body))
+    contents.readyBytes -= Int(entry.pointee.bodyBytes)
+  }
+
+  /// Ends what was delivered to consumers that do not acknowledge.
+  func acknowledgeDelivered(_ group: Group) {
+    for offset in group.selfAcknowledged {
+      end(group, offset)
+      noteAck(group, offset)
+    }
+    counters.acknowledged += UInt64(group.selfAcknowledged.count)
+    group.selfAcknowledged.removeAll(keepingCapacity: true)
+    markDirty(group)
+  }
+
+  /// Ends a dying message: as a dead letter, or for good.
+  func bury(_ message: MessageRecord, _ reason: UInt8, _ group: Group) {
+    let reason = EndReason(rawValue: reason) ?? .deliveryLimit
+    if deadLetterRouter?.hasDeadLetters(group) == true,
+      deadLetterRouter?.routeDeadLetter(message, of: group, because: reason) == true
+    {
+      counters.deadLettered += 1
+      return
+    }
+    end(group, message.sequence)
+    noteAck(group, message.sequence)
+  }
+
+  /// What the end of a message means in a queue: its marker goes, and the cursor passes it when it stands there.
+  func endQueued(_ group: Group, _ offset: TopicOffset, _ contents: QueueContents) {
+    if contents.transient.count > 0 { contents.transient.remove(offset) }
+    if group.topic.pendingCount > 0 { stopExpiry(group.topic, offset) }
+    if offset >= group.cursor.offset, offset < group.topic.log.nextOffset {
+      contents.ended.insert(offset)
+      passEnded(group, contents)
+    }
+    if !contents.mayTrim {
+      contents.mayTrim = true
+      queueWork.trimmable.append(group)
+    }
+  }
+
+  /// Moves the cursor over messages that have ended. Each is passed once.
+  func passEnded(_ group: Group, _ contents: QueueContents) {
+    while contents.ended.count > 0, contents.ended.remove(group.cursor.offset) {
+      group.cursor = TopicCursor(offset: group.cursor.offset + 1)
+    }
+  }
+
+  /// Gives the space of finished messages back, a whole segment at a time: once all of a segment is finished, or the whole
+  /// queue is and its segment is worth it. At the beginning of a turn, when nobody looks at records.
+  func trimQueues() {
+    for group in queueWork.trimmable {
+      group.contents?.mayTrim = false
+      guard group.topic.isAlive else { continue }
+      let log = group.topic.log
+      let committed = group.committed
+      let isEmpty = committed == log.nextOffset && log.bytes >= 1 << 20
+      guard isEmpty || committed >= log.oldestSegmentEndOffset ?? .max, committed > log.firstOffset else { continue }
+      records.begin(Decision.trimmed.rawValue)
+      records.append(group.topic.number)
+      records.append(committed)
+      records.finish()
+      log.trim(to: committed)
+    }
+    queueWork.trimmable.removeAll(keepingCapacity: true)
+  }
+
+  // MARK: Starting again
+
+  /// Ends the transient messages of a queue, and counts the bytes of the others if there is a bound for them. At a start,
+  /// before anything is delivered. `drain` does the disk work that was submitted.
+  public func restore(_ group: Group, drain: () -> Void) {
+    guard let contents = group.contents else { return }
+    for offset in contents.transient.offsets {
+      end(group, offset)
+      noteAck(group, offset)
+    }
+    guard contents.bytesMax != nil else { return }
+    contents.readyBytes = 0
+    var cursor = TopicCursor(offset: group.committed)
+    while true {
+      let isReady =
+        cursor.offset >= group.cursor.offset
+        ? !contents.ended.contains(cursor.offset) : group.outstanding.find(cursor.offset) != nil
+      switch group.topic.log.read(&cursor) {
+      case .record(let record):
+        if isReady { contents.readyBytes += decodedLength(ofJSONString: record.body) }
+        cursor.pass(record)
+      case .loading:
+        drain()
+        if failure != nil { return }
+      case .trimmed: cursor = TopicCursor(offset: group.topic.log.firstOffset)
+      case .end: return
+      }
+    }
+  }
+}

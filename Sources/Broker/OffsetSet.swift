@@ -1,0 +1,97 @@
+// A set of topic offsets as pages of bits: one bit an offset where there are any, 4096 offsets a page, nothing elsewhere.
+//
+// Holds: `count` is the number of bits set; a page without bits is not there, and a full page has no words.
+// Leaves to others: what it means to be in the set.
+
+import Foundations
+
+/// Offsets that something is true of.
+struct OffsetSet {
+  private static let pageBits: UInt64 = 12
+  private static let pageOffsets = 1 << Int(pageBits)
+  private struct Page {
+    /// 64 words; empty when every bit is set.
+    var words: [UInt64]
+    var count: Int
+  }
+  private var pages: [UInt64: Page] = [:]
+  private(set) var count = 0
+
+  func contains(_ offset: TopicOffset) -> Bool {
+    guard count > 0, let page = pages[offset >> Self.pageBits] else { return false }
+    return page.words.isEmpty || page.words[Self.word(offset)] & Self.bit(offset) != 0
+  }
+
+  /// O(1); false when it was there.
+  @discardableResult mutating func insert(_ offset: TopicOffset) -> Bool {
+    if contains(offset) { return false }
+    let key = offset >> Self.pageBits
+    pages[key, default: Page(words: Array(repeating: 0, count: Self.pageOffsets / 64), count: 0)]
+      .words[Self.word(offset)] |= Self.bit(offset)
+    pages[key]!.count += 1
+    if pages[key]!.count == Self.pageOffsets { pages[key]!.words = [] }
+    count += 1
+    return true
+  }
+
+  /// O(1); false when it was not there.
+  @discardableResult mutating func remove(_ offset: TopicOffset) -> Bool {
+    guard contains(offset) else { return false }
+    let key = offset >> Self.pageBits
+    if pages[key]!.words.isEmpty {
+      pages[key]!.words = Array(repeating: .max, count: Self.pageOffsets / 64)
+    }
+    pages[key]!.words[Self.word(offset)] &= ~Self.bit(offset)
+    pages[key]!.count -= 1
+    if pages[key]!.count == 0 { pages[key] = nil }
+    count -= 1
+    return true
+  }
+
+  /// All offsets, ascending. O(pages log pages + offsets).
+  var offsets: [TopicOffset] {
+    var all: [TopicOffset] = []
+    for key in pages.keys.sorted() {
+      for place in 0..<UInt64(Self.pageOffsets) {
+        let offset = key << Self.pageBits | place
+        if contains(offset) { all.append(offset) }
+      }
+    }
+    return all
+  }
+
+  private static func word(_ offset: TopicOffset) -> Int { Int(offset & UInt64(pageOffsets - 1)) >> 6 }
+  private static func bit(_ offset: TopicOffset) -> UInt64 { 1 << (offset & 63) }
+
+  // MARK: Checkpoints
+
+  /// Bytes: u32 n pages: u64 page, u16 words (64, or 0 for a full page), words.
+  func write(to writer: inout StateWriter) {
+    writer.write(UInt32(pages.count))
+    for (key, page) in pages {
+      writer.write(key)
+      writer.write(UInt16(page.words.count))
+      for word in page.words { writer.write(word) }
+    }
+  }
+
+  init() {}
+
+  init(_ reader: inout StateReader) throws(CheckpointFault) {
+    for _ in 0..<(try reader.read(UInt32.self)) {
+      let key = try reader.read(UInt64.self)
+      var page = Page(words: [], count: Self.pageOffsets)
+      let words = Int(try reader.read(UInt16.self))
+      if words > 0 {
+        guard words == Self.pageOffsets / 64 else { throw CheckpointFault.short }
+        page.count = 0
+        for _ in 0..<words {
+          page.words.append(try reader.read(UInt64.self))
+          page.count += page.words[page.words.count - 1].nonzeroBitCount
+        }
+      }
+      pages[key] = page
+      count += page.count
+    }
+  }
+}
