@@ -42,11 +42,12 @@ let package = Package(
     library("Broker", ["Foundations", "DataFiles", "DelayStore", "Journal", "TimingWheel", "TopicLog"]),
     library("Engine", ["Foundations", "DataFiles", "Journal", "Broker", "DelayStore", "TopicLog"]),
     library("RocketMQFrontEnd", ["Foundations", "Broker", "LineProtocol"]),
+    library("RabbitMQFrontEnd", ["Foundations", "Broker", "LineProtocol"]),
     library(
       "Server",
       [
         "Foundations", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "TimingWheel",
-        "RocketMQFrontEnd",
+        "RocketMQFrontEnd", "RabbitMQFrontEnd",
       ]),
     library("EscapementClient"),
     program("escapement", ["EscapementClient", "Server", "Engine", "Broker", "Journal", "Platform", "Foundations"]),

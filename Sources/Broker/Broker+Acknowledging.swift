@@ -197,8 +197,11 @@ extension Broker {
 
   /// Moves what was delivered too often to the group's dead-letter topic, as far as it can be read.
   func buryDying(_ group: Group) {
+    if group.dying.isEmpty { return }
     var later: [TopicOffset] = []
-    for offset in group.dying {
+    // Taken out one by one: while one is buried, the others still count as dying.
+    group.dying.reverse()
+    while let offset = group.dying.popLast() {
       guard let entry = group.outstanding.find(offset), entry.pointee.state == .dying else { continue }
       var cursor = TopicCursor(offset: offset)
       switch group.topic.log.read(&cursor) {

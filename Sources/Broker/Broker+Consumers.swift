@@ -61,7 +61,7 @@ extension Broker {
   }
 
   /// The filter, the order and the number of attempts are the group's; the last to say counts.
-  private func adopt(_ options: ConsumerOptions, _ group: Group) {
+  func adopt(_ options: ConsumerOptions, _ group: Group) {
     group.tags = options.tags
     group.isOrdered = options.isOrdered
     group.maxAttempts = options.maxAttempts
@@ -69,7 +69,7 @@ extension Broker {
     markDirty(group)
   }
 
-  private func addConsumer(
+  func addConsumer(
     _ connection: UInt64, _ sub: Int64, _ kind: Consumer.Kind, _ topic: Topic, _ group: Group?,
     _ options: ConsumerOptions
   ) -> Consumer {

@@ -103,7 +103,7 @@ extension Broker {
       announce(target.group, parts, sequence)
     }
     if let source { end(source.group, source.offset) }
-    counters.published += UInt64(targets.count)
+    if source == nil { counters.published += UInt64(targets.count) }
   }
 
   /// The end of the current millisecond counts, so that the whole time passes; no time is no time.
@@ -136,6 +136,37 @@ extension Broker {
     } else {
       contents.immediate.append(offset)
     }
+  }
+
+  // MARK: Consumers
+
+  /// Adds a consumer to a queue. `options.ackWaitMs` does not count.
+  public func consume(
+    _ group: Group, sub: Int64, connection: UInt64, _ options: ConsumerOptions
+  ) throws(BrokerStop) -> Consumer {
+    try requireWorking()
+    let consumer = addConsumer(connection, sub, .subscription, group.topic, group, options)
+    group.consumers.append(consumer)
+    adopt(options, group)
+    return consumer
+  }
+
+  /// The fetching side of a connection on a queue, for `fetch`.
+  public func getter(_ group: Group, connection: UInt64, _ options: ConsumerOptions) throws(BrokerStop) -> Consumer {
+    try requireWorking()
+    adopt(options, group)
+    if let known = group.consumers.first(where: { $0.connection == connection && $0.kind == .fetcher }) {
+      known.options = options
+      return known
+    }
+    let consumer = addConsumer(connection, 0, .fetcher, group.topic, group, options)
+    group.consumers.append(consumer)
+    return consumer
+  }
+
+  /// Gives the consumers of a queue what they can take now, before the end of the turn.
+  public func serve(_ group: Group) {
+    if failure == nil, group.topic.isAlive, !group.consumers.isEmpty { dispatch(group) }
   }
 
   // MARK: Emptying

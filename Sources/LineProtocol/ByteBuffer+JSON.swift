@@ -137,6 +137,10 @@ extension ByteBuffer {
     append(text: refusal.code.rawValue)
     append("\",\"message\":")
     appendJSONString(refusal.message)
+    if let replyCode = refusal.replyCode {
+      append(",\"replyCode\":")
+      appendInteger(Int64(replyCode))
+    }
   }
 
   /// Writes the whole reply to a refused request.

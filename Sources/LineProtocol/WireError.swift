@@ -47,6 +47,8 @@ public struct Refusal: Error, Equatable, Sendable, CustomStringConvertible {
   public var code: WireError
   /// What happened, to which field or thing, and what to do.
   public var message: String
+  /// AMQP's reply code, from the RabbitMQ front end.
+  public var replyCode: Int?
 
   /// Makes a refusal.
   public init(code: WireError, message: String) {

@@ -52,6 +52,8 @@ final class Connection {
   var nextSub: Int64 = 1
   /// Its RocketMQ side, once it has one.
   var rocketMQ: RocketMQSession?
+  /// What it has from the RabbitMQ front end.
+  var rabbitMQ: RabbitMQConnection?
   /// The `rid` of each waiting fetch, as it stood on the line.
   var fetchRids: [UInt64: [UInt8]] = [:]
 

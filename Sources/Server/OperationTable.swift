@@ -60,7 +60,7 @@ enum OperationTable {
       Operation(name: "topics", fields: []) { s, r throws(RequestStop) in s.topics(r) },
       Operation(name: "stats", fields: []) { s, r throws(RequestStop) in s.stats(r) },
       Operation(name: "wheel", fields: []) { s, r throws(RequestStop) in s.wheel(r) },
-    ] + rocketMQ
+    ] + rocketMQ + rabbitMQ
 
   private static let sentMessage: FieldSet = [.topic, .body, .tags, .keys, .shardingKey, .properties]
   private static let sentDelay: FieldSet = [.delayTimeLevel, .delayTimeSec, .delayTimeMs, .deliverTimeMs]

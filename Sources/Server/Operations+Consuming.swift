@@ -45,7 +45,7 @@ extension Server {
 
   private func requiredConsumer(_ request: Request) throws(RequestStop) -> Consumer {
     guard let sub = try request.integer(.sub) else { throw .refused(.missing(.sub)) }
-    guard let consumer = request.connection.consumers[sub] else {
+    guard let consumer = request.connection.consumers[sub], !consumer.topic.isQueue else {
       throw .refused(Refusal(code: .notFound, message: "this connection has no subscription \(sub)"))
     }
     return consumer
@@ -81,9 +81,16 @@ extension Server {
   }
 
   /// Answers a fetch that waited.
-  func answerFetch(_ connection: Connection, _ token: UInt64, _ deliveries: [Delivery]) {
+  func answerFetch(_ connection: Connection, _ consumer: Consumer, _ token: UInt64, _ deliveries: [Delivery]) {
     guard let rid = connection.fetchRids.removeValue(forKey: token) else { return }
-    rid.withUnsafeBytes { writeFetched(deliveries, rid: $0.isEmpty ? nil : $0, connection) }
+    rid.withUnsafeBytes {
+      let rid = $0.isEmpty ? nil : $0
+      if isRabbitMQGet(token, connection) {
+        writeRabbitMQGot(deliveries, consumer, rid: rid, connection)
+      } else {
+        writeFetched(deliveries, rid: rid, connection)
+      }
+    }
     touch(connection)
     if connection.blockingFetch == token {
       connection.blockingFetch = nil

@@ -38,7 +38,7 @@ extension Server {
     let connection = request.connection
     connection.out.beginReply(rid: request.rid)
     connection.out.append(",\"topics\":[")
-    for (place, topic) in broker.topicsInOrder.enumerated() {
+    for (place, topic) in broker.topicsInOrder.filter({ !$0.isQueue }).enumerated() {
       if place > 0 { connection.out.append(",") }
       connection.out.append("{\"topic\":")
       connection.out.appendJSONString(topic.name)

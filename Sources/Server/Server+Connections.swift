@@ -205,16 +205,19 @@ extension Server {
     connection.rocketMQ = nil
     connection.consumers = [:]
     connection.fetchers = []
+    rabbitMQConnectionEnded(connection)
     connection.fetchRids = [:]
     connection.blockingFetch = nil
   }
 
   func forget(_ consumer: Consumer, _ connection: Connection) {
+    if consumer.topic.isQueue { forgetRabbitMQ(consumer, connection) }
     if consumer.kind == .fetcher {
       connection.fetchers.removeAll { $0 === consumer }
     } else {
       connection.consumers[consumer.sub] = nil
       connection.rocketMQ?.remove(sub: consumer.sub)
+      if consumer.topic.isQueue { return }
       EventWriter.ended(consumer, to: &connection.out)
       touch(connection)
     }

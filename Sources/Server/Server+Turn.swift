@@ -96,7 +96,9 @@ extension Server {
       case .deliver(let delivery):
         guard let connection = connectionByKey[delivery.consumer.connection] else { continue }
         gate(connection, delivery.consumer.topic.appendSequence)
-        if delivery.consumer.frontEnd == 0 {
+        if delivery.consumer.topic.isQueue {
+          writeRabbitMQ(delivery, connection)
+        } else if delivery.consumer.frontEnd == 0 {
           EventWriter.message(delivery, to: &connection.out)
         } else {
           writeForeign(delivery, connection)
@@ -114,7 +116,7 @@ extension Server {
     case .fetched(let consumer, let token, let deliveries):
       guard let connection = connectionByKey[consumer.connection] else { return }
       if !deliveries.isEmpty { gate(connection, consumer.topic.appendSequence) }
-      answerFetch(connection, token, deliveries)
+      answerFetch(connection, consumer, token, deliveries)
     case .truncated(let consumer, let from, let to):
       guard let connection = connectionByKey[consumer.connection], consumer.kind != .fetcher else { return }
       EventWriter.truncated(consumer, from: from, to: to, to: &connection.out)

@@ -11,6 +11,7 @@ import Foundations
 import Journal
 import LineProtocol
 import Platform
+import RabbitMQFrontEnd
 import RocketMQFrontEnd
 
 /// Why a server does not start.
@@ -36,6 +37,7 @@ public final class Server {
   let journalThread: Thread
   let log: @Sendable (String) -> Void
 
+  let rabbitMQ: RabbitMQ
   var connections: [Int32: Connection] = [:]
   var nextKey: UInt64 = 1
   @exclusivity(unchecked) var connectionByKey: [UInt64: Connection] = [:]
@@ -86,12 +88,16 @@ public final class Server {
         bootNs: SystemClock.bootNs(), wallNs: SystemClock.wallNs(), notBeforeMs: engine.broker.nowMs,
         stepMs: settings.clockStepMs)
       startedMs = engine.broker.nowMs
+      rabbitMQ = RabbitMQ(engine.broker)
       try epoll.add(listener, generation: 0, .readable)
       try epoll.add(notify.descriptor, generation: 0, .readable)
       try epoll.add(signals.descriptor, generation: 0, .readable)
       try epoll.add(clockWatch.descriptor, generation: 0, .readable)
     } catch {
       throw ServerError(description: "\(error)")
+    }
+    rabbitMQ.restore {
+      if let failure = io.drain() { broker.fail(failure) }
     }
     reportRecovery()
   }

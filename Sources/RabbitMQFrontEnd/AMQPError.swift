@@ -1,0 +1,29 @@
+// Refusals as AMQP numbers and words them.
+
+import Broker
+import LineProtocol
+
+/// Why an operation of the front end did not succeed.
+public enum AMQPError: Error {
+  /// With the protocol's code and AMQP's reply code.
+  case refused(Refusal)
+  /// The broker stopped it.
+  case stopped(BrokerStop)
+
+  static func reply(_ code: WireError, _ number: Int, _ name: String, _ text: String) -> AMQPError {
+    var refusal = Refusal(code: code, message: "\(name) - \(text)")
+    refusal.replyCode = number
+    return .refused(refusal)
+  }
+
+  static func preconditionFailed(_ text: String) -> AMQPError {
+    reply(.preconditionFailed, 406, "PRECONDITION_FAILED", text)
+  }
+  static func notFound(_ text: String) -> AMQPError { reply(.notFound, 404, "NOT_FOUND", text) }
+  static func accessRefused(_ text: String) -> AMQPError { reply(.forbidden, 403, "ACCESS_REFUSED", text) }
+  static func resourceLocked(_ text: String) -> AMQPError { reply(.forbidden, 405, "RESOURCE_LOCKED", text) }
+  /// For the server's side of the front end: consumer tags and delivery tags are a connection's.
+  public static func notAllowed(_ text: String) -> AMQPError { reply(.badState, 530, "NOT_ALLOWED", text) }
+  /// See `notAllowed`.
+  public static func unknownDeliveryTag(_ tag: Int64) -> AMQPError { preconditionFailed("unknown delivery tag \(tag)") }
+}

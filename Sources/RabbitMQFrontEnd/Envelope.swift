@@ -1,0 +1,118 @@
+// A message as it lies in a queue: how exchange, routing key and properties stand in our record's headers.
+//
+// Layout: `{"exchange":…,"routingKey":…,"properties":{…}}` in the record's headers, the body a JSON string in its body, both
+// byte for byte as they came where nothing had to change. A delivery shows this text without its outer braces.
+
+import Broker
+import Foundations
+import LineProtocol
+
+/// A property or a header: its value as it came, and read.
+struct EnvelopeMember {
+  var key: Text
+  var raw: [UInt8]
+  var value: JSONTree
+
+  init(_ key: UnsafeRawBufferPointer, _ value: JSONValue) {
+    self.key = Text(key)
+    raw = Array(value.raw)
+    self.value = JSONTree(value)
+  }
+
+  init(_ key: Text, _ value: JSONTree) {
+    self.key = key
+    self.value = value
+    var out = ByteBuffer()
+    value.write(to: &out)
+    raw = Array(out.readable)
+  }
+}
+
+/// The outside of a message.
+struct Envelope {
+  var exchange: Text
+  var routingKey: Text
+  /// The properties but for `headers`.
+  var properties: [EnvelopeMember] = []
+  /// The `headers` of the properties; nil when there are none.
+  var headers: [EnvelopeMember]?
+
+  init(exchange: Text, routingKey: Text) {
+    self.exchange = exchange
+    self.routingKey = routingKey
+  }
+
+  /// Takes the properties apart.
+  mutating func setProperties(_ cursor: ObjectCursor) {
+    var cursor = cursor
+    while let (key, value) = cursor.next() {
+      if key.elementsEqual("headers".utf8), var object = value.object() {
+        headers = []
+        while let (key, value) = object.next() { headers!.append(EnvelopeMember(key, value)) }
+      } else {
+        properties.append(EnvelopeMember(key, value))
+      }
+    }
+  }
+
+  func value(header: Text) -> JSONTree? { headers?.first { $0.key == header }?.value }
+
+  /// All headers, for a headers exchange.
+  var headerMembers: [JSONTree.Member] { (headers ?? []).map { JSONTree.Member($0.key, $0.value) } }
+
+  /// The keys that the message is routed by: its own, and those in the headers `CC` and `BCC`.
+  var routingKeys: [Text] { [routingKey] + texts("CC") + texts("BCC") }
+  /// The same without `BCC`, which nobody may see.
+  var shownKeys: [Text] { [routingKey] + texts("CC") }
+
+  private func texts(_ header: Text) -> [Text] {
+    guard case .array(let elements)? = value(header: header) else { return [] }
+    return elements.compactMap(\.text)
+  }
+
+  mutating func set(header: Text, _ value: JSONTree) {
+    let member = EnvelopeMember(header, value)
+    if let place = headers?.firstIndex(where: { $0.key == header }) {
+      headers![place] = member
+    } else {
+      headers = (headers ?? []) + [member]
+    }
+  }
+
+  mutating func remove(header: Text) { headers?.removeAll { $0.key == header } }
+
+  /// Takes a property away and gives its text, if it was a string.
+  mutating func remove(property: Text) -> Text? {
+    guard let place = properties.firstIndex(where: { $0.key == property }) else { return nil }
+    return properties.remove(at: place).value.text
+  }
+
+  /// Writes it as the headers of a record.
+  func write(to out: inout ByteBuffer) {
+    out.append("{\"exchange\":")
+    exchange.write(to: &out)
+    out.append(",\"routingKey\":")
+    routingKey.write(to: &out)
+    out.append(",\"properties\":")
+    writeMembers(properties, headers, to: &out)
+    out.append("}")
+  }
+
+  private func writeMembers(
+    _ members: [EnvelopeMember], _ headers: [EnvelopeMember]?, to out: inout ByteBuffer
+  ) {
+    out.append("{")
+    for (place, member) in members.enumerated() {
+      if place > 0 { out.append(",") }
+      member.key.write(to: &out)
+      out.append(":")
+      member.raw.withUnsafeBytes { out.append($0) }
+    }
+    if let headers {
+      if !members.isEmpty { out.append(",") }
+      out.append("\"headers\":")
+      writeMembers(headers, nil, to: &out)
+    }
+    out.append("}")
+  }
+}

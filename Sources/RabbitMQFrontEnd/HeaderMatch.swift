@@ -1,0 +1,29 @@
+// How a binding of a headers exchange matches the headers of a message.
+
+/// The match of one binding.
+public struct HeaderMatch: Sendable {
+  /// Whether every header must match, or one.
+  public let needsAll: Bool
+  /// The headers to look for; null asks for presence only.
+  public let wanted: [JSONTree.Member]
+
+  /// Reads the arguments of a binding; nil when `x-match` has another value than `all`, `any`, `all-with-x`, `any-with-x`.
+  public init?(_ arguments: [JSONTree.Member]) {
+    let kind = arguments.first { $0.key == "x-match" }?.value ?? .string("all")
+    switch kind {
+    case .string("all"), .string("all-with-x"): needsAll = true
+    case .string("any"), .string("any-with-x"): needsAll = false
+    default: return nil
+    }
+    let skipsX = kind == .string("all") || kind == .string("any")
+    wanted = arguments.filter { skipsX ? !$0.key.hasPrefix("x-") : $0.key != "x-match" }
+  }
+
+  /// Whether a message with these headers matches. O(wanted × headers).
+  public func matches(_ headers: [JSONTree.Member]) -> Bool {
+    func isThere(_ member: JSONTree.Member) -> Bool {
+      headers.contains { $0.key == member.key && (member.value == .null || $0.value == member.value) }
+    }
+    return needsAll ? wanted.allSatisfy(isThere) : wanted.contains(where: isThere)
+  }
+}

@@ -1,0 +1,103 @@
+// Values of AMQP tables (arguments, headers) as JSON: read from a validated line, compared, written again.
+//
+// Holds: numbers that are no 64-bit integers are kept as they were written.
+
+import LineProtocol
+
+/// A JSON value.
+public indirect enum JSONTree: Equatable, Sendable {
+  case null
+  case boolean(Bool)
+  case integer(Int64)
+  /// A number with a fraction, an exponent or too many digits, as it was written.
+  case number([UInt8])
+  case string(Text)
+  case array([JSONTree])
+  case object([Member])
+
+  /// A key and its value.
+  public struct Member: Equatable, Sendable {
+    /// The key.
+    public var key: Text
+    /// The value.
+    public var value: JSONTree
+
+    /// Puts the two together.
+    public init(_ key: Text, _ value: JSONTree) {
+      self.key = key
+      self.value = value
+    }
+  }
+
+  /// Takes a value out of a line.
+  public init(_ value: JSONValue) {
+    switch value.kind {
+    case .string: self = .string(Text(value.string()!))
+    case .number: self = value.integer().map { .integer($0) } ?? .number(Array(value.raw))
+    case .true: self = .boolean(true)
+    case .false: self = .boolean(false)
+    case .null: self = .null
+    case .array:
+      var elements: [JSONTree] = []
+      var cursor = value.array()!
+      while let element = cursor.next() { elements.append(JSONTree(element)) }
+      self = .array(elements)
+    case .object: self = .object(Self.members(value.object()!))
+    }
+  }
+
+  /// The members of an object.
+  public static func members(_ cursor: ObjectCursor) -> [Member] {
+    var cursor = cursor
+    var members: [Member] = []
+    while let (key, value) = cursor.next() { members.append(Member(Text(key), JSONTree(value))) }
+    return members
+  }
+
+  /// The value under a key of an object.
+  public subscript(_ key: Text) -> JSONTree? {
+    guard case .object(let members) = self else { return nil }
+    return members.first { $0.key == key }?.value
+  }
+
+  var text: Text? { if case .string(let text) = self { text } else { nil } }
+  var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
+
+  /// Appends it as JSON.
+  public func write(to out: inout ByteBuffer) {
+    switch self {
+    case .null: out.append("null")
+    case .boolean(let value): out.appendBoolean(value)
+    case .integer(let value): out.appendInteger(value)
+    case .number(let bytes): bytes.withUnsafeBytes { out.append($0) }
+    case .string(let text): text.write(to: &out)
+    case .array(let elements):
+      out.append("[")
+      for (place, element) in elements.enumerated() {
+        if place > 0 { out.append(",") }
+        element.write(to: &out)
+      }
+      out.append("]")
+    case .object(let members):
+      out.append("{")
+      for (place, member) in members.enumerated() {
+        if place > 0 { out.append(",") }
+        member.key.write(to: &out)
+        out.append(":")
+        member.value.write(to: &out)
+      }
+      out.append("}")
+    }
+  }
+
+  /// As text for people.
+  public var shown: String {
+    var out = ByteBuffer()
+    write(to: &out)
+    return String(decoding: out.readable, as: UTF8.self)
+  }
+}
+
+extension Text {
+  func write(to out: inout ByteBuffer) { bytes.withUnsafeBytes { out.appendJSONString($0) } }
+}

@@ -1,0 +1,130 @@
+// A queue as RabbitMQ's users know it: its declaration, and the broker's queue behind it.
+
+import Broker
+
+/// What `x-overflow` says.
+enum Overflow: String, CaseIterable {
+  case dropHead = "drop-head"
+  case rejectPublish = "reject-publish"
+  case rejectPublishDLX = "reject-publish-dlx"
+}
+
+/// What the arguments of a queue say.
+struct QueueArguments {
+  var all: [JSONTree.Member] = []
+  var messageTTLMs: Int64?
+  var expiresMs: Int64?
+  var deadLetterExchange: Text?
+  var deadLetterRoutingKey: Text?
+  var lengthMax: Int64?
+  var bytesMax: Int64?
+  var overflow = Overflow.dropHead
+  var deliveryLimit: Int64?
+
+  /// The longest time to live that RabbitMQ takes: ten years.
+  static let timeToLiveMsMax: Int64 = 315_360_000_000
+
+  /// Arguments that change nothing here: how RabbitMQ stores a queue.
+  private static let storage: [Text] = ["x-queue-type", "x-queue-mode", "x-queue-version"]
+  /// Arguments that two declarations must agree on.
+  static let compared: [Text] = [
+    "x-message-ttl", "x-expires", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length",
+    "x-max-length-bytes", "x-overflow", "x-delivery-limit", "x-queue-type",
+  ]
+
+  init(_ members: [JSONTree.Member], queue: Text) throws(AMQPError) {
+    all = members
+    for member in members {
+      switch member.key {
+      case "x-message-ttl": messageTTLMs = try Self.number(member, queue, 0...Self.timeToLiveMsMax)
+      case "x-expires": expiresMs = try Self.number(member, queue, 1...Self.timeToLiveMsMax)
+      case "x-dead-letter-exchange": deadLetterExchange = try Self.text(member, queue)
+      case "x-dead-letter-routing-key": deadLetterRoutingKey = try Self.text(member, queue)
+      case "x-max-length": lengthMax = try Self.number(member, queue, 0 ... .max)
+      case "x-max-length-bytes": bytesMax = try Self.number(member, queue, 0 ... .max)
+      case "x-delivery-limit": deliveryLimit = try Self.number(member, queue, 0...Int64(UInt32.max) - 1)
+      case "x-overflow":
+        guard let overflow = Overflow(rawValue: try Self.text(member, queue).description) else {
+          throw Self.invalid(member, queue, "not one of drop-head, reject-publish, reject-publish-dlx")
+        }
+        self.overflow = overflow
+      default:
+        // What we do not do must not look as if we did.
+        if member.key.hasPrefix("x-"), !Self.storage.contains(member.key) {
+          throw Self.invalid(member, queue, "not supported")
+        }
+      }
+    }
+    if let member = members.first(where: { $0.key == "x-dead-letter-routing-key" }), deadLetterExchange == nil {
+      throw Self.invalid(member, queue, "a dead-letter routing key without 'x-dead-letter-exchange'")
+    }
+  }
+
+  private static func number(
+    _ member: JSONTree.Member, _ queue: Text, _ range: ClosedRange<Int64>
+  ) throws(AMQPError) -> Int64 {
+    guard let value = member.value.integer else { throw invalid(member, queue, "not an integer") }
+    guard value >= range.lowerBound else {
+      throw invalid(member, queue, value < 0 ? "negative" : "must be more than zero")
+    }
+    guard value <= range.upperBound else { throw invalid(member, queue, "too large") }
+    return value
+  }
+
+  private static func text(_ member: JSONTree.Member, _ queue: Text) throws(AMQPError) -> Text {
+    guard let text = member.value.text else { throw invalid(member, queue, "not a string") }
+    return text
+  }
+
+  private static func invalid(_ member: JSONTree.Member, _ queue: Text, _ why: String) -> AMQPError {
+    .preconditionFailed("invalid arg '\(member.key)' for queue '\(queue)': \(member.value.shown) is \(why)")
+  }
+}
+
+/// A queue.
+public final class Queue {
+  /// Its name.
+  public let name: Text
+  /// The broker's side.
+  public let group: Group
+  let isDurable: Bool
+  let isAutoDelete: Bool
+  /// The connection that it belongs to alone; nil when it is for all.
+  let owner: UInt64?
+  let arguments: QueueArguments
+  var bindings: [Binding] = []
+  /// Consumers now.
+  public internal(set) var consumerCount = 0
+  /// The routing that visited it last.
+  var visited: UInt64 = 0
+
+  init(
+    _ name: Text, _ group: Group, isDurable: Bool, isAutoDelete: Bool, owner: UInt64?, _ arguments: QueueArguments
+  ) {
+    self.name = name
+    self.group = group
+    self.isDurable = isDurable
+    self.isAutoDelete = isAutoDelete
+    self.owner = owner
+    self.arguments = arguments
+    guard let contents = group.contents else { preconditionFailure("a queue stands on a broker's queue") }
+    contents.isDurable = isDurable
+    contents.messagesMax = arguments.lengthMax.map { Int(clamping: $0) }
+    contents.bytesMax = arguments.bytesMax.map { Int(clamping: $0) }
+    contents.dropsOldest = arguments.overflow == .dropHead
+  }
+
+  /// The name of the topic behind a queue: no native name has a slash.
+  static let topicPrefix = "rabbitmq/queue/"
+
+  /// How its consumers are served.
+  func options(prefetch: Int, noAck: Bool) -> ConsumerOptions {
+    var options = ConsumerOptions()
+    options.credit = noAck || prefetch == 0 ? 65_536 : prefetch
+    options.ackWaitMs = ConsumerOptions.ackWaitForEver
+    options.acknowledgesItself = noAck
+    // The limit counts deliveries that came to nothing; the first one is not a return.
+    options.maxAttempts = arguments.deliveryLimit.map { UInt32($0) + 1 } ?? .max
+    return options
+  }
+}

@@ -1,0 +1,175 @@
+// Publishing, and its continuation: dead letters.
+
+import Broker
+import Foundations
+import LineProtocol
+
+/// A message to be published. Buffers are the caller's and only looked at during the call.
+public struct Publication {
+  /// The name of the exchange.
+  public var exchange: Text
+  /// The routing key.
+  public var routingKey: Text
+  /// The body: a JSON string with its quotes.
+  public var body: UnsafeRawBufferPointer
+  /// The properties: a JSON object, checked; nil when there are none.
+  public var properties: ObjectCursor?
+  /// Whether it is to survive a restart.
+  public var isPersistent = false
+  /// `expiration` as it was given.
+  public var expiration: Text?
+
+  /// Puts a message together.
+  public init(exchange: Text, routingKey: Text, body: UnsafeRawBufferPointer) {
+    self.exchange = exchange
+    self.routingKey = routingKey
+    self.body = body
+  }
+}
+
+/// What became of a publication.
+public struct PublicationOutcome {
+  /// Whether any queue was found.
+  public var isRouted = false
+  /// A queue that was full and refused it.
+  public var refusedBy: Text?
+  /// Whether a persistent message went into a durable queue: then the confirm waits for the disk.
+  public var mustSync = false
+}
+
+extension RabbitMQ {
+  /// Reads `expiration`: a string that holds an integer from 0 to ten years in milliseconds.
+  static func timeToLiveMs(expiration: Text) throws(AMQPError) -> Int64 {
+    func invalid(_ why: String) -> AMQPError { .preconditionFailed("invalid expiration '\(expiration)': \(why)") }
+    var digits = expiration.bytes[...]
+    let isNegative = digits.first == UInt8(ascii: "-")
+    if isNegative || digits.first == UInt8(ascii: "+") { digits = digits.dropFirst() }
+    let end = digits.firstIndex { !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ?? digits.endIndex
+    guard end > digits.startIndex else { throw invalid("no integer") }
+    guard end == digits.endIndex else {
+      throw invalid("left-over characters '\(String(decoding: digits[end...], as: UTF8.self))'")
+    }
+    let value = Int64(String(decoding: digits, as: UTF8.self))
+    if isNegative, value != 0 { throw invalid("negative") }
+    guard let value, value <= QueueArguments.timeToLiveMsMax else { throw invalid("too large") }
+    return value
+  }
+
+  /// Publishes a message: into every queue that its exchange finds, in one record.
+  public func publish(_ publication: Publication) throws(AMQPError) -> PublicationOutcome {
+    let exchange = try exchange(publication.exchange)
+    if exchange.isInternal { throw .accessRefused("cannot publish to internal exchange '\(exchange.name)'") }
+    var timeToLiveMs: Int64?
+    if let expiration = publication.expiration {
+      timeToLiveMs = try Self.timeToLiveMs(expiration: expiration)
+    }
+    var envelope = Envelope(exchange: publication.exchange, routingKey: publication.routingKey)
+    if let properties = publication.properties { envelope.setProperties(properties) }
+    let queues = route(exchange, envelope.routingKeys) { envelope.headerMembers }
+    envelope.remove(header: "BCC")
+    var outcome = PublicationOutcome(isRouted: !queues.isEmpty)
+    if queues.isEmpty { return outcome }
+    let flags = publication.isPersistent ? 0 : RecordFlags.transient
+    var targets: [QueueTarget] = []
+    var overflowing: [Queue] = []
+    for queue in queues {
+      // Consumers that are ready make room first.
+      if isRefusing(queue) { broker.serve(queue.group) }
+      if isRefusing(queue) {
+        outcome.refusedBy = queue.name
+        overflowing.append(queue)
+        continue
+      }
+      if publication.isPersistent, queue.isDurable { outcome.mustSync = true }
+      targets.append(target(queue, timeToLiveMs))
+    }
+    try put(envelope, publication.body, flags, targets, nil)
+    for queue in overflowing where queue.arguments.overflow == .rejectPublishDLX {
+      var dead = envelope
+      let targets = die(&dead, queue, "maxlen")
+      try put(dead, publication.body, flags, targets, nil)
+    }
+    broker.settleQueues()
+    return outcome
+  }
+
+  /// The smaller of what the message and the queue say.
+  private func target(_ queue: Queue, _ timeToLiveMs: Int64?) -> QueueTarget {
+    let own = queue.arguments.messageTTLMs
+    return QueueTarget(queue.group, timeToLiveMs: timeToLiveMs.map { min($0, own ?? .max) } ?? own)
+  }
+
+  /// Whether a queue takes nothing more.
+  private func isRefusing(_ queue: Queue) -> Bool {
+    queue.arguments.overflow != .dropHead && queue.group.isFull
+  }
+
+  private func put(
+    _ envelope: Envelope, _ body: UnsafeRawBufferPointer, _ flags: UInt32, _ targets: [QueueTarget],
+    _ source: (group: Group, offset: TopicOffset)?
+  ) throws(AMQPError) {
+    guard !targets.isEmpty else { return }
+    var out = ByteBuffer(capacity: 256)
+    envelope.write(to: &out)
+    var parts = MessageParts(id: UnsafeRawBufferPointer(start: nil, count: 0), body: body)
+    parts.headers = out.readable
+    parts.flags = flags
+    if source == nil {
+      do throws(BrokerStop) { try broker.requireRoom(for: parts) } catch { throw .stopped(error) }
+    }
+    broker.enqueue(parts, to: targets, endOf: source)
+  }
+
+  /// Writes a death into a message and gives where it goes from there: nowhere when the exchange is not there.
+  private func die(_ envelope: inout Envelope, _ queue: Queue, _ reason: Text) -> [QueueTarget] {
+    guard let name = queue.arguments.deadLetterExchange, let exchange = exchanges[name] else { return [] }
+    let originalKeys = envelope.shownKeys
+    Death(queue: queue.name, reason: reason, timeS: broker.nowMs / 1000).note(in: &envelope)
+    envelope.exchange = name
+    var keys = originalKeys
+    if let key = queue.arguments.deadLetterRoutingKey {
+      keys = [key]
+      envelope.routingKey = key
+      envelope.remove(header: "CC")
+    }
+    let deaths = Death.deaths(envelope)
+    let found = route(exchange, keys) { envelope.headerMembers }
+    return found.filter { target in
+      !(reason != "rejected" && Death.isCycle(deaths, to: target.name)) && !isRefusing(target)
+    }.map { target($0, nil) }
+  }
+}
+
+extension RabbitMQ: DeadLetterRouter {
+  /// Whether the queue names a dead-letter exchange.
+  public func hasDeadLetters(_ group: Group) -> Bool {
+    queueByGroup[group.number]?.arguments.deadLetterExchange != nil
+  }
+
+  /// Sends a dead message to where its queue's exchange says; false when that is nowhere.
+  public func routeDeadLetter(_ record: MessageRecord, of group: Group, because reason: EndReason) -> Bool {
+    guard let queue = queueByGroup[group.number], var envelope = envelope(record) else { return false }
+    let targets = die(&envelope, queue, Self.word(reason))
+    guard !targets.isEmpty else { return false }
+    return (try? put(envelope, record.body, record.flags, targets, (group, record.sequence))) != nil
+  }
+
+  private static func word(_ reason: EndReason) -> Text {
+    switch reason {
+    case .deliveryLimit: "delivery_limit"
+    case .rejected: "rejected"
+    case .expired: "expired"
+    case .tooLong: "maxlen"
+    }
+  }
+
+  private func envelope(_ record: MessageRecord) -> Envelope? {
+    do throws(Refusal) {
+      try reader.parse(record.headers)
+      guard let exchange = try reader.string(.exchange), let key = try reader.string(.routingKey) else { return nil }
+      var envelope = Envelope(exchange: Text(exchange), routingKey: Text(key))
+      if let properties = try reader.object(.properties) { envelope.setProperties(properties) }
+      return envelope
+    } catch { return nil }
+  }
+}

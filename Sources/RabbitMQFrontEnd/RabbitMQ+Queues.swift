@@ -1,0 +1,180 @@
+// Queues: declared, purged, deleted, in use or not.
+
+import Broker
+import LineProtocol
+
+extension RabbitMQ {
+  /// What a queue is declared to be.
+  public struct QueueDeclaration {
+    var name: Text
+    var isDurable: Bool
+    var isExclusive: Bool
+    var isAutoDelete: Bool
+    var arguments: [JSONTree.Member]
+
+    /// Puts a declaration together; an empty name asks for one of the server's making.
+    public init(
+      name: Text, isDurable: Bool, isExclusive: Bool, isAutoDelete: Bool, arguments: [JSONTree.Member]
+    ) {
+      self.name = name
+      self.isDurable = isDurable
+      self.isExclusive = isExclusive
+      self.isAutoDelete = isAutoDelete
+      self.arguments = arguments
+    }
+  }
+
+  /// Declares a queue; one that is there must be the same.
+  public func declare(_ declaration: QueueDeclaration, _ connection: UInt64) throws(AMQPError) -> Queue {
+    let name = declaration.name.isEmpty ? madeName() : declaration.name
+    guard name.bytes.count <= 255 else { throw .preconditionFailed("a queue's name has at most 255 bytes") }
+    let arguments = try QueueArguments(declaration.arguments, queue: name)
+    let owner = declaration.isExclusive ? connection : nil
+    if queues[name] != nil {
+      let old = try queue(name, connection)
+      try requireSame(old, declaration, owner)
+      use(old)
+      return old
+    }
+    if name.hasPrefix("amq."), !declaration.name.isEmpty {
+      throw .accessRefused("queue name '\(name)' contains reserved prefix 'amq.*'")
+    }
+    let group: Group
+    do throws(BrokerStop) { group = try broker.makeQueue(Queue.topicPrefix + name.description) } catch {
+      throw .stopped(error)
+    }
+    let queue = Queue(
+      name, group, isDurable: declaration.isDurable, isAutoDelete: declaration.isAutoDelete, owner: owner, arguments)
+    add(queue)
+    if queue.isDurable, owner == nil { keep(queue) }
+    use(queue)
+    return queue
+  }
+
+  func add(_ queue: Queue) {
+    queues[queue.name] = queue
+    queueByGroup[queue.group.number] = queue
+  }
+
+  private func madeName() -> Text {
+    var number = broker.records.nextSequence
+    while queues[Text("amq.gen-\(String(number, radix: 36))")] != nil { number += 1 }
+    return Text("amq.gen-\(String(number, radix: 36))")
+  }
+
+  private func requireSame(
+    _ old: Queue, _ declaration: QueueDeclaration, _ owner: UInt64?
+  ) throws(AMQPError) {
+    var pairs: [(String, String, String)] = [
+      ("durable", "\(declaration.isDurable)", "\(old.isDurable)"),
+      ("autoDelete", "\(declaration.isAutoDelete)", "\(old.isAutoDelete)"),
+      ("exclusive", "\(owner != nil)", "\(old.owner != nil)"),
+    ]
+    func shown(_ arguments: [JSONTree.Member], _ key: Text) -> String {
+      arguments.first { $0.key == key }?.value.shown ?? "none"
+    }
+    for key in QueueArguments.compared {
+      pairs.append((key.description, shown(declaration.arguments, key), shown(old.arguments.all, key)))
+    }
+    for (key, given, current) in pairs where given != current {
+      throw .preconditionFailed(
+        "inequivalent arg '\(key)' for queue '\(old.name)': received \(given) but current is \(current)")
+    }
+  }
+
+  /// Messages that could be delivered now; what is due in this moment is counted out.
+  public func messageCount(_ queue: Queue) -> Int {
+    broker.settleQueues()
+    broker.serve(queue.group)
+    return queue.group.readyCount
+  }
+
+  /// Drops the ready messages of a queue; gives how many.
+  public func purge(_ name: Text, _ connection: UInt64) throws(AMQPError) -> Int {
+    let queue = try queue(name, connection)
+    _ = messageCount(queue)
+    do throws(BrokerStop) { return try broker.purge(queue.group) } catch { throw .stopped(error) }
+  }
+
+  /// Deletes a queue; gives how many ready messages it had. One that is not there had none.
+  public func deleteQueue(
+    _ name: Text, ifUnused: Bool, ifEmpty: Bool, _ connection: UInt64
+  ) throws(AMQPError) -> Int {
+    guard queues[name] != nil else { return 0 }
+    let queue = try queue(name, connection)
+    let count = messageCount(queue)
+    if ifUnused, queue.consumerCount > 0 { throw .preconditionFailed("queue '\(name)' in use") }
+    if ifEmpty, count > 0 { throw .preconditionFailed("queue '\(name)' not empty") }
+    do throws(BrokerStop) { try delete(queue) } catch { throw .stopped(error) }
+    return count
+  }
+
+  func delete(_ queue: Queue) throws(BrokerStop) {
+    try broker.deleteQueue(queue.group)
+    queues[queue.name] = nil
+    queueByGroup[queue.group.number] = nil
+    if queue.isDurable { broker.removeFromCatalog(Self.catalogName(queue)) }
+    for binding in queue.bindings {
+      remove(binding)
+      dropIfLast(binding.exchange)
+    }
+  }
+
+  // MARK: In use or not
+
+  /// Notes a declaration or a `get`: an expiring queue lives on from here.
+  public func use(_ queue: Queue) {
+    guard let expiresMs = queue.arguments.expiresMs else { return }
+    if queue.consumerCount > 0 {
+      broker.stopIdleTimer(queue.group)
+    } else {
+      broker.startIdleTimer(queue.group, afterMs: expiresMs)
+    }
+  }
+
+  /// Adds a consumer to a queue.
+  public func consume(
+    _ queue: Queue, sub: Int64, connection: UInt64, prefetch: Int, noAck: Bool
+  ) throws(AMQPError) -> Consumer {
+    let options = queue.options(prefetch: prefetch, noAck: noAck)
+    let consumer: Consumer
+    do throws(BrokerStop) {
+      consumer = try broker.consume(queue.group, sub: sub, connection: connection, options)
+    } catch {
+      throw .stopped(error)
+    }
+    queue.consumerCount += 1
+    use(queue)
+    return consumer
+  }
+
+  /// The fetching side of a connection, for `get`.
+  public func getter(_ queue: Queue, connection: UInt64, noAck: Bool) throws(AMQPError) -> Consumer {
+    use(queue)
+    let options = queue.options(prefetch: 0, noAck: noAck)
+    do throws(BrokerStop) { return try broker.getter(queue.group, connection: connection, options) } catch {
+      throw .stopped(error)
+    }
+  }
+
+  /// The queue that a consumer of the broker belongs to; nil when it was deleted.
+  public func queue(of consumer: Consumer) -> Queue? { consumer.group.flatMap { queueByGroup[$0.number] } }
+
+  /// A consumer of a queue is gone: an auto-delete queue goes with its last one, an expiring one begins to.
+  public func consumerLeft(_ queue: Queue) {
+    queue.consumerCount -= 1
+    guard queue.consumerCount == 0, queues[queue.name] === queue else { return }
+    if queue.isAutoDelete { try? delete(queue) } else { use(queue) }
+  }
+
+  /// A connection is gone, and its consumers before it: its own queues go with it.
+  public func connectionEnded(_ connection: UInt64) {
+    for queue in queues.values where queue.owner == connection { try? delete(queue) }
+  }
+
+  /// Deletes a queue that nobody used for as long as it says. Its messages are not dead letters.
+  public func idleTimerFired(_ group: Group) {
+    guard let queue = queueByGroup[group.number], queue.consumerCount == 0 else { return }
+    try? delete(queue)
+  }
+}

@@ -1,0 +1,32 @@
+// From an exchange, routing keys and headers to queues.
+
+import Broker
+import LineProtocol
+
+extension RabbitMQ {
+  /// The queues that a message goes to, each once, in the order in which they were found. The alternate exchange is asked
+  /// when an exchange itself finds none.
+  func route(_ exchange: Exchange, _ keys: [Text], _ headers: () -> [JSONTree.Member]) -> [Queue] {
+    routings += 1
+    var found: [Queue] = []
+    func take(_ queue: Queue) {
+      guard queue.visited != routings else { return }
+      queue.visited = routings
+      found.append(queue)
+    }
+    var asked: [Exchange] = []
+    var next: Exchange? = exchange
+    while found.isEmpty, let exchange = next, !asked.contains(where: { $0 === exchange }) {
+      asked.append(exchange)
+      for key in keys {
+        if exchange.name.isEmpty {
+          if let queue = queues[key] { take(queue) }
+        } else {
+          exchange.route(key, headers, take)
+        }
+      }
+      next = exchange.alternate.flatMap { exchanges[$0] }
+    }
+    return found
+  }
+}

@@ -1,0 +1,177 @@
+// The RabbitMQ front end: exchanges, queues and bindings in memory, kept in the broker's catalog as far as they are durable;
+// messages in the broker's queues.
+//
+// Holds: every queue stands on one queue of the broker, and the other way round for those of our prefix; the catalog has a
+// line for each durable exchange, durable queue, and binding between two of them.
+// Leaves to others: connections, tags and JSON lines (the server), messages, time and disk (the broker).
+
+import Broker
+import Foundations
+import LineProtocol
+
+/// The front end's tables.
+public final class RabbitMQ {
+  let broker: Broker
+  var exchanges: [Text: Exchange] = [:]
+  var queues: [Text: Queue] = [:]
+  var queueByGroup: [UInt32: Queue] = [:]
+  var nextBinding = 1
+  var routings: UInt64 = 0
+  let reader = RequestReader()
+  let propertiesReader = RequestReader()
+
+  /// The tables of a broker; `restore` follows.
+  public init(_ broker: Broker) {
+    self.broker = broker
+    exchanges[""] = Exchange("", .direct, isDurable: true)
+    for kind in ExchangeKind.allCases {
+      let name = Text("amq.\(kind.rawValue)")
+      exchanges[name] = Exchange(name, kind, isDurable: true)
+    }
+    exchanges["amq.match"] = Exchange("amq.match", .headers, isDurable: true)
+    broker.deadLetterRouter = self
+  }
+
+  // MARK: Finding
+
+  /// The queue of this name, for a connection.
+  ///
+  /// - Throws: 404; 405 when it is another connection's own.
+  public func queue(_ name: Text, _ connection: UInt64) throws(AMQPError) -> Queue {
+    guard let queue = queues[name] else { throw .notFound("no queue '\(name)'") }
+    if let owner = queue.owner, owner != connection {
+      throw .resourceLocked("cannot obtain exclusive access to locked queue '\(name)'")
+    }
+    return queue
+  }
+
+  func exchange(_ name: Text) throws(AMQPError) -> Exchange {
+    guard let exchange = exchanges[name] else { throw .notFound("no exchange '\(name)'") }
+    return exchange
+  }
+
+  // MARK: Exchanges
+
+  /// What an exchange is declared to be.
+  public struct ExchangeDeclaration {
+    var name: Text
+    var kind: ExchangeKind
+    var isDurable: Bool
+    var isAutoDelete: Bool
+    var isInternal: Bool
+    var arguments: [JSONTree.Member]
+
+    /// Puts a declaration together.
+    public init(
+      name: Text, kind: ExchangeKind, isDurable: Bool, isAutoDelete: Bool, isInternal: Bool,
+      arguments: [JSONTree.Member]
+    ) {
+      self.name = name
+      self.kind = kind
+      self.isDurable = isDurable
+      self.isAutoDelete = isAutoDelete
+      self.isInternal = isInternal
+      self.arguments = arguments
+    }
+  }
+
+  /// Checks that an exchange is there.
+  public func checkExchange(_ name: Text) throws(AMQPError) { _ = try exchange(name) }
+
+  /// Declares an exchange; one that is there must be the same.
+  public func declare(_ declaration: ExchangeDeclaration) throws(AMQPError) {
+    let name = declaration.name
+    if name.isEmpty { throw .accessRefused("operation not permitted on the default exchange") }
+    if let alternate = declaration.arguments.first(where: { $0.key == "alternate-exchange" }),
+      alternate.value.text == nil
+    {
+      throw .preconditionFailed("invalid arg 'alternate-exchange' for exchange '\(name)': not a string")
+    }
+    let new = Exchange(
+      name, declaration.kind, isDurable: declaration.isDurable, isAutoDelete: declaration.isAutoDelete,
+      isInternal: declaration.isInternal, declaration.arguments)
+    if let old = exchanges[name] { return try requireSame(old, new) }
+    if new.isPredeclared { throw .accessRefused("exchange name '\(name)' contains reserved prefix 'amq.*'") }
+    exchanges[name] = new
+    if new.isDurable { keep(new) }
+  }
+
+  private func requireSame(_ old: Exchange, _ new: Exchange) throws(AMQPError) {
+    let pairs: [(String, String, String)] = [
+      ("type", new.kind.rawValue, old.kind.rawValue), ("durable", "\(new.isDurable)", "\(old.isDurable)"),
+      ("autoDelete", "\(new.isAutoDelete)", "\(old.isAutoDelete)"),
+      ("internal", "\(new.isInternal)", "\(old.isInternal)"),
+      ("alternate-exchange", Self.shown(new.alternate), Self.shown(old.alternate)),
+    ]
+    for (key, given, current) in pairs where given != current {
+      throw .preconditionFailed(
+        "inequivalent arg '\(key)' for exchange '\(old.name)': received \(given) but current is \(current)")
+    }
+  }
+
+  private static func shown(_ text: Text?) -> String { text.map { "'\($0)'" } ?? "none" }
+
+  /// Deletes an exchange with its bindings; nothing happens when it is not there.
+  public func deleteExchange(_ name: Text, ifUnused: Bool) throws(AMQPError) {
+    guard let exchange = exchanges[name] else { return }
+    if name.isEmpty { throw .accessRefused("operation not permitted on the default exchange") }
+    if exchange.isPredeclared { throw .accessRefused("exchange '\(name)' is predeclared and stays") }
+    if ifUnused, !exchange.bindings.isEmpty { throw .preconditionFailed("exchange '\(name)' in use") }
+    for binding in exchange.bindings { remove(binding) }
+    drop(exchange)
+  }
+
+  func drop(_ exchange: Exchange) {
+    exchanges[exchange.name] = nil
+    if exchange.isDurable { broker.removeFromCatalog(Self.catalogName(exchange)) }
+  }
+
+  // MARK: Bindings
+
+  /// Binds a queue to an exchange; the same binding again changes nothing.
+  public func bind(
+    _ queueName: Text, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member], _ connection: UInt64
+  ) throws(AMQPError) {
+    let queue = try queue(queueName, connection)
+    if exchangeName.isEmpty { throw .accessRefused("operation not permitted on the default exchange") }
+    let exchange = try exchange(exchangeName)
+    if exchange.binding(queue, key, arguments) != nil { return }
+    var match: HeaderMatch?
+    if exchange.kind == .headers {
+      match = HeaderMatch(arguments)
+      guard match != nil else {
+        throw .preconditionFailed("invalid x-match; expected all, any, all-with-x or any-with-x")
+      }
+    }
+    let binding = Binding(exchange, queue, key, arguments, match)
+    add(binding)
+    if exchange.isDurable, queue.isDurable { keep(binding) }
+  }
+
+  func add(_ binding: Binding) {
+    binding.exchange.add(binding)
+    binding.queue.bindings.append(binding)
+  }
+
+  /// Takes a binding away; nothing happens when it is not there.
+  public func unbind(
+    _ queueName: Text, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member], _ connection: UInt64
+  ) throws(AMQPError) {
+    let queue = try queue(queueName, connection)
+    if exchangeName.isEmpty { throw .accessRefused("operation not permitted on the default exchange") }
+    guard let binding = try exchange(exchangeName).binding(queue, key, arguments) else { return }
+    remove(binding)
+    dropIfLast(binding.exchange)
+  }
+
+  func remove(_ binding: Binding) {
+    binding.exchange.remove(binding)
+    binding.queue.bindings.removeAll { $0 === binding }
+    if let name = binding.catalogName { broker.removeFromCatalog(name) }
+  }
+
+  /// An auto-delete exchange goes with its last binding.
+  func dropIfLast(_ exchange: Exchange) {
+    if exchange.isAutoDelete, exchange.bindings.isEmpty { drop(exchange) }
+  }
+}
