@@ -23,7 +23,8 @@ import escapement_driver as driver  # noqa: E402
 import suite  # noqa: E402
 
 FILES = ("framing", "fields", "session", "scheduling", "identity", "listing", "producing", "farfuture", "consuming", "membership", "redelivery", "positions", "retention", "bounds",
-         "topics", "durability", "aftermath", "damage", "rocketmq", "command_line", "ledger")
+         "topics", "durability", "aftermath", "damage", "rocketmq", "rabbitmq_topology",
+         "rabbitmq_expiry", "rabbitmq_deaths", "rabbitmq_consuming", "rabbitmq_durability", "command_line", "ledger")
 
 
 class CaseTimeout(Exception):
