@@ -32,13 +32,6 @@ struct StateReader {
 
   var isEmpty: Bool { rest.isEmpty }
 
-  mutating func readBytes() throws(CheckpointFault) -> [UInt8] {
-    let count = Int(try read(UInt32.self))
-    guard rest.count >= count else { throw CheckpointFault.short }
-    defer { rest = rest.dropFirst(count) }
-    return Array(rest.prefix(count))
-  }
-
   mutating func readText() throws(CheckpointFault) -> String {
     let count = Int(try read(UInt32.self))
     guard rest.count >= count else { throw CheckpointFault.short }
