@@ -64,6 +64,7 @@ let package = Package(
     tests("TimingWheelTests", ["TimingWheel"]),
     tests("JournalTests", ["Journal", "Platform", "SimulatedDisk", "Foundations"]),
     tests("LineProtocolTests", ["LineProtocol", "Foundations"]),
+    tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "LineProtocol"]),
     tests("RocketMQFrontEndTests", ["RocketMQFrontEnd", "LineProtocol", "Broker", "Foundations"]),
     tests("EscapementClientTests", ["EscapementClient"]),
     tests("ProgramTests", ["escapement"]),

@@ -18,6 +18,9 @@ let commands = [
   Command(name: "burst", summary: "many messages due in the same millisecond", run: BurstBenchmark.run),
   Command(name: "idle", summary: "what many pending messages cost while nothing is due", run: RestingBenchmarks.idle),
   Command(name: "memory", summary: "memory, load rate and recovery with very many", run: RestingBenchmarks.memory),
+  Command(
+    name: "headofline", summary: "how late RabbitMQ messages expire behind longer-lived ones",
+    run: HeadOfLineBenchmark.run),
   Command(name: "connections", summary: "what idle connections and groups cost", run: RestingBenchmarks.connections),
 ]
 
