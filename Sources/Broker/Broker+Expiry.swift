@@ -134,6 +134,8 @@ extension Broker {
     while let group = queueWork.unsettled.popLast() {
       guard let contents = group.contents, group.topic.isAlive else { continue }
       contents.isUnsettled = false
+      // What cannot wait is delivered whatever the turn has delivered already: its publishing is what bounds it.
+      turnBytesLeft = max(turnBytesLeft, settings.tailBytesPerTurn)
       dispatch(group)
       let immediate = contents.immediate
       contents.immediate = []

@@ -166,7 +166,9 @@ extension Broker {
 
   /// Gives the consumers of a queue what they can take now, before the end of the turn.
   public func serve(_ group: Group) {
-    if failure == nil, group.topic.isAlive, !group.consumers.isEmpty { dispatch(group) }
+    guard failure == nil, group.topic.isAlive, !group.consumers.isEmpty else { return }
+    turnBytesLeft = max(turnBytesLeft, settings.tailBytesPerTurn)
+    dispatch(group)
   }
 
   // MARK: Emptying
