@@ -9,7 +9,7 @@
 //   u32 groups ever made
 //   u32 n slices:  u8 level, i64 number, u32 generation, u64 bytes
 //   u32 n buckets of settled ids: i64 number, u64 bytes
-//   u32 n held:    owner, u32 checks, i64 next check, u32 bytes, message record   (from version 2 of the file on)
+//   u32 n held:    owner, u32 checks, i64 next check, u32 bytes, message record
 //   u32 n queues: u32 group, ended offsets, transient offsets (OffsetSet)
 //   u32 n overdue: u32 topic, u64 offset
 //   u32 n catalog: name, u32 bytes, value
@@ -73,11 +73,8 @@ public struct CheckpointState {
   var held: [HeldState] = []
   var queues = QueuesState()
 
-  /// The version of the state that `Broker.checkpoint` writes; the versions before it can be read.
-  public static let version: UInt32 = 2
-
-  /// Reads the bytes; nil when they are not a checkpoint's state of that version.
-  public init?(_ bytes: ArraySlice<UInt8>, version: UInt32 = Self.version) {
+  /// Reads the bytes; nil when they are not a checkpoint's state.
+  public init?(_ bytes: ArraySlice<UInt8>) {
     do throws(CheckpointFault) {
       var reader = StateReader(bytes)
       nowMs = try reader.read(Int64.self)
@@ -97,11 +94,8 @@ public struct CheckpointState {
       for _ in 0..<(try reader.read(UInt32.self)) {
         buckets.append((try reader.read(Int64.self), Int(try reader.read(UInt64.self))))
       }
-      if version >= 2 {
-        for _ in 0..<(try reader.read(UInt32.self)) { held.append(try Self.held(&reader)) }
-      }
-      // A checkpoint of a server that had no queues yet ends here.
-      if !reader.isEmpty { queues = try QueuesState(&reader) }
+      for _ in 0..<(try reader.read(UInt32.self)) { held.append(try Self.held(&reader)) }
+      queues = try QueuesState(&reader)
     } catch {
       return nil
     }

@@ -30,8 +30,6 @@ struct StateReader {
     return rest.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(as: T.self)) }
   }
 
-  var isEmpty: Bool { rest.isEmpty }
-
   mutating func readText() throws(CheckpointFault) -> String {
     let count = Int(try read(UInt32.self))
     guard rest.count >= count else { throw CheckpointFault.short }

@@ -1,11 +1,10 @@
 // The file `checkpoint`: who the data folder is, and its state as of one record of the journal.
 //
 // Holds: it is replaced whole, by renaming a synced file over it, so there is always one that is whole. Bytes,
-// little-endian: 8 magic "ESCAPECP", u32 version (2; 1 is read, too), u32 CRC-32C of all that follows, u64+u64 store id, u64+u64 hash key,
+// little-endian: 8 magic "ESCAPECP", u32 version (1), u32 CRC-32C of all that follows, u64+u64 store id, u64+u64 hash key,
 // i64 slice width in ms, u64 sequence, u64 length of the state, the state (Broker's `Checkpoint.swift`).
 // Leaves to others: what the state means.
 
-import Broker
 import DataFiles
 import Foundations
 
@@ -25,8 +24,7 @@ public struct CheckpointFile {
   static let path = "checkpoint"
   static let newPath = "checkpoint.new"
   private static let magic: [UInt8] = Array("ESCAPECP".utf8)
-  /// The version of the state in it.
-  var version = CheckpointState.version
+  private static let version: UInt32 = 1
   private static let headerBytes = 72
 
   /// The bytes of the file.
@@ -35,7 +33,7 @@ public struct CheckpointFile {
     func write<T: FixedWidthInteger>(_ value: T) {
       withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
-    write(version)
+    write(Self.version)
     write(UInt32(0))
     for word in [store.low, store.high, hashKey.low, hashKey.high] { write(word) }
     write(sliceMs)
@@ -75,15 +73,13 @@ public struct CheckpointFile {
       bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) }
     }
     let found = UInt32(truncatingIfNeeded: word(8))
-    guard (1...CheckpointState.version).contains(found) else {
-      throw damaged("it is of format version \(found); this program reads 1 to \(CheckpointState.version)")
-    }
+    guard found == version else { throw damaged("it is of format version \(found); this program reads \(version)") }
     let checksum = bytes.withUnsafeBytes { CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[16...])) }
     guard checksum == UInt32(truncatingIfNeeded: word(8) >> 32) else { throw damaged("it does not match its checksum") }
     guard word(64) == UInt64(bytes.count - headerBytes) else { throw damaged("its length is not what it says") }
     return CheckpointFile(
       store: StoreID(low: word(16), high: word(24)), hashKey: StoreID(low: word(32), high: word(40)),
-      sliceMs: Int64(bitPattern: word(48)), sequence: word(56), state: bytes[headerBytes...], version: found)
+      sliceMs: Int64(bitPattern: word(48)), sequence: word(56), state: bytes[headerBytes...])
   }
 
   /// Puts the checkpoint in the place of the one before, durably.

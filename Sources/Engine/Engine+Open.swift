@@ -104,7 +104,7 @@ extension Engine {
     let storage = surroundings.storage
     let io = surroundings.io
     let broker = Broker(settings: settings.broker, hashKey: file.hashKey, io: io)
-    guard let state = CheckpointState(file.state, version: file.version) else {
+    guard let state = CheckpointState(file.state) else {
       throw StorageError(kind: .damaged, operation: "read", path: CheckpointFile.path, reason: "its state is not whole")
     }
     try removeStrangers(state, storage)

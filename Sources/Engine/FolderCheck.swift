@@ -25,7 +25,7 @@ public enum FolderCheck {
         report.damages.append("checkpoint: there is none; this is not a data folder")
         return report
       }
-      guard let state = CheckpointState(file.state, version: file.version) else {
+      guard let state = CheckpointState(file.state) else {
         report.damages.append("checkpoint: its state is not whole")
         return report
       }
