@@ -74,7 +74,7 @@ let package = Package(
     .testTarget(
       name: "SimulationTests",
       dependencies: ["Engine", "Broker", "Journal", "DataFiles", "Foundations", "SimulatedDisk"],
-      path: "Tests/Simulation", swiftSettings: settings),
+      path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
     // Drives the built programs with the client; finds them beside the test bundle.
     tests("ClientServerTests", ["escapement", "EscapementClient", "OrderTimeouts", "AutomaticReviews"]),
     // Drives the built program from Python; finds it beside the test bundle.
