@@ -1,0 +1,44 @@
+// The set of offsets against a Set, and through a checkpoint; lengths of JSON strings.
+
+import Testing
+
+@testable import Broker
+
+@Suite("Offset set")
+struct OffsetSetTests {
+  @Test("agrees with a set of integers, and comes back from a checkpoint", arguments: UInt64(1)...16)
+  func agreesWithSet(seed: UInt64) throws {
+    var random = SplitMix64(seed: seed)
+    var offsets = OffsetSet()
+    var model: Set<UInt64> = []
+    // Runs fill whole pages, so that full ones come and go too.
+    for _ in 0..<60 {
+      let start = random.next() % 20_000
+      let isInsert = random.next() % 3 > 0
+      for offset in start..<start + random.next() % 6_000 {
+        if isInsert {
+          #expect(offsets.insert(offset) == model.insert(offset).inserted, "seed \(seed)")
+        } else {
+          #expect(offsets.remove(offset) == (model.remove(offset) != nil), "seed \(seed)")
+        }
+      }
+      #expect(offsets.count == model.count, "seed \(seed)")
+    }
+    var writer = StateWriter()
+    offsets.write(to: &writer)
+    var reader = StateReader(writer.bytes[...])
+    let read = try OffsetSet(&reader)
+    #expect(offsets.offsets == model.sorted(), "seed \(seed)")
+    #expect(read.offsets == model.sorted() && read.count == model.count, "seed \(seed)")
+  }
+
+  @Test(
+    "counts the bytes that a JSON string stands for",
+    arguments: [
+      (#""""#, 0), (#""abc""#, 3), (#""é""#, 2), (#""\n\"\\""#, 3), (#""\u0041""#, 1), (#""\u00e9""#, 2),
+      (#""\u20ac""#, 3), (#""\ud83d\ude00""#, 4), (#""a\u0000b""#, 3),
+    ])
+  func decodedBytes(json: String, count: Int) {
+    Array(json.utf8).withUnsafeBytes { #expect(decodedLength(ofJSONString: $0) == count) }
+  }
+}
