@@ -1,4 +1,4 @@
-// Counters and gauges in one list: what `stats` answers and what the metrics page shows.
+// Counters and gauges in one list: what `stats` answers.
 
 import Broker
 import Foundations

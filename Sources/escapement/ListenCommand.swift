@@ -57,13 +57,15 @@ private struct Listening: Sendable {
     self.consume = consume
   }
 
-  /// Says what the messages alone would not show: a gap, and the end of the topic.
+  /// Says what the messages alone would not show: a lost connection, a gap, the end of the topic.
   @Sendable static func tell(_ event: ConnectionEvent) {
     switch event {
     case .truncated(_, _, let from, let to):
       printError("escapement listen: retention took the messages from \(from) to \(to - 1) before they came here")
     case .ended(let topic, _, let reason):
       printError("escapement listen: the end of '\(topic)': \(reason)")
+    case .lost(let reason): printError("escapement listen: connection lost (\(reason)); trying again")
+    case .connected(again: true): printError("escapement listen: connected again")
     default: break
     }
   }
