@@ -105,6 +105,7 @@ extension Broker {
   }
 
   func dropTopic(_ topic: Topic) {
+    if topic.isQueue { stopExpiries(topic) }
     topic.isAlive = false
     topics[topic.number] = nil
     topic.nameBytes.withUnsafeBytes { topicsByName[hasher.hash(topic: 0, id: $0)] = nil }

@@ -349,3 +349,8 @@ def long_ttls_lie_on_disk():
         equal(r.client.ok("stats")["pendingOnDisk"], 500, "markers on disk")
         r.drain(queue)
         equal(r.client.ok("stats")["pending"], 0, "markers")
+        r.publish_many(queue, [str(n) for n in range(100)], expiration=str(24 * HOUR_MS))
+        r.get(queue, no_ack=False)
+        equal(r.client.ok("stats")["pending"], 100, "markers")
+        r.ok("queueDelete", queue=queue)
+        equal(r.client.ok("stats")["pending"], 0, "markers of a deleted queue")

@@ -69,6 +69,7 @@ final class QueueRun {
   var complaints: [String] = []
   var crashes = 0
   private var unsettled: [(sequence: Sequence, tell: (QueueRun) -> Void)] = []
+  private var isReckoning = false
   private var toldThisTurn: [(QueueRun) -> Void] = []
   private var inHand: [(group: Group, offset: TopicOffset, body: Int)] = []
 
@@ -137,6 +138,10 @@ final class QueueRun {
     toldThisTurn = []
     for effect in broker.effects {
       guard case .deliver(let delivery) = effect, let group = delivery.consumer.group else { continue }
+      // While there is work, an overdue message may still wait for the disk.
+      if isReckoning, delivery.record.dueMs < broker.nowMs {
+        complaints.append("offset \(delivery.record.sequence) of \(group.topic.name) was overdue and still there")
+      }
       let text = String(decoding: delivery.record.body, as: UTF8.self).dropFirst().dropLast()
       inHand.append((group, delivery.record.sequence, Int(text.drop { $0 == "0" }) ?? -1))
     }
@@ -254,11 +259,10 @@ final class QueueRun {
       background(200)
     }
     guard complaints.isEmpty, machine != nil else { return }
+    isReckoning = true
     var found: [Int: Int] = [:]
-    var ready = 0
     turn {
       for group in broker.queues {
-        ready += group.readyCount
         do { try self.consume(group, credit: 60_000) } catch { complaints.append("\(error)") }
       }
     }
