@@ -166,7 +166,7 @@ extension Server {
     }
     connection.out.beginReply(rid: request.rid)
     connection.out.endLine()
-    if taken.contains(where: { $0.group.contents?.isDurable == true }) {
+    if taken.contains(where: \.isPersistent) {
       turnMustSync = true
       connection.turnGate = Self.endOfTurn
     }

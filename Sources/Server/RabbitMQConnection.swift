@@ -16,6 +16,8 @@ final class RabbitMQConnection {
     let group: Group
     let offset: TopicOffset
     let consumer: Consumer
+    /// Whether it would come again after a restart: then its end is to be durable before it is answered.
+    let isPersistent: Bool
   }
 
   var consumers: [Text: Consumer] = [:]
@@ -40,7 +42,8 @@ final class RabbitMQConnection {
     lastTag += 1
     if !delivery.consumer.options.acknowledgesItself, let group = delivery.consumer.group {
       unsettled[lastTag] = Unsettled(
-        tag: lastTag, group: group, offset: delivery.record.sequence, consumer: delivery.consumer)
+        tag: lastTag, group: group, offset: delivery.record.sequence, consumer: delivery.consumer,
+        isPersistent: group.contents?.isDurable == true && delivery.record.flags & RecordFlags.transient == 0)
     }
     return lastTag
   }

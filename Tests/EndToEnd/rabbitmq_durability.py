@@ -97,6 +97,9 @@ def transient_messages_cost_no_fsync():
             r.publish("durable", "m")
             r.publish("transient", "m", **PERSISTENT)
             r.get("transient")
+            for queue in ("durable", "transient"):
+                r.publish(queue, "m")
+                r.ack(r.get(queue, no_ack=False)["deliveryTag"])
         equal(r.client.ok("stats")["journalSyncs"], before, "syncs")
         r.publish("durable", "m", **PERSISTENT)
         assert r.client.ok("stats")["journalSyncs"] > before, "a confirm of a persistent message is durable"
