@@ -29,11 +29,11 @@ extension Broker {
   }
 
   func dispatch(_ group: Group, answering: Bool = true) {
+    group.waitsForDisk = false
     buryDying(group)
     var fresh = FreshDeliveries(group)
     // While messages wait to leave, they go first: another topic's may be among them.
     var budget = dueQueue.isEmpty ? settings.deliveriesPerTurn : settings.deliveriesPerTurn / 4
-    group.waitsForDisk = false
     while budget > 0, turnBytesLeft > 0, let consumer = group.nextConsumer() {
       budget -= 1
       if let offset = group.ready.first {

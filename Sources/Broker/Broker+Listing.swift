@@ -44,6 +44,8 @@ extension Broker {
   }
 
   private func readNextSlice(_ listing: Listing, _ connection: UInt64) {
+    // Whoever asked is gone.
+    guard listings[connection] === listing else { return }
     guard let slice = listing.slices.first, listing.found.count <= listing.command.limit else {
       listing.isRunning = false
       effects.append(.notice(.retry(connection: connection)))

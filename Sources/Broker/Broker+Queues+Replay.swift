@@ -61,7 +61,7 @@ extension Broker {
       writer.write(offset)
     }
     writer.write(UInt32(catalog.count))
-    for (name, value) in catalog {
+    for (name, value) in catalog.sorted(by: { $0.key < $1.key }) {
       writer.write(name)
       writer.write(UInt32(value.count))
       writer.bytes += value

@@ -22,13 +22,15 @@ extension Broker {
     guard let dead = name.withUnsafeBytes({ findTopic($0) }) else { return (0, 0) }
     let group = try redriveGroup(of: dead, connection)
     var count = 0
-    while count < limit {
+    var bytesLeft = settings.deliveryBytesPerTurn
+    while count < limit, bytesLeft > 0 {
       switch dead.log.read(&group.cursor) {
       case .record(let message):
         group.cursor.pass(message)
         let headers = HeaderText.without(message.headers, Self.deadLetterHeaders)
         headers.withUnsafeBytes { forward(message, headers: $0, group, to: origin) }
         count += 1
+        bytesLeft -= message.length
       case .trimmed: group.cursor = TopicCursor(offset: dead.log.firstOffset)
       case .end: return (count, 0)
       case .loading:

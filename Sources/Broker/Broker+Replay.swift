@@ -37,10 +37,13 @@ extension Broker {
     case .enqueued: replayEnqueued(&reader, sequence)
     case .catalogPut, .catalogRemoved: replayCatalog(decision, &reader)
     case .delivered, .redelivered, .acknowledged, .refused, .forwarded, .moved:
-      guard let group = groups[Int(reader.read(UInt32.self))] else { return }
+      guard let group = group(number: reader.read(UInt32.self)) else { return }
       replayGroup(decision, group, &reader)
     }
   }
+
+  /// The group of this number; nil when it is gone, or when a salvage left out the record that made it.
+  func group(number: UInt32) -> Group? { Int(number) < groups.count ? groups[Int(number)] : nil }
 
   private func replayTopic(_ decision: Decision, _ reader: inout PayloadReader) {
     let number = reader.read(UInt32.self)
@@ -65,7 +68,7 @@ extension Broker {
   }
 
   private func replayReturned(_ reader: inout PayloadReader) {
-    let group = groups[Int(reader.read(UInt32.self))]
+    let group = group(number: reader.read(UInt32.self))
     let offset = reader.read(UInt64.self)
     replayScheduled(&reader)
     if let group { end(group, offset) }
@@ -133,8 +136,8 @@ extension Broker {
       let atMs = reader.read(Int64.self)
       appendReplayed(MessageRecord(reader.rest.baseAddress!), atMs: atMs, isSettled: false)
       end(group, offset)
-      // A redrive takes messages at the cursor, without delivering them first.
-      if group.cursor.offset == offset { group.cursor = TopicCursor(offset: offset + 1) }
+      // A redrive takes messages at the cursor, or behind a gap there, without delivering them first.
+      if offset >= group.cursor.offset { group.cursor = TopicCursor(offset: offset + 1) }
     default: group.moveTo(reader.read(UInt64.self))
     }
   }

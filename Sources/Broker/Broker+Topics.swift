@@ -154,7 +154,8 @@ extension Broker {
   func trimIfTime() {
     guard nowMs >= nextRetentionMs else { return }
     var next = UnixMs.max
-    for topic in topics.values where !topic.isQueue {
+    // By number, not by hash: the same run writes the same records.
+    for topic in topics.values.sorted(by: { $0.number < $1.number }) where !topic.isQueue {
       let oldestMs = nowMs.subtractingReportingOverflow(topic.retentionMs)
       let limitMs = oldestMs.overflow ? UnixMs.min : oldestMs.partialValue
       // Quarters of the retention: a message stays at most a quarter longer than it must.
@@ -170,7 +171,7 @@ extension Broker {
         for group in topic.groups where !group.consumers.isEmpty { markDirty(group) }
       }
       let due = (topic.log.oldestSegmentEndMs ?? nowMs).addingReportingOverflow(topic.retentionMs)
-      next = min(next, due.overflow ? .max : due.partialValue + 1)
+      next = min(next, due.overflow || due.partialValue == .max ? .max : due.partialValue + 1)
     }
     nextRetentionMs = max(next, nowMs + 1000)
   }

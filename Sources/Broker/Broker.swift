@@ -24,7 +24,8 @@ public enum Effect {
     switch self {
     case .deliver(let delivery): return delivery.consumer.topic.appendSequence > sequence
     case .notice(.fetched(let consumer, _, let deliveries)):
-      return !deliveries.isEmpty && consumer.topic.appendSequence > sequence
+      if deliveries.isEmpty { return false }
+      return consumer.options.acknowledgesItself || consumer.topic.appendSequence > sequence
     case .notice: return false
     }
   }

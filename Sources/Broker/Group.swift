@@ -100,10 +100,12 @@ public final class Group {
   }
 
   private func leaveLine(_ entry: Outstanding) -> TopicOffset? {
-    guard var line = keyLines[entry.keyHash], let place = line.firstIndex(of: entry.offset) else { return nil }
-    line.remove(at: place)
-    keyLines[entry.keyHash] = line.isEmpty ? nil : line
-    guard place == 0, let next = line.first, let waiting = outstanding.find(next), waiting.pointee.state == .parked
+    // In place: a line of a busy key may be long.
+    guard let place = keyLines[entry.keyHash]?.firstIndex(of: entry.offset) else { return nil }
+    keyLines[entry.keyHash]!.remove(at: place)
+    let next = keyLines[entry.keyHash]!.first
+    if next == nil { keyLines[entry.keyHash] = nil }
+    guard place == 0, let next, let waiting = outstanding.find(next), waiting.pointee.state == .parked
     else {
       return nil
     }

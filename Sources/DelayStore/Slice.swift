@@ -1,8 +1,7 @@
 // One slice of the delay store: a file that holds every message due in one stretch of time, and tombstones for those that
 // were cancelled or moved away.
 //
-// Holds: `liveCount` is the number of messages in the file without tombstone that the index places in this slice, or that
-// came from here into memory.
+// Holds: `onDiskCount` is the number of messages that the index places in this slice and that are not in memory.
 // Leaves to others: which messages go here (DelayStore).
 
 import DataFiles

@@ -170,9 +170,6 @@ public final class Engine {
     io.submit(task, .write)
   }
 
-  /// Whether a checkpoint waits for the journal: then the turn that sees it written must come soon.
-  public var awaitsJournal: Bool { waitingCheckpoint != nil }
-
   /// Takes a checkpoint for a clean stop. `waitForJournal` must return when the journal has written what was submitted.
   public func stop(waitForJournal: () -> Void) {
     guard broker.failure == nil else { return }

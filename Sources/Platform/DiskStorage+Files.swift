@@ -48,7 +48,12 @@ extension DiskStorage {
   public func sync(_ file: FileID) throws(StorageError) {
     try refuseChange("sync", path(of: file))
     let (result, number) = uninterrupted { fdatasync(file.rawValue) }
-    if result != 0 { throw storageError("sync", path(of: file), number) }
+    // Whatever the reason, also a full disk: after a failed sync nobody knows what is durable, so it is never tried again.
+    if result != 0 {
+      var error = storageError("sync", path(of: file), number)
+      error.kind = .failed
+      throw error
+    }
   }
 
   /// Reserves blocks; see `Storage`.

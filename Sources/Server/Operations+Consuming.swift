@@ -60,6 +60,11 @@ extension Server {
     let limit = try request.integer(.max, in: 1...1000) ?? 100
     let waitMs = try request.integer(.waitMs, in: 0...60_000) ?? 0
     let options = try request.consumerOptions()
+    guard connection.fetchRids.count < settings.subscriptionsMax, connection.fetchers.count < settings.subscriptionsMax
+    else {
+      let text = "a connection can have \(settings.subscriptionsMax) fetches waiting and fetch for as many groups"
+      throw .refused(Refusal(code: .limitExceeded, message: text))
+    }
     let token = nextToken
     nextToken += 1
     let before = broker.records.nextSequence

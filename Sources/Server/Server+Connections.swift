@@ -15,7 +15,9 @@ extension Server {
       case .connection(let descriptor): adopt(descriptor)
       case .none: return
       case .exhausted(let number):
-        log("no descriptor for a new connection (error \(number)); it waits")
+        log("no descriptor for a new connection (error \(number)); new ones wait until one closes")
+        // Else the loop would be told of it for ever.
+        isAcceptingPaused = (try? epoll.remove(listener)) != nil
         return
       case .failed(let number):
         log("accept failed with error \(number)")
@@ -196,6 +198,7 @@ extension Server {
     connectionByKey[connection.key] = nil
     // Closing takes the descriptor out of the epoll set.
     Socket.close(connection.descriptor)
+    if isAcceptingPaused, (try? epoll.add(listener, generation: 0, .readable)) != nil { isAcceptingPaused = false }
   }
 
   func releaseConsumers(_ connection: Connection) {
@@ -240,6 +243,8 @@ extension Server {
     }
     connection.fetchRids = [:]
     connection.blockingFetch = nil
+    // What came behind it is answered in the next turn.
+    if !isStopping { heldBack.append(connection) }
     touch(connection)
   }
 }

@@ -67,7 +67,10 @@ extension Server {
     let keys = retries
     retries.removeAll(keepingCapacity: true)
     for key in keys {
-      guard let connection = connectionByKey[key], let line = connection.blocked else { continue }
+      guard let connection = connectionByKey[key], let line = connection.blocked else {
+        broker.forgetColdReads(key)
+        continue
+      }
       connection.blocked = nil
       line.withUnsafeBytes { perform($0, connection) }
       takeLines(connection)
@@ -104,18 +107,20 @@ extension Server {
           writeForeign(delivery, connection)
         }
         touch(connection)
-      case .notice(let notice): perform(notice)
+      case .notice(let notice): perform(notice, sequence)
       }
     }
   }
 
-  private func perform(_ notice: Notice) {
+  private func perform(_ notice: Notice, _ sequence: Sequence) {
     switch notice {
     case .retry(let key): retries.append(key)
     case .heldCheck(let number): askProducer(about: number)
     case .fetched(let consumer, let token, let deliveries):
       guard let connection = connectionByKey[consumer.connection] else { return }
-      if !deliveries.isEmpty { gate(connection, consumer.topic.appendSequence) }
+      // What acknowledges itself is shown only when that is settled, or a crash would show it again.
+      let shown = consumer.options.acknowledgesItself ? sequence : consumer.topic.appendSequence
+      if !deliveries.isEmpty { gate(connection, shown) }
       answerFetch(connection, consumer, token, deliveries)
     case .truncated(let consumer, let from, let to):
       guard let connection = connectionByKey[consumer.connection], consumer.kind != .fetcher else { return }

@@ -53,6 +53,8 @@ public final class Server {
   let rocketMQ: RocketMQFrontEnd
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
   var isStopping = false
+  /// Whether the listener is left alone because descriptors have run out.
+  var isAcceptingPaused = false
   var hasReportedFailure = false
   let startedMs: UnixMs
   @exclusivity(unchecked) var counters = ServerCounters()

@@ -20,7 +20,7 @@ public struct ServerSettings: Sendable {
   public var unsentBytesMax = 4 << 20
   /// Bytes on their way to the journal; beyond it no more commands are read.
   public var inFlightBytesMax = 64 << 20
-  /// Subscriptions of one connection.
+  /// Subscriptions of one connection; also fetches that wait on it, and groups that it fetches for.
   public var subscriptionsMax = 1024
   /// The tokens that `hello` may give; empty: no token is needed.
   public var tokens: [String] = []

@@ -46,7 +46,7 @@ final class ThreadedIOQueue: IOQueue, @unchecked Sendable {
               defer { queue = [] }
               return queue
             }) {
-              run(task, files)
+              run(task, files, isWriting: name == "write")
             }
             if lane.queue.withLock({ $0.isEmpty }) { lane.signal.wait(timeoutNs: -1) }
           }
@@ -54,15 +54,15 @@ final class ThreadedIOQueue: IOQueue, @unchecked Sendable {
     }
   }
 
-  private func run(_ task: IOTask, _ files: OpenFiles) {
+  private func run(_ task: IOTask, _ files: OpenFiles, isWriting: Bool) {
     task.execute(files)
     while task.failure?.kind == .diskFull, !isStopping.load(ordering: .acquiring) {
-      isFull.store(true, ordering: .releasing)
+      if isWriting { isFull.store(true, ordering: .releasing) }
       notify.raise()
       SystemClock.pause(ns: Self.spaceRetryNs)
       task.execute(files)
     }
-    isFull.store(false, ordering: .releasing)
+    if isWriting { isFull.store(false, ordering: .releasing) }
     mailbox.withLock { $0.append(task) }
     notify.raise()
   }

@@ -14,6 +14,10 @@ public final class ChunkCache {
   public private(set) var bytes = 0
   private var queue: [(log: Weak, chunk: Int)] = []
   private var head = 0
+  /// Entries of the queue whose chunk was dropped: by trimming, or with its topic.
+  private var droppedCount = 0
+  /// Memory of dropped chunks that somebody may still look at in this turn.
+  private var graveyard: [Chunk] = []
 
   private struct Weak { weak var log: TopicLog? }
 
@@ -26,12 +30,17 @@ public final class ChunkCache {
   }
 
   func dropped(_ chunk: LogChunk) {
-    if let memory = chunk.memory { bytes -= memory.capacity }
+    guard let memory = chunk.memory else { return }
+    bytes -= memory.capacity
+    droppedCount += 1
+    graveyard.append(memory)
   }
 
   /// Drops the least recently used chunks until the budget holds, or until only unwritten ones are left (which it hands to
   /// the write lane). O(chunks looked at).
   public func evict() {
+    if !graveyard.isEmpty { graveyard.removeAll(keepingCapacity: true) }
+    if droppedCount > 1024, droppedCount * 2 > queue.count - head { forgetDropped() }
     guard bytes > bytesMax else { return }
     var looks = queue.count - head
     while bytes > bytesMax, looks > 0 {
@@ -49,6 +58,12 @@ public final class ChunkCache {
       queue.removeFirst(head)
       head = 0
     }
+  }
+
+  private func forgetDropped() {
+    queue = queue[head...].filter { $0.log.log?.isHeld($0.chunk) == true }
+    head = 0
+    droppedCount = 0
   }
 }
 

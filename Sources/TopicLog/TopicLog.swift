@@ -81,7 +81,7 @@ public final class TopicLog {
 
   // MARK: Appending
 
-  /// Appends a copy of `record`, released at `releasedMs`; gives its offset. The copy's address is `lastRecord`. O(1).
+  /// Appends a copy of `record`, released at `releasedMs`; gives its offset. O(1).
   public func append(copyOf record: MessageRecord, releasedMs: UnixMs) -> TopicOffset {
     let length = record.length
     let place = room(length, releasedMs)
