@@ -55,7 +55,7 @@ extension Broker {
   ) throws(BrokerStop) {
     let dueMs = try dueTime(due)
     try requireFitting(parts)
-    guard store.index.count + batch.entries.count < settings.pendingMax else {
+    guard index.count + batch.entries.count < settings.pendingMax else {
       try requireRoom(adding: batch.entries.count)
     }
     guard parts.id.count > 0 else { return addWithMadeID(parts, dueMs, batch) }
@@ -80,7 +80,7 @@ extension Broker {
 
   private func pendingDueMs(_ hash: IDHash, _ batch: ScheduleBatch) throws(BrokerStop) -> UnixMs? {
     if let dueMs = batch.pendingInBatch[hash] { return dueMs }
-    guard let place = store.index.find(hash) else { return nil }
+    guard let place = index.find(hash) else { return nil }
     return try pendingRecord(place, batch.connection).dueMs
   }
 
@@ -136,7 +136,7 @@ extension Broker {
   }
 
   private func requireRoom(adding count: Int) throws(BrokerStop) -> Never {
-    throw .refuse(.limitExceeded, "\(store.index.count + count) messages would be pending, and no more are allowed")
+    throw .refuse(.limitExceeded, "\(index.count + count) messages would be pending, and no more are allowed")
   }
 }
 

@@ -22,6 +22,7 @@ extension Broker {
   /// `endTurn` and the hand-over of the records. O(messages in memory + groups).
   public func checkpoint() -> CheckpointPlan {
     precondition(isReadyForCheckpoint, "a checkpoint in the middle of something")
+    bookLeft()
     slab.forEach { _, message in
       guard message.pointee.copySlice == PendingSlab.noSlice, topics[message.pointee.topic] != nil else { return }
       let copy = store.keepCopy(MessageRecord(message.pointee.record!), dueMs: message.pointee.dueMs)

@@ -34,7 +34,7 @@ extension Broker {
   /// The gauges. O(groups).
   public var gauges: BrokerGauges {
     BrokerGauges(
-      pending: store.index.count, onDisk: store.onDiskCount, dueNow: dueQueue.count, pendingBytes: slab.recordBytes,
+      pending: index.count, onDisk: store.onDiskCount, dueNow: dueQueue.count, pendingBytes: slab.recordBytes,
       settledIDs: settled.count, held: held.count, topics: topics.count, groups: groupCount,
       consumers: consumers.count - freeConsumers.count,
       inFlight: groups.reduce(0) { $0 + ($1?.inFlightCount ?? 0) }, cacheBytes: cache.bytes)
@@ -67,8 +67,8 @@ extension Broker {
       lines.append("held \(message.number) \(message.record.topic) \(message.owner) \(message.checks)")
     }
     var pending: [String] = []
-    store.index.forEach { hash, place in
-      if case .memory(let index) = place, topics[slab[index].pointee.topic] == nil { return }
+    index.forEach { hash, place in
+      if case .memory(let slot) = place, topics[slab[slot].pointee.topic] == nil { return }
       pending.append("pending \(hash.low) \(hash.high)")
     }
     return lines + pending.sorted()

@@ -56,14 +56,14 @@ extension Broker {
     let request = SliceListRequest(
       topic: listing.command.topic, dueMs: listing.command.dueMs, afterDueMs: listing.after.dueMs,
       afterSequence: listing.after.sequence, limit: listing.command.limit + 1)
-    store.list(slice: slice, request) { [weak self] entries in
+    store.list(slice: slice, request) { [unowned self] entries in
       listing.found += entries
-      self?.readNextSlice(listing, connection)
+      readNextSlice(listing, connection)
     }
   }
 
   private func isStillThere(_ entry: SliceListEntry) -> Bool {
-    if case .disk(_, let position)? = store.index.find(entry.hash) { return position == entry.position }
+    if case .disk(_, let position)? = index.find(entry.hash) { return position == entry.position }
     return false
   }
 
@@ -71,16 +71,17 @@ extension Broker {
   private func page(_ topic: Topic, _ command: ListCommand, onDisk: [SliceListEntry]) -> ListPage {
     let after = command.after ?? (.min, 0)
     var messages = onDisk.map { ListedMessage(bytes: $0.bytes, dueMs: $0.dueMs, sequence: $0.sequence) }
-    var near: [(dueMs: UnixMs, sequence: Sequence, index: UInt32)] = []
-    slab.forEach { index, message in
+    var near: [(dueMs: UnixMs, sequence: Sequence, slot: UInt32)] = []
+    bookLeft()
+    slab.forEach { slot, message in
       guard message.pointee.topic == topic.number else { return }
       let dueMs = MessageRecord(message.pointee.record!).dueMs
       let key = (dueMs, message.pointee.sequence)
-      if command.dueMs.contains(dueMs), key > after { near.append((key.0, key.1, index)) }
+      if command.dueMs.contains(dueMs), key > after { near.append((key.0, key.1, slot)) }
     }
     near.sort { ($0.dueMs, $0.sequence) < ($1.dueMs, $1.sequence) }
     for one in near.prefix(command.limit + 1) {
-      let record = MessageRecord(slab[one.index].pointee.record!)
+      let record = MessageRecord(slab[one.slot].pointee.record!)
       let shown = UnsafeRawPointer(record.base).distance(to: record.body.baseAddress!)
       messages.append(
         ListedMessage(bytes: Array(record.bytes.prefix(shown)), dueMs: one.dueMs, sequence: one.sequence))

@@ -27,22 +27,19 @@ extension Broker {
     records.finish()
   }
 
-  /// Fetches what the next messages to leave will need: the slot of one, and the record, the index entry and the settled
-  /// entry of a nearer one whose slot has come by now.
+  /// Fetches what the next messages to leave will need: the slot of one, and the record of a nearer one whose slot has come
+  /// by now.
   private func prefetchNext() {
     if let later = dueQueue.ahead(16) { prefetch(slab[later.index]) }
-    guard let soon = dueQueue.ahead(8) else { return }
-    let message = slab[soon.index]
-    guard let record = message.pointee.record else { return }
+    guard let soon = dueQueue.ahead(8), let record = slab[soon.index].pointee.record else { return }
     for line in 0..<4 { prefetch(record + line * 64) }
-    store.index.prefetchEntry(message.pointee.hash)
-    settled.prefetchEntry(message.pointee.hash)
   }
 
   /// Moves what is due by `limitMs` from the wheel to the queue.
   func takeExpired(toMs limitMs: UnixMs) {
     expired.removeAll()
     wheel.advance(to: limitMs, limit: 1 << 14, into: &expired)
+    if expired.count > 1024 { dueQueue.reserve(expired.count) }
     for place in 0..<expired.count {
       if place + 8 < expired.count { prefetch(slab[slabOfTimer[expired[place + 8].id.index]]) }
       let index = slabOfTimer[expired[place].id.index]
@@ -64,20 +61,21 @@ extension Broker {
     let message = slab[due.index]
     guard let memory = message.pointee.record, message.pointee.sequence == due.sequence else { return false }
     let record = MessageRecord(memory)
-    let hash = message.pointee.hash
-    if record.flags & RecordFlags.expiryMarker != 0 {
-      if let topic = topic(message.pointee.topic) { markerLeft(record, topic) }
-    } else if let topic = topic(message.pointee.topic) {
-      let offset = topic.log.append(copyOf: record, releasedMs: atMs)
-      settle(hash, .released(offset: offset, dueMs: record.dueMs), atMs: atMs)
-      topic.pendingCount -= 1
-      counters.released += 1
-      counters.latenessMsSum &+= UInt64(max(0, atMs - due.dueMs))
-      // The record that says so follows at once; in replay nobody reads.
-      if !isReplaying { appended(topic, by: records.nextSequence) }
+    var leaving = LeftMessage(index: due.index, dueMs: record.dueMs, atMs: atMs)
+    if let topic = topic(message.pointee.topic) {
+      if record.flags & RecordFlags.expiryMarker != 0 {
+        markerLeft(record, topic)
+      } else {
+        leaving.offset = topic.log.append(copyOf: record, releasedMs: atMs)
+        topic.pendingCount -= 1
+        counters.released += 1
+        counters.latenessMsSum &+= UInt64(max(0, atMs - due.dueMs))
+        // The record that says so follows at once; in replay nobody reads.
+        if !isReplaying { appended(topic, by: records.nextSequence) }
+      }
     }
-    store.index.remove(hash)
-    slab.remove(due.index)
+    if left.count >= LeftQueue.countMax { bookLeft(limit: settings.releasesPerTurn) }
+    left.append(leaving)
     return true
   }
 }
@@ -85,16 +83,16 @@ extension Broker {
 extension Broker: DelayStoreOwner {
   /// Takes a message that came from disk into memory.
   public func cameNear(_ record: MessageRecord, hash: IDHash, slice: UInt32, position: Int) {
-    let index = slab.insert(copyOf: record)
-    let message = slab[index]
+    let slot = slab.insert(copyOf: record)
+    let message = slab[slot]
     message.pointee.sequence = record.sequence
     message.pointee.dueMs = record.dueMs
     message.pointee.hash = hash
     message.pointee.topic = record.topic
     message.pointee.copySlice = slice
     message.pointee.copyPosition = position
-    store.index.set(hash, .memory(index))
-    startMessageTimer(index)
+    store.index.set(hash, .memory(slot))
+    startMessageTimer(slot)
   }
 
   /// Whether the topic is there.

@@ -79,7 +79,7 @@ extension Broker {
     let hash = IDHash(low: low, high: reader.read(UInt64.self))
     let topic = topics[reader.read(UInt32.self)]
     let atMs = reader.read(Int64.self)
-    if let place = store.index.find(hash) { drop(hash, place, topic, atMs: atMs) }
+    if let place = index.find(hash) { drop(hash, place, topic, atMs: atMs) }
   }
 
   private func replayReleased(_ reader: inout PayloadReader, _ drain: () -> Void) {
@@ -193,13 +193,14 @@ extension Broker {
     wheel = TimingWheel(tickMs: settings.tickMs, wheelSize: settings.wheelSize, startMs: startMs)
     dueQueue = DueQueue()
     // In the order of acceptance, which is the order that the wheel keeps within a millisecond.
-    var waiting: [(sequence: Sequence, index: UInt32)] = []
-    slab.forEach { index, message in
+    var waiting: [(sequence: Sequence, slot: UInt32)] = []
+    bookLeft()
+    slab.forEach { slot, message in
       message.pointee.timer = PendingSlab.noTimer
-      waiting.append((message.pointee.sequence, index))
+      waiting.append((message.pointee.sequence, slot))
     }
     waiting.sort { $0.sequence < $1.sequence }
-    for (_, index) in waiting { startMessageTimer(index) }
+    for (_, slot) in waiting { startMessageTimer(slot) }
   }
 
   private func settle(_ group: Group) {

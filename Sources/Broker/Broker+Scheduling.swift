@@ -18,7 +18,7 @@ extension Broker {
     var outcome = ScheduleReply.Outcome.scheduled
     if command.parts.id.count > 0 {
       let hash = hasher.hash(topic: topic.number, id: command.parts.id)
-      if let place = store.index.find(hash) {
+      if let place = index.find(hash) {
         switch command.ifExists {
         case .keep:
           let dueMs = try pendingRecord(place, command.connection).dueMs
@@ -93,8 +93,8 @@ extension Broker {
   }
 
   func requireRoom() throws(BrokerStop) {
-    guard store.index.count < settings.pendingMax else {
-      throw .refuse(.limitExceeded, "\(store.index.count) messages are pending, and no more are allowed")
+    guard index.count < settings.pendingMax else {
+      throw .refuse(.limitExceeded, "\(index.count) messages are pending, and no more are allowed")
     }
   }
 
@@ -123,19 +123,19 @@ extension Broker {
 
   /// Puts a recorded message into memory or onto disk. The same live and in replay.
   func place(_ record: MessageRecord, _ topic: Topic, leaveMs: UnixMs, hash: IDHash) {
-    if let old = store.index.find(hash) { withdraw(hash, old) } else { topic.pendingCount += 1 }
+    if let old = index.find(hash) { withdraw(hash, old) } else { topic.pendingCount += 1 }
     if leaveMs > wheel.currentTimeMs, store.belongsOnDisk(dueMs: leaveMs) {
       store.insert(record, dueMs: leaveMs, hash: hash)
       return
     }
-    let index = slab.insert(copyOf: record)
-    let message = slab[index]
+    let slot = slab.insert(copyOf: record)
+    let message = slab[slot]
     message.pointee.sequence = record.sequence
     message.pointee.dueMs = leaveMs
     message.pointee.hash = hash
     message.pointee.topic = topic.number
-    store.index.set(hash, .memory(index))
-    startMessageTimer(index)
+    index.set(hash, .memory(slot))
+    startMessageTimer(slot)
   }
 
   func startMessageTimer(_ index: UInt32) {
@@ -155,14 +155,14 @@ extension Broker {
   func withdraw(_ hash: IDHash, _ place: MessagePlace) {
     switch place {
     case .disk(let slice, let position): store.remove(hash, slice: slice, position: position)
-    case .memory(let index):
-      let message = slab[index]
+    case .memory(let slot):
+      let message = slab[slot]
       if message.pointee.timer != PendingSlab.noTimer { _ = wheel.cancel(message.pointee.timer) }
       if message.pointee.copySlice != PendingSlab.noSlice {
         store.buryCopy(slice: message.pointee.copySlice, position: message.pointee.copyPosition)
       }
-      slab.remove(index)
-      store.index.remove(hash)
+      slab.remove(slot)
+      index.remove(hash)
     }
   }
 
@@ -172,7 +172,7 @@ extension Broker {
     try requireWorking()
     guard let topic = findTopic(name) else { return .unknown }
     let hash = hasher.hash(topic: topic.number, id: id)
-    guard let place = store.index.find(hash) else {
+    guard let place = index.find(hash) else {
       switch settled.find(hash, nowMs: nowMs)?.fate {
       case .cancelled: return .cancelled
       case .released: return .released
@@ -205,7 +205,7 @@ extension Broker {
     let unknown = ScheduleReply(madeID: nil, deliverAtMs: 0, outcome: .unknown)
     guard let topic = findTopic(name) else { return unknown }
     let hash = hasher.hash(topic: topic.number, id: id)
-    guard let place = store.index.find(hash) else {
+    guard let place = index.find(hash) else {
       if case .released? = settled.find(hash, nowMs: nowMs)?.fate {
         return ScheduleReply(madeID: nil, deliverAtMs: 0, outcome: .released)
       }
@@ -224,7 +224,7 @@ extension Broker {
     try requireWorking()
     guard let topic = findTopic(name) else { return .unknown }
     let hash = hasher.hash(topic: topic.number, id: id)
-    if let place = store.index.find(hash) { return .pending(try pendingRecord(place, connection)) }
+    if let place = index.find(hash) { return .pending(try pendingRecord(place, connection)) }
     switch settled.find(hash, nowMs: nowMs)?.fate {
     case .cancelled: return .cancelled
     case .released(let offset, _): return .released(offset: offset)
@@ -238,8 +238,7 @@ extension Broker {
     case .memory(let index): return MessageRecord(slab[index].pointee.record!)
     case .disk(let slice, let position):
       if let cold = coldRecords[connection]?.first(where: { $0.place == place }) { return cold.record }
-      let atOnce = store.read(slice: slice, position: position) { [weak self] cold in
-        guard let self else { return }
+      let atOnce = store.read(slice: slice, position: position) { [unowned self] cold in
         if let cold { coldRecords[connection, default: []].append(cold) }
         effects.append(.notice(.retry(connection: connection)))
       }
@@ -271,7 +270,7 @@ extension Broker {
       return PublishReply(madeID: madeID, offset: offset)
     }
     let hash = hasher.hash(topic: topic.number, id: parts.id)
-    if store.index.find(hash) != nil {
+    if index.find(hash) != nil {
       throw .refuse(.exists, "a message with this id is pending in topic '\(topic.name)'")
     }
     if case .released(let offset, _)? = settled.find(hash, nowMs: nowMs)?.fate {

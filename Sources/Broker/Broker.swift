@@ -98,7 +98,10 @@ public final class Broker {
   let slabOfTimer = PagedArray<UInt32>(filler: .max)
   let timerTargets = PagedArray(filler: TimerTarget())
   @exclusivity(unchecked) var dueQueue = DueQueue()
-  let settled: SettledIDs
+  /// Use `settled`.
+  let settledTable: SettledIDs
+  /// Use `bookLeft`.
+  @exclusivity(unchecked) var left = LeftQueue()
   @exclusivity(unchecked) var watermark: (dueMs: UnixMs, sequence: Sequence) = (0, 0)
   var isReplaying = true
   var isSweeping = false
@@ -141,7 +144,7 @@ public final class Broker {
     hasher = SipHash128(key0: hashKey.low, key1: hashKey.high)
     store = DelayStore(sliceMs: settings.sliceMs, hasher: hasher, io: io)
     cache = ChunkCache(bytesMax: settings.cacheBytes)
-    settled = SettledIDs(windowMs: settings.idWindowMs, io: io)
+    settledTable = SettledIDs(windowMs: settings.idWindowMs, io: io)
     records = RecordBuffer()
     // Replay has a wheel of its own resolution: watermarks are whole milliseconds, whatever the tick is.
     wheel = TimingWheel(tickMs: 1, wheelSize: 512, startMs: 0)
@@ -176,13 +179,14 @@ public final class Broker {
     dispatch()
     settleQueues()
     recordAcks()
+    if dueQueue.isEmpty { bookLeft(limit: settings.releasesPerTurn) }
   }
 
   /// When the next turn has something to do even if nobody asks for anything; nil for never.
   public var nextWakeUpMs: UnixMs? {
     guard failure == nil else { return nil }
     if queueWork.hasOverdue && !queueWork.isStalled { return nowMs }
-    if !dueQueue.isEmpty || !dirtyGroups.isEmpty || !dirtyTails.isEmpty { return nowMs }
+    if !dueQueue.isEmpty || !dirtyGroups.isEmpty || !dirtyTails.isEmpty || !left.isEmpty { return nowMs }
     var next = nextRetentionMs > 0 ? nextRetentionMs : UnixMs.max
     for other in [wheel.nextWakeUpMs, timers.nextWakeUpMs, store.nextWakeUpMs] { next = min(next, other ?? .max) }
     return next == .max ? nil : next
@@ -243,8 +247,8 @@ public final class Broker {
   private var sweepIntervalMs: Int64 { max(100, settings.idWindowMs / SettledIDs.sweepsPerWindow) }
 
   func settle(_ hash: IDHash, _ fate: Settled.Fate, atMs: UnixMs) {
-    settled.set(hash, Settled(atMs: atMs, fate: fate))
-    if !isSweeping, !isReplaying, settled.count > 0 { startSweeping() }
+    settledTable.set(hash, Settled(atMs: atMs, fate: fate))
+    if !isSweeping, !isReplaying, settledTable.count > 0 { startSweeping() }
   }
 
   func startSweeping() {

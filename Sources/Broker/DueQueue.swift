@@ -17,6 +17,9 @@ struct DueMessage: BitwiseCopyable {
 
 /// A sorted queue.
 struct DueQueue {
+  /// Memory for so many stays, 6 MiB.
+  private static let keptMax = 1 << 18
+
   private var elements: [DueMessage] = []
   private var head = 0
   private var isSorted = true
@@ -31,6 +34,9 @@ struct DueQueue {
   func ahead(_ distance: Int) -> DueMessage? {
     head + distance < elements.count ? elements[head + distance] : nil
   }
+
+  /// Makes room for `count` more at once: growing by doubling would copy a burst's elements again and again.
+  mutating func reserve(_ count: Int) { elements.reserveCapacity(elements.count + count) }
 
   mutating func append(_ message: DueMessage) {
     if !isEmpty, DueMessage.isBefore(message, elements[elements.count - 1]) { isSorted = false }
@@ -49,7 +55,7 @@ struct DueQueue {
   mutating func removeFirst() {
     head += 1
     if head == elements.count {
-      elements.removeAll(keepingCapacity: elements.count < 1 << 16)
+      elements.removeAll(keepingCapacity: elements.count <= Self.keptMax)
       head = 0
     }
   }

@@ -104,7 +104,10 @@ final class SettledIDs {
   func prefetchEntry(_ hash: IDHash) {
     let shard = shards[Int(hash.high >> 52)]
     guard let entries = shard.entries else { return }
-    prefetch(entries + (Int(truncatingIfNeeded: hash.low) & shard.mask))
+    // A run of occupied slots may reach into the next line.
+    let entry = UnsafeRawPointer(entries + (Int(truncatingIfNeeded: hash.low) & shard.mask))
+    prefetch(entry)
+    prefetch(entry + 64)
   }
 
   /// Remembers what became of a message. Amortised O(1).

@@ -38,7 +38,7 @@ public final class DelayStore {
   let io: any IOQueue
   let hasher: SipHash128
   /// Whoever owns the messages; set once before use.
-  public weak var owner: (any DelayStoreOwner)?
+  public unowned(unsafe) var owner: (any DelayStoreOwner)?
   var slices: [SliceKey: Slice] = [:]
   var sliceByNumber: [Slice?] = []
   var freeNumbers: [UInt32] = []

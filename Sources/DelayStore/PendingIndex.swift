@@ -89,7 +89,10 @@ public final class PendingIndex {
   @inlinable public func prefetchEntry(_ hash: IDHash) {
     let shard = shards + Int(hash.high >> UInt64(64 - Self.shardBits))
     guard let entries = shard.pointee.entries else { return }
-    prefetch(entries + (Int(truncatingIfNeeded: hash.low) & shard.pointee.mask))
+    // A run of occupied slots may reach into the next line.
+    let entry = UnsafeRawPointer(entries + (Int(truncatingIfNeeded: hash.low) & shard.pointee.mask))
+    prefetch(entry)
+    prefetch(entry + 64)
   }
 
   /// Puts a message at a place, or moves it there. Amortised O(1).

@@ -12,21 +12,19 @@ public final class ChunkCache {
   private let bytesMax: Int
   /// Bytes held now.
   public private(set) var bytes = 0
-  private var queue: [(log: Weak, chunk: Int)] = []
+  private var queue: [(log: TopicLog, chunk: Int)] = []
   private var head = 0
   /// Entries of the queue whose chunk was dropped: by trimming, or with its topic.
   private var droppedCount = 0
   /// Memory of dropped chunks that somebody may still look at in this turn.
   private var graveyard: [Chunk] = []
 
-  private struct Weak { weak var log: TopicLog? }
-
   /// A budget of `bytesMax` bytes.
   public init(bytesMax: Int) { self.bytesMax = bytesMax }
 
   func holds(_ log: TopicLog, chunk: Int, bytes: Int) {
     self.bytes += bytes
-    queue.append((Weak(log: log), chunk))
+    queue.append((log, chunk))
   }
 
   func dropped(_ chunk: LogChunk) {
@@ -44,14 +42,13 @@ public final class ChunkCache {
     guard bytes > bytesMax else { return }
     var looks = queue.count - head
     while bytes > bytesMax, looks > 0 {
-      let (weak, chunk) = queue[head]
+      let (log, chunk) = queue[head]
       head += 1
       looks -= 1
-      guard let log = weak.log else { continue }
       if let freed = log.giveUp(chunk) {
         bytes -= freed
       } else if log.isHeld(chunk) {
-        queue.append((weak, chunk))
+        queue.append((log, chunk))
       }
     }
     if head > 4096, head * 2 > queue.count {
@@ -61,7 +58,7 @@ public final class ChunkCache {
   }
 
   private func forgetDropped() {
-    queue = queue[head...].filter { $0.log.log?.isHeld($0.chunk) == true }
+    queue = queue[head...].filter { $0.log.isHeld($0.chunk) }
     head = 0
     droppedCount = 0
   }

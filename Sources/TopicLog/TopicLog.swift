@@ -43,7 +43,8 @@ public final class TopicLog {
   @exclusivity(unchecked) public internal(set) var lastReleasedMs: UnixMs = 0
 
   let io: any IOQueue
-  let cache: ChunkCache
+  /// Its owner's; it keeps this log alive, not the other way round.
+  unowned let cache: ChunkCache
   let segmentBytes: Int
   @exclusivity(unchecked) var segments: [Segment] = []
   @exclusivity(unchecked) var chunks: [LogChunk] = []
