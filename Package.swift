@@ -73,7 +73,9 @@ let package = Package(
     tests("BrokerTests", ["Broker", "DataFiles", "SimulatedDisk", "Foundations"]),
     .testTarget(
       name: "SimulationTests",
-      dependencies: ["Engine", "Broker", "Journal", "DataFiles", "Foundations", "SimulatedDisk"],
+      dependencies: [
+        "Engine", "Broker", "Journal", "DataFiles", "Foundations", "LineProtocol", "RabbitMQFrontEnd", "SimulatedDisk",
+      ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
     // Drives the built programs with the client; finds them beside the test bundle.
     tests("ClientServerTests", ["escapement", "EscapementClient", "OrderTimeouts", "AutomaticReviews"]),

@@ -1,0 +1,134 @@
+// A process over a disk that loses power, and clients who remember what they were told: what runs of a front end share.
+//
+// Holds: everything is drawn from the seed; a client knows an outcome when its turn's journal sequence is settled.
+// Leaves to others: what clients do and what must hold (its subclasses).
+
+import Broker
+import Engine
+import Foundations
+import Journal
+import SimulatedDisk
+
+/// A run with crashes on the way. Subclasses override the hooks.
+class PowerCutRun {
+  let seed: UInt64
+  var random: SplitMix64
+  let time = SimulatedTime(ms: 1_700_000_000_000)
+  private(set) var disk: SimulatedStorage
+  private(set) var machine: SimulatedMachine?
+  var broker: Broker { machine!.broker }
+  var complaints: [String] = []
+  private var unsettled: [(sequence: Sequence, tell: () -> Void)] = []
+  private var toldThisTurn: [() -> Void] = []
+
+  init(seed: UInt64, crashAt: Int?) {
+    self.seed = seed
+    random = SplitMix64(seed: seed)
+    disk = SimulatedStorage(seed: seed)
+    if let crashAt { disk.setFault(.crash, atOperation: crashAt) }
+  }
+
+  // MARK: Hooks
+
+  /// Small files and frequent checkpoints, so that a short run has many of both.
+  var settings: EngineSettings {
+    var settings = EngineSettings()
+    settings.broker.sliceMs = 1000
+    settings.broker.segmentBytes = 600
+    settings.segmentBytes = SegmentWriter.segmentBytesMin
+    settings.checkpointBytes = 1500
+    settings.minFreeBytes = 0
+    settings.reserveBytes = 0
+    return settings
+  }
+
+  /// The engine has opened its folder; no turn has been.
+  func opened() {}
+  /// The first turn of a process.
+  func connect() throws {}
+  /// One thing that a client does.
+  func step() throws {}
+  /// A delivery is on its way to a client.
+  func received(_ delivery: Delivery) {}
+  /// Power is gone, and with it what only memory had.
+  func lostPower() {}
+
+  // MARK: Life
+
+  func run(turns: Int) {
+    start()
+    for _ in 0..<turns where complaints.isEmpty {
+      time.nowNs += Int64.random(in: 0...300, using: &random) * TimeUnits.nsPerMs
+      turn { for _ in 0..<Int.random(in: 0...3, using: &random) { try self.step() } }
+    }
+  }
+
+  /// Lets time pass without faults: `turns` turns of `ms` each, with all disk work done.
+  func rest(turns: Int, ms: Int64) {
+    disk.clearFaults()
+    for _ in 0..<turns where complaints.isEmpty {
+      time.nowNs += ms * TimeUnits.nsPerMs
+      turn()
+      background(200)
+    }
+  }
+
+  private func start() {
+    while machine == nil {
+      do {
+        machine = try SimulatedMachine(disk: disk, settings: settings, time: time, seed: seed)
+      } catch {
+        guard disk.hasCrashed else { return complaints.append("the folder does not open: \(error)") }
+        losePower()
+      }
+    }
+    opened()
+    turn { try self.connect() }
+  }
+
+  private func losePower() {
+    machine?.io.abandon()
+    machine = nil
+    unsettled = []
+    toldThisTurn = []
+    disk = disk.crash(seed: random.next())
+    lostPower()
+  }
+
+  func turn(_ body: () throws -> Void = {}) {
+    guard let machine else { return }
+    machine.engine.beginTurn(nowNs: time.nowNs)
+    for task in machine.io.takeFinished() { machine.engine.finish(task) }
+    do { try body() } catch { complaints.append("refused: \(error)") }
+    let last = machine.engine.endTurn(mustSync: true)
+    unsettled += toldThisTurn.map { (last, $0) }
+    toldThisTurn = []
+    for effect in broker.effects {
+      if case .deliver(let delivery) = effect { received(delivery) }
+    }
+    background(Int.random(in: 0...8, using: &random))
+  }
+
+  private func background(_ count: Int) {
+    guard let machine else { return }
+    for _ in 0..<count where !disk.hasCrashed {
+      switch Int.random(in: 0..<3, using: &random) {
+      case 0: machine.io.runOne(lane: 0)
+      case 1: machine.io.runOne(lane: 1)
+      default: machine.turnJournal()
+      }
+    }
+    let settled = machine.engine.commit.settledSequence
+    for one in unsettled where one.sequence <= settled { one.tell() }
+    unsettled.removeAll { $0.sequence <= settled }
+    if disk.hasCrashed {
+      losePower()
+      start()
+    } else if let failure = broker.failure {
+      complaints.append("the store stopped: \(failure)")
+    }
+  }
+
+  /// Runs when everything of this turn is settled: a client is told.
+  func tell(_ body: @escaping () -> Void) { toldThisTurn.append(body) }
+}
