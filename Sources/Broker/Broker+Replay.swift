@@ -62,10 +62,17 @@ extension Broker {
       let leaveMs = reader.read(Int64.self)
       let record = MessageRecord(reader.rest.baseAddress!)
       reader.skip(record.length)
-      guard let topic = topics[record.topic] else { continue }
+      guard let topic = topics[record.topic] else {
+        noteLostTopic(record.topic)
+        continue
+      }
       place(record, topic, leaveMs: leaveMs, hash: hasher.hash(topic: topic.number, id: record.id))
     }
   }
+
+  /// A record of a topic that is not there: deleted since, or a salvage left out the record that made it. Its number is not
+  /// used again.
+  private func noteLostTopic(_ number: UInt32) { nextTopic = max(nextTopic, number + 1) }
 
   private func replayReturned(_ reader: inout PayloadReader) {
     let group = group(number: reader.read(UInt32.self))
@@ -104,7 +111,7 @@ extension Broker {
 
   func appendReplayed(_ record: MessageRecord, atMs: UnixMs, isSettled: Bool) {
     nowMs = max(nowMs, atMs)
-    guard let topic = topics[record.topic] else { return }
+    guard let topic = topics[record.topic] else { return noteLostTopic(record.topic) }
     let offset = topic.log.append(copyOf: record, releasedMs: atMs)
     if isSettled {
       let hash = hasher.hash(topic: topic.number, id: record.id)
@@ -150,8 +157,14 @@ extension Broker {
       for offset in from..<to { contents.ended.remove(offset) }
     }
     group.cursor = TopicCursor(offset: to)
+    // Given out before, by a record in front of one that a salvage left out.
+    func insert(_ entry: Outstanding) {
+      if group.outstanding.find(entry.offset) != nil { end(group, entry.offset) }
+      if entry.keyHash != 0 { _ = group.joinLine(entry.keyHash, entry.offset) }
+      group.outstanding.insert(entry)
+    }
     if count == Decision.allDelivered {
-      for offset in from..<to { group.outstanding.insert(Outstanding(offset: offset, attempts: 1, state: .ready)) }
+      for offset in from..<to { insert(Outstanding(offset: offset, attempts: 1, state: .ready)) }
       return
     }
     for _ in 0..<count {
@@ -161,8 +174,7 @@ extension Broker {
       entry.keyHash = reader.read(UInt64.self)
       entry.attempts = isParked ? 0 : 1
       entry.state = isParked ? .parked : .ready
-      if entry.keyHash != 0 { _ = group.joinLine(entry.keyHash, entry.offset) }
-      group.outstanding.insert(entry)
+      insert(entry)
     }
   }
 
@@ -170,8 +182,11 @@ extension Broker {
 
   /// Ends recovery: time begins at `nowNs`, the wheels get their real resolution, what was with consumers is ready for
   /// others, waiting redeliveries wait on. Gives the number of milliseconds by which the watermark is ahead of the clock.
+  ///
+  /// - Parameter isSalvaged: whether parts of the journal were left out.
   @discardableResult
-  public func start(nowNs: Int64) -> Int64 {
+  public func start(nowNs: Int64, isSalvaged: Bool = false) -> Int64 {
+    if isSalvaged { for group in groups { if let group { forgetLost(group) } } }
     isReplaying = false
     let clockMs = TimeUnits.msRoundedDown(ns: nowNs)
     nowMs = max(nowMs, clockMs)
@@ -185,6 +200,16 @@ extension Broker {
     if settled.count > 0 { startSweeping() }
     effects.removeAll()
     return ahead
+  }
+
+  /// After a salvage a group may know of messages whose own records were left out.
+  private func forgetLost(_ group: Group) {
+    let endOffset = group.topic.log.nextOffset
+    var lost: [TopicOffset] = []
+    group.outstanding.forEach { if $0.pointee.offset >= endOffset { lost.append($0.pointee.offset) } }
+    for offset in lost { end(group, offset) }
+    if group.cursor.offset > endOffset { group.cursor = TopicCursor(offset: endOffset) }
+    group.contents?.forgetLost(from: endOffset)
   }
 
   /// The wheel of the configured shape, with everything that waits in memory.

@@ -59,6 +59,13 @@ public final class QueueContents {
   var isUnsettled = false
   var mayTrim = false
 
+  /// Forgets what is said of messages from `offset` on.
+  func forgetLost(from offset: TopicOffset) {
+    for lost in ended.offsets where lost >= offset { ended.remove(lost) }
+    for lost in transient.offsets where lost >= offset { transient.remove(lost) }
+    immediate.removeAll { $0 >= offset }
+  }
+
   /// A retention that means: until acknowledged.
   static let retentionMs: Int64 = -1
 }

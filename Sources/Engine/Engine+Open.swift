@@ -114,7 +114,7 @@ extension Engine {
     if let failure = io.drain() ?? broker.failure { throw failure }
     let writer = try segmentWriter(storage, file.store, recovery.journal, settings)
     broker.records.reset(nextSequence: recovery.journal.nextSequence)
-    recovery.aheadMs = broker.start(nowNs: nowNs)
+    recovery.aheadMs = broker.start(nowNs: nowNs, isSalvaged: !recovery.journal.lost.isEmpty)
     return Engine(
       broker: broker, commit: surroundings.makeCommit(writer, settings.policy), storage: storage, io: io,
       settings: settings, store: file.store, hashKey: file.hashKey, recovery: recovery)

@@ -30,13 +30,18 @@ class PowerCutRun {
 
   // MARK: Hooks
 
-  /// Small files and frequent checkpoints, so that a short run has many of both.
+  /// Checkpoints are frequent, so that a short run has many.
+  var checkpointBytes = 1500
+  private var salvages = false
+
+  /// Small files, so that a short run has many.
   var settings: EngineSettings {
     var settings = EngineSettings()
     settings.broker.sliceMs = 1000
     settings.broker.segmentBytes = 600
     settings.segmentBytes = SegmentWriter.segmentBytesMin
-    settings.checkpointBytes = 1500
+    settings.checkpointBytes = checkpointBytes
+    settings.salvages = salvages
     settings.minFreeBytes = 0
     settings.reserveBytes = 0
     return settings
@@ -66,11 +71,25 @@ class PowerCutRun {
   /// Lets time pass without faults: `turns` turns of `ms` each, with all disk work done.
   func rest(turns: Int, ms: Int64) {
     disk.clearFaults()
-    for _ in 0..<turns where complaints.isEmpty {
+    for _ in 0..<turns where machine != nil {
       time.nowNs += ms * TimeUnits.nsPerMs
       turn()
       background(200)
     }
+  }
+
+  /// Stops or kills the process and starts another one; the disk is the caller's in between.
+  func restart(cleanly: Bool, salvaging: Bool, between: (SimulatedStorage) -> Void = { _ in }) {
+    if cleanly, let machine { machine.engine.stop { while machine.turnJournal() {} } }
+    machine?.io.abandon()
+    machine = nil
+    unsettled = []
+    toldThisTurn = []
+    disk.restartProcess()
+    between(disk)
+    salvages = salvaging
+    lostPower()
+    start()
   }
 
   private func start() {

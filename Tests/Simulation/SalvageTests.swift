@@ -1,0 +1,63 @@
+// A server that was told to leave damaged parts of its journal out: it has lost what stood there, and must live on with the rest.
+//
+// Holds: after a salvage every command and every turn works (no trap, no stopped store), and the next start is a usual one.
+// Leaves to others: what the journal finds and says (JournalTests); what is lost is lost, so no ledger is kept.
+
+import Engine
+import Foundations
+import SimulatedDisk
+import Testing
+
+@Suite("salvage")
+struct SalvageTests {
+  /// Flips bits at up to three places of the journal where something stands.
+  static func damage(_ disk: SimulatedStorage, _ random: inout SplitMix64) {
+    let journal = disk.paths.filter { $0.hasPrefix("journal/") && !$0.hasSuffix(".tmp") }
+    for _ in 0..<Int.random(in: 1...3, using: &random) {
+      guard let path = journal.randomElement(using: &random), let bytes = disk.contents(path) else { continue }
+      let used = bytes.indices.filter { bytes[$0] != 0 }
+      guard let at = used.randomElement(using: &random) else { continue }
+      disk.flip(bit: Int.random(in: 0..<8, using: &random), of: path, at: at)
+    }
+  }
+
+  @Test("a damaged journal is left out, and everything works on", arguments: Seeds.some(25))
+  func everything(seed: UInt64) {
+    var random = SplitMix64(seed: seed &* 131)
+    let before = Simulation(seed: seed, turns: 50)
+    // Few checkpoints: a long journal is to be replayed.
+    before.settings.checkpointBytes = 1 << 20
+    before.run()
+    before.endProcess()
+    before.disk.restartProcess()
+    Self.damage(before.disk, &random)
+    let after = Simulation(seed: seed &+ 5000, turns: 50)
+    after.disk = before.disk
+    after.settings.salvages = true
+    after.time.nowNs = before.time.nowNs
+    after.run()
+    let stopped = after.ledger.complaints.filter { $0.contains("the store stopped") || $0.contains("does not open") }
+    #expect(stopped == [], Seeds.replay(seed, "SalvageTests/everything"))
+    if let machine = after.machine { machine.engine.stop { while machine.turnJournal() {} } }
+    after.endProcess()
+    after.disk.restartProcess()
+    after.settings.salvages = false
+    after.start()
+    let refused = after.ledger.complaints.filter { $0.contains("does not open") }
+    #expect(refused == [], Seeds.replay(seed, "SalvageTests/everything"))
+  }
+
+  @Test("queues of the RabbitMQ front end work on, too", arguments: Seeds.some(15))
+  func queues(seed: UInt64) {
+    var random = SplitMix64(seed: seed &* 137)
+    let run = LadderRun(seed: seed, crashAt: nil)
+    run.checkpointBytes = 1 << 20
+    run.run(turns: 60)
+    run.restart(cleanly: false, salvaging: true) { Self.damage($0, &random) }
+    run.rest(turns: 20, ms: 300)
+    run.restart(cleanly: true, salvaging: false)
+    run.rest(turns: 5, ms: 300)
+    let stopped = run.complaints.filter { $0.contains("the store stopped") || $0.contains("does not open") }
+    #expect(stopped == [], Seeds.replay(seed, "SalvageTests/queues"))
+  }
+}
