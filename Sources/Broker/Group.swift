@@ -30,7 +30,7 @@ public final class Group {
   /// Whether a consumer here shares its credit with one of another group.
   @exclusivity(unchecked) var hasCompanions = false
   /// For ordered delivery: the outstanding offsets of each key, ascending.
-  var keyLines: [UInt64: [TopicOffset]] = [:]
+  private var keyLines: [UInt64: KeyLine] = [:]
   @exclusivity(unchecked) var inFlightCount = 0
   @exclusivity(unchecked) var isDirty = false
   /// True while dispatch cannot go on before a chunk has come from disk.
@@ -100,15 +100,10 @@ public final class Group {
   }
 
   private func leaveLine(_ entry: Outstanding) -> TopicOffset? {
-    // In place: a line of a busy key may be long.
-    guard let place = keyLines[entry.keyHash]?.firstIndex(of: entry.offset) else { return nil }
-    keyLines[entry.keyHash]!.remove(at: place)
+    guard let wasFirst = keyLines[entry.keyHash]?.remove(entry.offset) else { return nil }
     let next = keyLines[entry.keyHash]!.first
     if next == nil { keyLines[entry.keyHash] = nil }
-    guard place == 0, let next, let waiting = outstanding.find(next), waiting.pointee.state == .parked
-    else {
-      return nil
-    }
+    guard wasFirst, let next, let waiting = outstanding.find(next), waiting.pointee.state == .parked else { return nil }
     waiting.pointee.state = .ready
     ready.insert(next)
     return next
@@ -116,8 +111,8 @@ public final class Group {
 
   /// Whether a message of this key must wait behind another one; if not, or if it parks, it stands in the key's line now.
   func joinLine(_ keyHash: UInt64, _ offset: TopicOffset) -> Bool {
-    keyLines[keyHash, default: []].append(offset)
-    return keyLines[keyHash]!.count > 1
+    keyLines[keyHash, default: KeyLine()].append(offset)
+    return keyLines[keyHash]!.first != offset
   }
 
   func wants(_ record: MessageRecord) -> Bool {
