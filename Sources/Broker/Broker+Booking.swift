@@ -17,35 +17,8 @@ struct LeftMessage: BitwiseCopyable {
   var offset = LeftMessage.nowhere
 
   static let nowhere = TopicOffset.max
-}
-
-/// The messages to be booked, oldest first.
-struct LeftQueue {
-  /// More are not put off: 4 MiB.
+  /// More messages are not put off: 4 MiB.
   static let countMax = 1 << 17
-
-  private var elements: [LeftMessage] = []
-  private var head = 0
-
-  var count: Int { elements.count - head }
-  var isEmpty: Bool { head == elements.count }
-
-  /// The element `distance` places behind the first.
-  func ahead(_ distance: Int) -> LeftMessage? {
-    head + distance < elements.count ? elements[head + distance] : nil
-  }
-
-  mutating func append(_ message: LeftMessage) { elements.append(message) }
-
-  mutating func removeFirst() -> LeftMessage {
-    let first = elements[head]
-    head += 1
-    if head == elements.count || head >= Self.countMax {
-      elements.removeFirst(head)
-      head = 0
-    }
-    return first
-  }
 }
 
 extension Broker {

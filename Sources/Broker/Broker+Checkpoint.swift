@@ -18,17 +18,32 @@ extension Broker {
   /// Everything due before this has left.
   private var passedMs: UnixMs { dueQueue.isEmpty ? wheel.currentTimeMs : watermark.dueMs }
 
+  /// Writes copies of messages in memory that have none, so that the checkpoint which follows need not hold up the loop for
+  /// them; a bounded number a turn. True when few are left.
+  public func prepareCheckpoint() -> Bool {
+    for _ in 0..<min(settings.copiesPerTurn, slab.uncopied.count) { copyNext() }
+    return slab.uncopied.count <= settings.copiesPerTurn
+  }
+
+  /// Writes a copy of the next message that may need one into its slice.
+  private func copyNext() {
+    if let later = slab.uncopied.ahead(16) { prefetch(slab[later]) }
+    if let record = slab.uncopied.ahead(8).flatMap({ slab[$0].pointee.record }) { prefetch(record) }
+    let message = slab[slab.uncopied.removeFirst()]
+    guard let record = message.pointee.record, message.pointee.copySlice == PendingSlab.noSlice,
+      topics[message.pointee.topic] != nil
+    else { return }
+    let copy = store.keepCopy(MessageRecord(record), dueMs: message.pointee.dueMs)
+    message.pointee.copySlice = copy.slice
+    message.pointee.copyPosition = copy.position
+  }
+
   /// Takes down all state as it is after the last record. Messages in memory without a copy on disk get one. Call between
-  /// `endTurn` and the hand-over of the records. O(messages in memory + groups).
+  /// `endTurn` and the hand-over of the records. O(messages in memory without a copy + groups).
   public func checkpoint() -> CheckpointPlan {
     precondition(isReadyForCheckpoint, "a checkpoint in the middle of something")
     bookLeft()
-    slab.forEach { _, message in
-      guard message.pointee.copySlice == PendingSlab.noSlice, topics[message.pointee.topic] != nil else { return }
-      let copy = store.keepCopy(MessageRecord(message.pointee.record!), dueMs: message.pointee.dueMs)
-      message.pointee.copySlice = copy.slice
-      message.pointee.copyPosition = copy.position
-    }
+    while !slab.uncopied.isEmpty { copyNext() }
     var unsynced: [String] = []
     var writer = StateWriter()
     writer.write(nowMs)

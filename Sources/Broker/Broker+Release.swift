@@ -74,7 +74,7 @@ extension Broker {
         if !isReplaying { appended(topic, by: records.nextSequence) }
       }
     }
-    if left.count >= LeftQueue.countMax { bookLeft(limit: settings.releasesPerTurn) }
+    if left.count >= LeftMessage.countMax { bookLeft(limit: settings.releasesPerTurn) }
     left.append(leaving)
     return true
   }

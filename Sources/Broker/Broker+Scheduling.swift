@@ -134,6 +134,7 @@ extension Broker {
     message.pointee.dueMs = leaveMs
     message.pointee.hash = hash
     message.pointee.topic = topic.number
+    slab.uncopied.append(slot)
     index.set(hash, .memory(slot))
     startMessageTimer(slot)
   }

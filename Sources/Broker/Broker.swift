@@ -101,7 +101,7 @@ public final class Broker {
   /// Use `settled`.
   let settledTable: SettledIDs
   /// Use `bookLeft`.
-  @exclusivity(unchecked) var left = LeftQueue()
+  @exclusivity(unchecked) var left = Fifo<LeftMessage>(keptMax: LeftMessage.countMax)
   @exclusivity(unchecked) var watermark: (dueMs: UnixMs, sequence: Sequence) = (0, 0)
   var isReplaying = true
   var isSweeping = false

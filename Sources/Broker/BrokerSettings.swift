@@ -47,6 +47,8 @@ public struct BrokerSettings: Sendable {
   public var outstandingMax = 1_000_000
   /// Messages released in one turn of the loop.
   public var releasesPerTurn = 4096
+  /// Messages in memory written out in one turn of the loop, in front of a checkpoint.
+  public var copiesPerTurn = 4096
   /// Messages delivered to one group in one turn of the loop.
   public var deliveriesPerTurn = 2048
   /// Bytes of messages delivered in one turn of the loop, to all together: what may come on top of a connection's bound of

@@ -28,6 +28,8 @@ final class PendingSlab {
   @exclusivity(unchecked) private var free: [UInt32] = []
   @exclusivity(unchecked) private(set) var count = 0
   @exclusivity(unchecked) private(set) var recordBytes = 0
+  /// Slots of messages without a copy on disk, for the next checkpoint; some have been freed since.
+  @exclusivity(unchecked) var uncopied = Fifo<UInt32>(keptMax: 1 << 16)
 
   deinit { forEach { index, _ in elements[index].record?.deallocate() } }
 

@@ -59,6 +59,8 @@ public final class Engine {
   private var lastCheckpointMs: UnixMs = 0
   private var waitingCheckpoint: CheckpointPlan?
   private var isCheckpointing = false
+  /// Whether a checkpoint waits for messages in memory to be written out, some in each turn.
+  private var isPreparing = false
   private var space: SpaceWatch
 
   init(
@@ -103,7 +105,8 @@ public final class Engine {
       bytesSinceCheckpoint += records.byteCount
       counters.journalBytes += records.byteCount
     }
-    if wantsCheckpoint { planCheckpoint() }
+    isPreparing = wantsCheckpoint
+    if isPreparing, broker.prepareCheckpoint() { planCheckpoint() }
     if !records.isEmpty {
       commit.submit(records, mustSync: mustSync || waitingCheckpoint != nil)
       broker.records = commit.takeBuffer()
@@ -121,6 +124,7 @@ public final class Engine {
 
   /// When the next turn has something to do by itself, in Unix ms of service time; nil for never.
   public var nextWakeUpMs: UnixMs? {
+    if isPreparing { return broker.nowMs }
     guard broker.isDiskFull else { return broker.nextWakeUpMs }
     let lookMs = broker.nowMs + SpaceWatch.intervalMs
     return min(lookMs, broker.nextWakeUpMs ?? .max)
@@ -148,6 +152,7 @@ public final class Engine {
 
   private func planCheckpoint() {
     isCheckpointing = true
+    isPreparing = false
     lastCheckpointMs = broker.nowMs
     bytesSinceCheckpoint = 0
     waitingCheckpoint = broker.checkpoint()

@@ -71,6 +71,7 @@ final class Simulation {
     settings.broker.segmentBytes = 600
     settings.broker.cacheBytes = Bool.random(using: &random) ? 2048 : 1 << 20
     settings.broker.releasesPerTurn = 3
+    settings.broker.copiesPerTurn = 3
     settings.broker.deliveriesPerTurn = 4
     settings.broker.retentionMsDefault = .max
     settings.segmentBytes = SegmentWriter.segmentBytesMin
