@@ -81,7 +81,8 @@ let package = Package(
     tests("ClientServerTests", ["escapement", "EscapementClient", "OrderTimeouts", "AutomaticReviews"]),
     // Drives the built program from Python; finds it beside the test bundle.
     .testTarget(
-      name: "EndToEndTests", dependencies: ["escapement"], path: "Tests/EndToEnd", exclude: pythonFiles,
+      name: "EndToEndTests", dependencies: ["escapement"], path: "Tests/EndToEnd",
+      exclude: pythonFiles + ["comparison"],
       sources: ["EndToEndTests.swift"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
