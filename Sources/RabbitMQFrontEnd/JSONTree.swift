@@ -90,6 +90,25 @@ public indirect enum JSONTree: Equatable, Sendable {
     }
   }
 
+  /// The name of its type in AMQP's tables.
+  var typeName: String {
+    switch self {
+    case .null: "void"
+    case .boolean: "bool"
+    case .integer: "long"
+    case .number: "double"
+    case .string: "longstr"
+    case .array: "array"
+    case .object: "table"
+    }
+  }
+
+  /// Whether two values say the same.
+  func isSame(as other: JSONTree) -> Bool { self == other }
+
+  /// As text for people, strings without quotes.
+  var plain: String { text?.description ?? shown }
+
   /// As text for people.
   public var shown: String {
     var out = ByteBuffer()

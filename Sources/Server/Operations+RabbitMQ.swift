@@ -30,7 +30,9 @@ extension Request {
   /// The queue's name; the empty one means the queue that the connection declared last.
   func queueName() throws(RequestStop) -> Text {
     let name = try requiredAMQPText(.queue)
-    return name.isEmpty ? connection.rabbitMQ?.lastQueue ?? name : name
+    guard name.isEmpty else { return name }
+    guard let last = connection.rabbitMQ?.lastQueue else { throw RequestStop(AMQPError.noPreviousQueue) }
+    return last
   }
 
   func arguments() throws(RequestStop) -> [JSONTree.Member] {
@@ -103,7 +105,7 @@ extension Server {
     let before = broker.records.nextSequence
     let queue = try amqp { () throws(AMQPError) in
       isPassive
-        ? try rabbitMQ.queue(name.isEmpty ? connection.rabbitMQ?.lastQueue ?? "" : name, connection.key)
+        ? try rabbitMQ.queue(name, connection.key)
         : try rabbitMQ.declare(declaration, connection.key)
     }
     connection.rabbitMQSide().lastQueue = queue.name
