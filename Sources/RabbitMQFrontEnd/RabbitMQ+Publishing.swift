@@ -74,8 +74,8 @@ extension RabbitMQ {
     var overflowing: [Queue] = []
     for queue in queues {
       // Consumers that are ready make room first.
-      if isRefusing(queue) { broker.serve(queue.group) }
-      if isRefusing(queue) {
+      if isRefusing(queue, publication.body) { broker.serve(queue.group) }
+      if isRefusing(queue, publication.body) {
         outcome.refusedBy = queue.name
         overflowing.append(queue)
         continue
@@ -86,7 +86,7 @@ extension RabbitMQ {
     try put(envelope, publication.body, flags, targets, nil)
     for queue in overflowing where queue.arguments.overflow == .rejectPublishDLX {
       var dead = envelope
-      let targets = die(&dead, queue, "maxlen")
+      let targets = die(&dead, publication.body, queue, "maxlen")
       try put(dead, publication.body, flags, targets, nil)
     }
     broker.settleQueues()
@@ -99,9 +99,9 @@ extension RabbitMQ {
     return QueueTarget(queue.group, timeToLiveMs: timeToLiveMs.map { min($0, own ?? .max) } ?? own)
   }
 
-  /// Whether a queue takes nothing more.
-  private func isRefusing(_ queue: Queue) -> Bool {
-    queue.arguments.overflow != .dropHead && queue.group.isFull
+  /// Whether a queue does not take this message: it would be longer than it may be.
+  private func isRefusing(_ queue: Queue, _ body: UnsafeRawBufferPointer) -> Bool {
+    queue.arguments.overflow != .dropHead && !queue.group.hasRoom(forBody: body)
   }
 
   private func put(
@@ -121,7 +121,9 @@ extension RabbitMQ {
   }
 
   /// Writes a death into a message and gives where it goes from there: nowhere when the exchange is not there.
-  private func die(_ envelope: inout Envelope, _ queue: Queue, _ reason: Text) -> [QueueTarget] {
+  private func die(
+    _ envelope: inout Envelope, _ body: UnsafeRawBufferPointer, _ queue: Queue, _ reason: Text
+  ) -> [QueueTarget] {
     guard let name = queue.arguments.deadLetterExchange, let exchange = exchanges[name] else { return [] }
     let originalKeys = envelope.shownKeys
     Death(queue: queue.name, reason: reason, timeS: broker.nowMs / 1000).note(in: &envelope)
@@ -135,7 +137,7 @@ extension RabbitMQ {
     let deaths = Death.deaths(envelope)
     let found = route(exchange, keys) { envelope.headerMembers }
     return found.filter { target in
-      !(reason != "rejected" && Death.isCycle(deaths, to: target.name)) && !isRefusing(target)
+      !(reason != "rejected" && Death.isCycle(deaths, to: target.name)) && !isRefusing(target, body)
     }.map { target($0, nil) }
   }
 }
@@ -149,7 +151,7 @@ extension RabbitMQ: DeadLetterRouter {
   /// Sends a dead message to where its queue's exchange says; false when that is nowhere.
   public func routeDeadLetter(_ record: MessageRecord, of group: Group, because reason: EndReason) -> Bool {
     guard let queue = queueByGroup[group.number], var envelope = envelope(record) else { return false }
-    let targets = die(&envelope, queue, Self.word(reason))
+    let targets = die(&envelope, record.body, queue, Self.word(reason))
     guard !targets.isEmpty else { return false }
     return (try? put(envelope, record.body, record.flags, targets, (group, record.sequence))) != nil
   }
