@@ -16,6 +16,8 @@ public struct Publication {
   public var properties: ObjectCursor?
   /// Whether it is to survive a restart.
   public var isPersistent = false
+  /// Whether it comes back when there is no queue for it.
+  public var isMandatory = false
   /// `expiration` as it was given.
   public var expiration: Text?
 
@@ -35,6 +37,8 @@ public struct PublicationOutcome {
   public var refusedBy: Text?
   /// Whether a persistent message went into a durable queue: then the confirm waits for the disk.
   public var mustSync = false
+  /// What comes back to the publisher: set when it is mandatory and there is no queue for it.
+  public var returned: Envelope?
 }
 
 extension RabbitMQ {
@@ -65,10 +69,14 @@ extension RabbitMQ {
     }
     var envelope = Envelope(exchange: publication.exchange, routingKey: publication.routingKey)
     if let properties = publication.properties { envelope.setProperties(properties) }
+    envelope.hideBlindKeys()
+    guard envelope.tag != nil else { throw .preconditionFailed("invalid message: header 'BCC' is too long") }
     let queues = route(exchange, envelope.routingKeys) { envelope.headerMembers }
-    envelope.remove(header: "BCC")
     var outcome = PublicationOutcome(isRouted: !queues.isEmpty)
-    if queues.isEmpty { return outcome }
+    if queues.isEmpty {
+      if publication.isMandatory { outcome.returned = envelope }
+      return outcome
+    }
     let flags = publication.isPersistent ? 0 : RecordFlags.transient
     var targets: [QueueTarget] = []
     var overflowing: [Queue] = []
@@ -111,8 +119,12 @@ extension RabbitMQ {
     guard !targets.isEmpty else { return }
     var out = ByteBuffer(capacity: 256)
     envelope.write(to: &out)
+    let headersLength = out.readable.count
+    // Empty but for messages with BCC.
+    (envelope.tag ?? []).withUnsafeBytes { out.append($0) }
     var parts = MessageParts(id: UnsafeRawBufferPointer(start: nil, count: 0), body: body)
-    parts.headers = out.readable
+    parts.headers = UnsafeRawBufferPointer(rebasing: out.readable[..<headersLength])
+    parts.tag = UnsafeRawBufferPointer(rebasing: out.readable[headersLength...])
     parts.flags = flags
     if source == nil {
       do throws(BrokerStop) { try broker.requireRoom(for: parts) } catch { throw .stopped(error) }
@@ -125,17 +137,15 @@ extension RabbitMQ {
     _ envelope: inout Envelope, _ body: UnsafeRawBufferPointer, _ queue: Queue, _ reason: Text
   ) -> [QueueTarget] {
     guard let name = queue.arguments.deadLetterExchange, let exchange = exchanges[name] else { return [] }
-    let originalKeys = envelope.shownKeys
     Death(queue: queue.name, reason: reason, timeS: broker.nowMs / 1000).note(in: &envelope)
     envelope.exchange = name
-    var keys = originalKeys
     if let key = queue.arguments.deadLetterRoutingKey {
-      keys = [key]
       envelope.routingKey = key
       envelope.remove(header: "CC")
+      envelope.blindKeys = []
     }
     let deaths = Death.deaths(envelope)
-    let found = route(exchange, keys) { envelope.headerMembers }
+    let found = route(exchange, envelope.routingKeys) { envelope.headerMembers }
     return found.filter { target in
       !(reason != "rejected" && Death.isCycle(deaths, to: target.name)) && !isRefusing(target, body)
     }.map { target($0, nil) }
@@ -171,6 +181,7 @@ extension RabbitMQ: DeadLetterRouter {
       guard let exchange = try reader.string(.exchange), let key = try reader.string(.routingKey) else { return nil }
       var envelope = Envelope(exchange: Text(exchange), routingKey: Text(key))
       if let properties = try reader.object(.properties) { envelope.setProperties(properties) }
+      envelope.setTag(record.tag)
       return envelope
     } catch { return nil }
   }

@@ -78,28 +78,29 @@ def the_delivery_limit():
 
 @case
 def without_a_routing_key():
-    """Routing: by the dead-letter routing key if set, else all the original keys (those of `CC` too)."""
+    """Routing: by the dead-letter routing key if set, else all the original keys (those of `CC` and `BCC` too)."""
     with rabbit() as r:
         dlx = r.exchange("direct")
         queue = r.queue(x_dead_letter_exchange=dlx)
         keyed = r.queue(x_dead_letter_exchange=dlx, x_dead_letter_routing_key="own")
-        by_key, by_copy, by_own = r.queue(), r.queue(), r.queue()
+        by_key, by_copy, by_blind_copy, by_own = r.queue(), r.queue(), r.queue(), r.queue()
         r.bind(by_key, dlx, queue)
         r.bind(by_copy, dlx, "copy")
+        r.bind(by_blind_copy, dlx, "blind é")
         r.bind(by_own, dlx, "own")
-        r.publish(queue, "m", headers={"CC": ["copy"]})
+        r.publish(queue, "m", headers={"CC": ["copy"], "BCC": ["other", "blind é"]})
         reject(r, queue)
-        for target in (by_key, by_copy):
+        for target in (by_key, by_copy, by_blind_copy):
             message = r.wait_get(target)
             equal((message["routingKey"], deaths(message)[0]["routing-keys"], header(message, "CC")),
                   (queue, [queue, "copy"], ["copy"]), "keys")
         equal(r.get(by_own), None, "by the queue's own key")
-        r.publish(keyed, "m", headers={"CC": ["copy"]})
+        r.publish(keyed, "m", headers={"CC": ["copy"], "BCC": ["blind é"]})
         reject(r, keyed)
         message = r.wait_get(by_own)
         equal((message["routingKey"], deaths(message)[0]["routing-keys"], header(message, "CC")),
               ("own", [keyed, "copy"], None), "keys")
-        equal((r.get(by_key), r.get(by_copy)), (None, None), "not by the original keys")
+        equal([r.get(target) for target in (by_key, by_copy, by_blind_copy)], [None] * 3, "not by the original keys")
 
 
 @case

@@ -227,6 +227,12 @@ def copies_by_cc_and_bcc():
         for queue in queues:
             message = r.get(queue)
             equal(message["properties"]["headers"], {"CC": [queues[1]], "k": 1}, "headers")
+        r.ok("publish", exchange="", routingKey=unique("none"), body="back", mandatory=True,
+             properties={"headers": {"BCC": [unique("none")], "k": 1}, "messageId": "id"})
+        equal(r.client.event()["properties"], {"messageId": "id", "headers": {"k": 1}}, "returned")
+        message = r.refused("precondition_failed", 406, "publish", exchange="", routingKey="q", body="x",
+                            properties={"headers": {"BCC": ["k" * 70_000]}})
+        assert "BCC" in message, message
 
 
 @case
