@@ -69,6 +69,11 @@ extension RabbitMQ {
     }
     var envelope = Envelope(exchange: publication.exchange, routingKey: publication.routingKey)
     if let properties = publication.properties { envelope.setProperties(properties) }
+    for header in ["CC", "BCC"] as [Text] {
+      guard let value = envelope.value(header: header) else { continue }
+      if case .array = value { continue }
+      throw .preconditionFailed("invalid message: header '\(header)' is a \(value.typeName), not an array")
+    }
     envelope.hideBlindKeys()
     guard envelope.tag != nil else { throw .preconditionFailed("invalid message: header 'BCC' is too long") }
     let queues = route(exchange, envelope.routingKeys) { envelope.headerMembers }
