@@ -112,7 +112,9 @@ def a_headers_exchange():
         table = (
             ({"a": 1, "b": "two"}, {"all", "default", "any", "skips-x", "presence", "empty-all"}),
             ({"a": 1}, {"any", "skips-x", "presence", "empty-all"}),
+            ({"a": 1.0}, {"any", "skips-x", "presence", "empty-all"}),
             ({"a": "1"}, {"presence", "empty-all"}),
+            ({"a": 1.5}, {"presence", "empty-all"}),
             ({"x-other": 1}, {"any-with-x", "empty-all"}),
             ({"a": 1, "x-other": 1}, {"any", "skips-x", "all-with-x", "any-with-x", "presence", "empty-all"}),
             ({}, {"empty-all"}),
