@@ -163,6 +163,21 @@ def a_count_for_each_queue_and_reason():
 
 
 @case
+def first_deaths_are_not_a_publishers():
+    """`x-first-death-queue/-reason/-exchange` set once, by the first death, whatever the publisher put there."""
+    with rabbit() as r:
+        last = r.queue()
+        second = r.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=last)
+        first = r.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=second)
+        r.publish(first, "m", headers={"x-first-death-reason": "mine", "x-first-death-queue": "q"})
+        reject(r, first)
+        reject(r, second)
+        message = r.wait_get(last)
+        equal([header(message, f"x-first-death-{what}") for what in ("queue", "reason", "exchange")],
+              [first, "rejected", ""], "first death")
+
+
+@case
 def an_automatic_cycle_ends():
     """Cycle: an earlier death in the target and no death since was `rejected`: dropped for that target."""
     with rabbit() as r:
