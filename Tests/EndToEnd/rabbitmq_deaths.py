@@ -163,6 +163,56 @@ def a_count_for_each_queue_and_reason():
 
 
 @case
+def letters_that_a_full_queue_refuses():
+    """A dead letter for a full `reject-publish` queue is dropped, for a `reject-publish-dlx` one it dies there and goes on."""
+    with rabbit() as r:
+        last = r.queue()
+        third = r.queue(x_max_length=1, x_overflow="reject-publish-dlx", x_dead_letter_exchange="",
+                        x_dead_letter_routing_key=last)
+        second = r.queue(x_max_length=1, x_overflow="reject-publish-dlx", x_dead_letter_exchange="",
+                         x_dead_letter_routing_key=third)
+        first = r.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=second)
+        closed = r.queue(x_max_length=1, x_overflow="reject-publish", x_dead_letter_exchange="",
+                         x_dead_letter_routing_key=last)
+        to_closed = r.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=closed)
+        for queue in (second, third, closed):
+            r.publish(queue, "old")
+        r.publish(to_closed, "dropped")
+        reject(r, to_closed)
+        r.publish(first, "goes on")
+        reject(r, first)
+        message = r.wait_get(last)
+        equal((message["body"], [(death["queue"], death["reason"]) for death in deaths(message)]),
+              ("goes on", [(third, "maxlen"), (second, "maxlen"), (first, "rejected")]), "letter")
+        equal([r.bodies(queue) for queue in (first, second, third, closed, last)], [[], ["old"], ["old"], ["old"], []],
+              "left")
+
+
+@case
+def letters_in_a_circle_of_full_queues():
+    """Full queues that refuse to one another: the letter ends when it comes to one where it died."""
+    with rabbit() as r:
+        a, b = unique("a"), unique("b")
+        for queue, other in ((a, b), (b, a)):
+            r.queue(queue, x_max_length=1, x_overflow="reject-publish-dlx", x_dead_letter_exchange="",
+                    x_dead_letter_routing_key=other)
+            r.publish(queue, "old")
+        for body in ("one", "two"):
+            r.client.refused("limit_exceeded", "rabbitmq.publish", exchange="", routingKey=a, body=body)
+        first = r.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=a)
+        r.publish(first, "rejected")
+        reject(r, first)
+        equal([r.bodies(queue) for queue in (first, a, b)], [[], ["old"], ["old"]], "left")
+        shared = r.exchange("fanout")
+        many = [r.queue(x_max_length=1, x_overflow="reject-publish-dlx", x_dead_letter_exchange=shared) for _ in range(12)]
+        for queue in many:
+            r.bind(queue, shared)
+        r.publish("", "fills all", shared)
+        r.client.refused("limit_exceeded", "rabbitmq.publish", exchange=shared, routingKey="", body="by every order of them")
+        equal([r.bodies(queue) for queue in many], [["fills all"]] * 12, "left")
+
+
+@case
 def first_deaths_are_not_a_publishers():
     """`x-first-death-queue/-reason/-exchange` set once, by the first death, whatever the publisher put there."""
     with rabbit() as r:
