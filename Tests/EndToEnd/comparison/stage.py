@@ -98,3 +98,16 @@ def shown(message):
 def deaths(message):
     """[queue, reason, count] of each death, as they stand in the header."""
     return [[death["queue"], death["reason"], death["count"]] for death in headers(message).get("x-death", ())]
+
+
+# What scenarios do with dead letters.
+
+def to(queue, **more):
+    """Arguments of a queue whose dead letters go to `queue`; further ones as keywords such as x_message_ttl."""
+    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": queue}
+    return {**arguments, **{key.replace("_", "-"): value for key, value in more.items()}}
+
+
+def rejected(s, queue):
+    """Takes a message from the queue and refuses it."""
+    s.reject(s.wait_get(queue, no_ack=False)["deliveryTag"], requeue=False)
