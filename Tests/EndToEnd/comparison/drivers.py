@@ -235,3 +235,30 @@ class TheirSession(Session):
 
     def close(self):
         self.connection.close()
+
+
+class OurServer:
+    """A running server of ours, as a stage needs it."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def session(self):
+        return OurSession((self.process.host, self.process.port))
+
+    def restart(self):
+        self.process.stop()
+        self.process.start()
+
+
+class TheirServer:
+    """A running RabbitMQ, as a stage needs it."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def session(self):
+        return TheirSession(self.process.port)
+
+    def restart(self):
+        self.process.restart()

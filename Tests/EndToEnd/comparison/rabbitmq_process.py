@@ -44,15 +44,16 @@ class RabbitMQProcess:
 
     def __init__(self, script):
         self.folder = tempfile.mkdtemp(prefix="rabbitmq-comparison-")
-        self.processes = []
+        self.script, self.processes = script, []
         self.port, self.distribution_port, self.epmd_port = free_ports(3)
         try:
-            self._start(script)
+            self._prepare()
+            self._start()
         except BaseException:
             self.close()
             raise
 
-    def _environment(self):
+    def _prepare(self):
         path = self._path
         with open(path("cookie-home", ".erlang.cookie"), "w", encoding="ascii") as file:
             os.fchmod(file.fileno(), 0o400)
@@ -60,6 +61,11 @@ class RabbitMQProcess:
         for name in ("env.conf", "rabbitmq.conf", "enabled_plugins"):
             with open(path(name), "w", encoding="ascii") as file:
                 file.write({"rabbitmq.conf": "log.file.level = warning\n", "enabled_plugins": "[].\n"}.get(name, ""))
+        for folder in ("mnesia", "log"):
+            os.mkdir(path(folder))
+
+    def _environment(self):
+        path = self._path
         return {
             "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "LANG": "C.UTF-8",
             "HOME": path("cookie-home"),
@@ -82,12 +88,10 @@ class RabbitMQProcess:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
 
-    def _start(self, script):
+    def _start(self):
         environment = self._environment()
-        for folder in ("mnesia", "log"):
-            os.mkdir(self._path(folder))
         self._run(["epmd", "-address", "127.0.0.1", "-port", str(self.epmd_port)], environment)
-        self._run([script], environment)
+        self._run([self.script], environment)
         end = time.monotonic() + START_S
         while True:
             for process in self.processes:
@@ -111,8 +115,18 @@ class RabbitMQProcess:
         with open(self._path("output"), "rb") as file:
             return file.read()[-4000:].decode("utf-8", "replace")
 
+    def restart(self):
+        """Stops the node in good order and starts it again on what it left."""
+        self._stop()
+        self._start()
+
     def close(self):
-        """Ends what was started, the node before its epmd, and removes the folder."""
+        """Ends what was started and removes the folder."""
+        self._stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _stop(self):
+        # The node before its epmd.
         while self.processes:
             process = self.processes.pop()
             process.send_signal(signal.SIGTERM)
@@ -121,7 +135,6 @@ class RabbitMQProcess:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
         return self

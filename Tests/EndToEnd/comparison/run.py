@@ -28,6 +28,7 @@ import scenarios_deaths  # noqa: E402, F401
 import scenarios_declaring  # noqa: E402, F401
 import scenarios_expiry  # noqa: E402, F401
 import scenarios_lengths  # noqa: E402, F401
+import scenarios_restart  # noqa: E402, F401
 import scenarios_routing  # noqa: E402, F401
 import scenarios_walks  # noqa: E402
 import stage  # noqa: E402
@@ -45,7 +46,7 @@ def differences(ours, theirs):
 def compare(name, servers):
     """Runs a scenario on both servers; gives its differences."""
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        ours, theirs = (pool.submit(stage.run, name, connect) for connect in servers)
+        ours, theirs = (pool.submit(stage.run, name, server) for server in servers)
         found = differences(ours.result(), theirs.result())
         # What follows the first difference of a walk follows from it.
         return found[:1] if name.startswith("walk_") else found
@@ -84,10 +85,10 @@ def main():
     escapement_driver.use_binary(options.binary)
     began, found = time.monotonic(), []
     with rabbitmq_process.RabbitMQProcess(script) as theirs, escapement_driver.Server() as ours:
-        first = drivers.TheirSession(theirs.port)
+        servers = drivers.OurServer(ours), drivers.TheirServer(theirs)
+        first = servers[1].session()
         print(f"RabbitMQ {first.version}, {len(chosen)} scenarios", flush=True)
         first.close()
-        servers = (lambda: drivers.OurSession((ours.host, ours.port)), lambda: drivers.TheirSession(theirs.port))
         for name in chosen:
             found += [(name, *difference) for difference in compare(name, servers)]
     meant, unmeant = report([each for each in found if not options.quiet or not intended.find(*each)])

@@ -25,8 +25,8 @@ def scenarios():
 class Stage:
     """One scenario on one server."""
 
-    def __init__(self, name, connect):
-        self.name_of_scenario, self.connect = name, connect
+    def __init__(self, name, server):
+        self.name_of_scenario, self.server = name, server
         self.trace, self.sessions = [], []
 
     def name(self, stem):
@@ -34,8 +34,14 @@ class Stage:
         return f"{self.name_of_scenario}.{stem}"
 
     def session(self):
-        self.sessions.append(self.connect())
+        self.sessions.append(self.server.session())
         return self.sessions[-1]
+
+    def restart(self):
+        """Stops the server in good order and starts it again; all connections are gone."""
+        while self.sessions:
+            self.sessions.pop().close()
+        self.server.restart()
 
     def note(self, label, value):
         """Puts a value into the trace."""
@@ -47,9 +53,9 @@ class Stage:
             session.close()
 
 
-def run(name, connect):
+def run(name, server):
     """Runs a scenario and gives its trace; one that breaks off ends with the note `broke off`."""
-    stage = Stage(name, connect)
+    stage = Stage(name, server)
     try:
         _scenarios[name](stage)
     except Exception as problem:  # Whatever it is, it is a difference.
