@@ -90,6 +90,8 @@ class Connection:
         self.socket.settimeout(left)
         try:
             data = self.socket.recv(1 << 16)
+        except socket.timeout:
+            raise TimeoutError("no frame from the server in time") from None
         finally:
             self.socket.settimeout(DEADLINE_S)
         if not data:
