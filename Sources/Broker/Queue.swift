@@ -45,7 +45,7 @@ public final class QueueContents {
   public var messagesMax: Int?
   /// Drops the oldest ready messages while their bodies have more bytes than this; nil for no bound.
   public var bytesMax: Int? { didSet { if bytesMax == nil { readyBytes = 0 } } }
-  /// Whether the bounds drop the oldest; otherwise whoever publishes asks `isFull` before.
+  /// Whether the bounds drop the oldest; otherwise whoever publishes asks `hasRoom` before.
   public var dropsOldest = true
   /// Whether persistent messages are to be on stable storage before they are shown.
   public var isDurable = true
@@ -78,10 +78,13 @@ extension Group {
     return above + outstanding.count - inFlightCount - dying.count
   }
 
-  /// Whether a bounded queue has as much as it may hold.
-  public var isFull: Bool {
-    guard let contents else { return false }
-    return readyCount >= contents.messagesMax ?? .max || contents.readyBytes >= contents.bytesMax ?? .max
+  /// Whether a bounded queue would still be within its bounds with one more message. O(1), and O(body) with a bound for
+  /// bytes.
+  public func hasRoom(forBody json: UnsafeRawBufferPointer) -> Bool {
+    guard let contents else { return true }
+    if let messagesMax = contents.messagesMax, readyCount >= messagesMax { return false }
+    guard let bytesMax = contents.bytesMax else { return true }
+    return decodedLength(ofJSONString: json) <= bytesMax - contents.readyBytes
   }
 
   var isTooLong: Bool {

@@ -22,8 +22,15 @@ public enum AMQPError: Error {
   static func notFound(_ text: String) -> AMQPError { reply(.notFound, 404, "NOT_FOUND", text) }
   static func accessRefused(_ text: String) -> AMQPError { reply(.forbidden, 403, "ACCESS_REFUSED", text) }
   static func resourceLocked(_ text: String) -> AMQPError { reply(.forbidden, 405, "RESOURCE_LOCKED", text) }
+  static func locked(_ queue: Text) -> AMQPError {
+    resourceLocked(
+      "cannot obtain exclusive access to locked queue '\(queue)'. It could be originally declared on another connection "
+        + "or the exclusive property value does not match that of the original declaration.")
+  }
   /// For the server's side of the front end: consumer tags and delivery tags are a connection's.
   public static func notAllowed(_ text: String) -> AMQPError { reply(.badState, 530, "NOT_ALLOWED", text) }
+  /// See `notAllowed`.
+  public static var noPreviousQueue: AMQPError { notFound("no previously declared queue") }
   /// See `notAllowed`.
   public static func unknownDeliveryTag(_ tag: Int64) -> AMQPError { preconditionFailed("unknown delivery tag \(tag)") }
 }

@@ -11,6 +11,7 @@ struct Death {
   func note(in envelope: inout Envelope) {
     let expiration = envelope.remove(property: "expiration")
     var deaths = Self.deaths(envelope)
+    let isFirst = deaths.isEmpty
     let known = deaths.firstIndex { $0["queue"]?.text == queue && $0["reason"]?.text == reason }
     if let known {
       deaths.insert(Self.countedUp(deaths.remove(at: known)), at: 0)
@@ -18,7 +19,7 @@ struct Death {
       deaths.insert(entry(envelope, expiration), at: 0)
     }
     envelope.set(header: "x-death", .array(deaths))
-    if envelope.value(header: "x-first-death-reason") == nil {
+    if isFirst || envelope.value(header: "x-first-death-reason") == nil {
       envelope.set(header: "x-first-death-reason", .string(reason))
       envelope.set(header: "x-first-death-queue", .string(queue))
       envelope.set(header: "x-first-death-exchange", .string(envelope.exchange))

@@ -1,7 +1,8 @@
 // A message as it lies in a queue: how exchange, routing key and properties stand in our record's headers.
 //
 // Layout: `{"exchange":…,"routingKey":…,"properties":{…}}` in the record's headers, the body a JSON string in its body, both
-// byte for byte as they came where nothing had to change. A delivery shows this text without its outer braces.
+// byte for byte as they came where nothing had to change. A delivery shows this text without its outer braces. The keys of
+// `BCC`, which nobody may see, stand in the record's tag: for each its length in two bytes (little-endian) and its bytes.
 
 import Broker
 import Foundations
@@ -29,13 +30,15 @@ struct EnvelopeMember {
 }
 
 /// The outside of a message.
-struct Envelope {
+public struct Envelope {
   var exchange: Text
   var routingKey: Text
   /// The properties but for `headers`.
   var properties: [EnvelopeMember] = []
   /// The `headers` of the properties; nil when there are none.
   var headers: [EnvelopeMember]?
+  /// The keys that stood in the header `BCC`.
+  var blindKeys: [Text] = []
 
   init(exchange: Text, routingKey: Text) {
     self.exchange = exchange
@@ -61,9 +64,36 @@ struct Envelope {
   var headerMembers: [JSONTree.Member] { (headers ?? []).map { JSONTree.Member($0.key, $0.value) } }
 
   /// The keys that the message is routed by: its own, and those in the headers `CC` and `BCC`.
-  var routingKeys: [Text] { [routingKey] + texts("CC") + texts("BCC") }
+  var routingKeys: [Text] { shownKeys + blindKeys }
   /// The same without `BCC`, which nobody may see.
   var shownKeys: [Text] { [routingKey] + texts("CC") }
+
+  /// Takes the header `BCC` away and keeps its keys.
+  mutating func hideBlindKeys() {
+    blindKeys = texts("BCC")
+    remove(header: "BCC")
+  }
+
+  /// The blind keys as they stand in a record's tag; nil when they are longer than a tag can be.
+  var tag: [UInt8]? {
+    var tag: [UInt8] = []
+    for key in blindKeys {
+      guard let length = UInt16(exactly: key.bytes.count) else { return nil }
+      tag += [UInt8(truncatingIfNeeded: length), UInt8(truncatingIfNeeded: length >> 8)] + key.bytes
+    }
+    return tag.count <= Int(UInt16.max) ? tag : nil
+  }
+
+  /// Takes the blind keys out of a record's tag.
+  mutating func setTag(_ tag: UnsafeRawBufferPointer) {
+    blindKeys = []
+    var rest = tag[...]
+    while let low = rest.popFirst(), let high = rest.popFirst() {
+      let length = Int(low) | Int(high) << 8
+      blindKeys.append(Text(rest.prefix(length)))
+      rest = rest.dropFirst(length)
+    }
+  }
 
   private func texts(_ header: Text) -> [Text] {
     guard case .array(let elements)? = value(header: header) else { return [] }
@@ -89,13 +119,19 @@ struct Envelope {
 
   /// Writes it as the headers of a record.
   func write(to out: inout ByteBuffer) {
-    out.append("{\"exchange\":")
+    out.append("{")
+    writeFields(to: &out)
+    out.append("}")
+  }
+
+  /// Writes `"exchange"`, `"routingKey"` and `"properties"`, as a delivery shows them.
+  public func writeFields(to out: inout ByteBuffer) {
+    out.append("\"exchange\":")
     exchange.write(to: &out)
     out.append(",\"routingKey\":")
     routingKey.write(to: &out)
     out.append(",\"properties\":")
     writeMembers(properties, headers, to: &out)
-    out.append("}")
   }
 
   private func writeMembers(

@@ -22,7 +22,7 @@ public struct HeaderMatch: Sendable {
   /// Whether a message with these headers matches. O(wanted × headers).
   public func matches(_ headers: [JSONTree.Member]) -> Bool {
     func isThere(_ member: JSONTree.Member) -> Bool {
-      headers.contains { $0.key == member.key && (member.value == .null || $0.value == member.value) }
+      headers.contains { $0.key == member.key && (member.value == .null || $0.value.isSame(as: member.value)) }
     }
     return needsAll ? wanted.allSatisfy(isThere) : wanted.contains(where: isThere)
   }

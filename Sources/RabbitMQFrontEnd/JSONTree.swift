@@ -90,6 +90,42 @@ public indirect enum JSONTree: Equatable, Sendable {
     }
   }
 
+  /// The name of its type in AMQP's tables.
+  var typeName: String {
+    switch self {
+    case .null: "void"
+    case .boolean: "bool"
+    case .integer: "long"
+    case .number: "double"
+    case .string: "longstr"
+    case .array: "array"
+    case .object: "table"
+    }
+  }
+
+  /// Whether two values say the same: numbers by their value, however they were written.
+  func isSame(as other: JSONTree) -> Bool {
+    switch (self, other) {
+    case (.integer(let left), .number): other.double.flatMap { Int64(exactly: $0) } == left
+    case (.number, .integer): other.isSame(as: self)
+    case (.number, .number): self == other || double.map { $0 == other.double } ?? false
+    case (.array(let left), .array(let right)):
+      left.count == right.count && zip(left, right).allSatisfy { $0.isSame(as: $1) }
+    case (.object(let left), .object(let right)):
+      left.count == right.count && zip(left, right).allSatisfy { $0.key == $1.key && $0.value.isSame(as: $1.value) }
+    default: self == other
+    }
+  }
+
+  /// A number that is no 64-bit integer, as near as a double is; nil when it is too large for one.
+  private var double: Double? {
+    guard case .number(let bytes) = self else { return nil }
+    return Double(String(decoding: bytes, as: UTF8.self)).flatMap { $0.isFinite ? $0 : nil }
+  }
+
+  /// As text for people, strings without quotes.
+  var plain: String { text?.description ?? shown }
+
   /// As text for people.
   public var shown: String {
     var out = ByteBuffer()

@@ -24,12 +24,15 @@ struct QueueArguments {
   /// The longest time to live that RabbitMQ takes: ten years.
   static let timeToLiveMsMax: Int64 = 315_360_000_000
 
-  /// Arguments that change nothing here: how RabbitMQ stores a queue.
-  private static let storage: [Text] = ["x-queue-type", "x-queue-mode", "x-queue-version"]
-  /// Arguments that two declarations must agree on.
+  /// Arguments that change nothing here: how RabbitMQ stores a queue, and the values that it knows.
+  private static let storage: [Text: [JSONTree]] = [
+    "x-queue-type": [.string("classic"), .string("quorum")], "x-queue-mode": [.string("default"), .string("lazy")],
+    "x-queue-version": [.integer(1), .integer(2)],
+  ]
+  /// Arguments that two declarations must agree on, in the order in which RabbitMQ compares them.
   static let compared: [Text] = [
-    "x-message-ttl", "x-expires", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length",
-    "x-max-length-bytes", "x-overflow", "x-delivery-limit", "x-queue-type",
+    "x-expires", "x-message-ttl", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length",
+    "x-max-length-bytes", "x-overflow", "x-queue-mode", "x-queue-version", "x-queue-type", "x-delivery-limit",
   ]
 
   init(_ members: [JSONTree.Member], queue: Text) throws(AMQPError) {
@@ -50,7 +53,7 @@ struct QueueArguments {
         self.overflow = overflow
       default:
         // What we do not do must not look as if we did.
-        if member.key.hasPrefix("x-"), !Self.storage.contains(member.key) {
+        if member.key.hasPrefix("x-"), Self.storage[member.key] == nil {
           throw Self.invalid(member, queue, "not supported")
         }
       }
@@ -60,12 +63,20 @@ struct QueueArguments {
     }
   }
 
+  /// Refuses values that RabbitMQ has no storage for, and streams, which are no queues.
+  static func requireKnownStorage(_ members: [JSONTree.Member], queue: Text) throws(AMQPError) {
+    for member in members {
+      guard let known = storage[member.key], !known.contains(member.value) else { continue }
+      throw invalid(member, queue, "not one of \(known.map(\.plain).joined(separator: ", "))")
+    }
+  }
+
   private static func number(
     _ member: JSONTree.Member, _ queue: Text, _ range: ClosedRange<Int64>
   ) throws(AMQPError) -> Int64 {
     guard let value = member.value.integer else { throw invalid(member, queue, "not an integer") }
     guard value >= range.lowerBound else {
-      throw invalid(member, queue, value < 0 ? "negative" : "must be more than zero")
+      throw invalid(member, queue, value < 0 ? "negative" : "not more than zero")
     }
     guard value <= range.upperBound else { throw invalid(member, queue, "too large") }
     return value

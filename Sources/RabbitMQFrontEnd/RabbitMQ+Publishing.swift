@@ -16,6 +16,8 @@ public struct Publication {
   public var properties: ObjectCursor?
   /// Whether it is to survive a restart.
   public var isPersistent = false
+  /// Whether it comes back when there is no queue for it.
+  public var isMandatory = false
   /// `expiration` as it was given.
   public var expiration: Text?
 
@@ -35,6 +37,8 @@ public struct PublicationOutcome {
   public var refusedBy: Text?
   /// Whether a persistent message went into a durable queue: then the confirm waits for the disk.
   public var mustSync = false
+  /// What comes back to the publisher: set when it is mandatory and there is no queue for it.
+  public var returned: Envelope?
 }
 
 extension RabbitMQ {
@@ -65,17 +69,26 @@ extension RabbitMQ {
     }
     var envelope = Envelope(exchange: publication.exchange, routingKey: publication.routingKey)
     if let properties = publication.properties { envelope.setProperties(properties) }
+    for header in ["CC", "BCC"] as [Text] {
+      guard let value = envelope.value(header: header) else { continue }
+      if case .array = value { continue }
+      throw .preconditionFailed("invalid message: header '\(header)' is a \(value.typeName), not an array")
+    }
+    envelope.hideBlindKeys()
+    guard envelope.tag != nil else { throw .preconditionFailed("invalid message: header 'BCC' is too long") }
     let queues = route(exchange, envelope.routingKeys) { envelope.headerMembers }
-    envelope.remove(header: "BCC")
     var outcome = PublicationOutcome(isRouted: !queues.isEmpty)
-    if queues.isEmpty { return outcome }
+    if queues.isEmpty {
+      if publication.isMandatory { outcome.returned = envelope }
+      return outcome
+    }
     let flags = publication.isPersistent ? 0 : RecordFlags.transient
     var targets: [QueueTarget] = []
     var overflowing: [Queue] = []
     for queue in queues {
       // Consumers that are ready make room first.
-      if isRefusing(queue) { broker.serve(queue.group) }
-      if isRefusing(queue) {
+      if isRefusing(queue, publication.body) { broker.serve(queue.group) }
+      if isRefusing(queue, publication.body) {
         outcome.refusedBy = queue.name
         overflowing.append(queue)
         continue
@@ -83,11 +96,9 @@ extension RabbitMQ {
       if publication.isPersistent, queue.isDurable { outcome.mustSync = true }
       targets.append(target(queue, timeToLiveMs))
     }
-    try put(envelope, publication.body, flags, targets, nil)
+    try put(envelope, publication.body, flags, targets)
     for queue in overflowing where queue.arguments.overflow == .rejectPublishDLX {
-      var dead = envelope
-      let targets = die(&dead, queue, "maxlen")
-      try put(dead, publication.body, flags, targets, nil)
+      _ = try sendOn(envelope, publication.body, flags, from: queue, because: "maxlen", endOf: nil, mustHaveRoom: true)
     }
     broker.settleQueues()
     return outcome
@@ -99,44 +110,82 @@ extension RabbitMQ {
     return QueueTarget(queue.group, timeToLiveMs: timeToLiveMs.map { min($0, own ?? .max) } ?? own)
   }
 
-  /// Whether a queue takes nothing more.
-  private func isRefusing(_ queue: Queue) -> Bool {
-    queue.arguments.overflow != .dropHead && queue.group.isFull
+  /// Whether a queue does not take this message: it would be longer than it may be.
+  private func isRefusing(_ queue: Queue, _ body: UnsafeRawBufferPointer) -> Bool {
+    queue.arguments.overflow != .dropHead && !queue.group.hasRoom(forBody: body)
   }
 
+  /// - Parameter mustHaveRoom: false for what is there already and only moves.
   private func put(
     _ envelope: Envelope, _ body: UnsafeRawBufferPointer, _ flags: UInt32, _ targets: [QueueTarget],
-    _ source: (group: Group, offset: TopicOffset)?
+    endOf source: (group: Group, offset: TopicOffset)? = nil, mustHaveRoom: Bool = true
   ) throws(AMQPError) {
     guard !targets.isEmpty else { return }
     var out = ByteBuffer(capacity: 256)
     envelope.write(to: &out)
+    let headersLength = out.readable.count
+    // Empty but for messages with BCC.
+    (envelope.tag ?? []).withUnsafeBytes { out.append($0) }
     var parts = MessageParts(id: UnsafeRawBufferPointer(start: nil, count: 0), body: body)
-    parts.headers = out.readable
+    parts.headers = UnsafeRawBufferPointer(rebasing: out.readable[..<headersLength])
+    parts.tag = UnsafeRawBufferPointer(rebasing: out.readable[headersLength...])
     parts.flags = flags
-    if source == nil {
+    if mustHaveRoom {
       do throws(BrokerStop) { try broker.requireRoom(for: parts) } catch { throw .stopped(error) }
     }
     broker.enqueue(parts, to: targets, endOf: source)
   }
 
+  /// How many letters one death can become where full queues refuse them to one another. More are dropped: an exchange that
+  /// such queues share would make as many letters as there are orders of the queues.
+  private static let lettersMax = 256
+
+  /// Sends a message that died in a queue on, to where the queue's dead-letter exchange says; false when it is in no queue by
+  /// that. A target that is full may have a dead-letter exchange for what it refuses: then the letter dies there at once, and
+  /// goes on from there.
+  private func sendOn(
+    _ message: Envelope, _ body: UnsafeRawBufferPointer, _ flags: UInt32, from queue: Queue, because reason: Text,
+    endOf source: (group: Group, offset: TopicOffset)?, mustHaveRoom: Bool
+  ) throws(AMQPError) -> Bool {
+    var isSent = false
+    var dying = [(letter: message, queue: queue)]
+    var copy = ByteBuffer(capacity: 0)
+    var place = 0
+    while place < dying.count {
+      var letter = dying[place].letter
+      let found = die(&letter, dying[place].queue, place == 0 ? reason : "maxlen")
+      var targets: [QueueTarget] = []
+      for queue in found {
+        if !isRefusing(queue, place == 0 ? body : copy.readable) {
+          targets.append(target(queue, nil))
+        } else if queue.arguments.overflow == .rejectPublishDLX, dying.count < Self.lettersMax {
+          dying.append((letter, queue))
+        }
+      }
+      // The body may stand in a queue that moves its memory when something is added.
+      if place == 0, dying.count > 1 { copy.append(body) }
+      try put(
+        letter, dying.count > 1 ? copy.readable : body, flags, targets, endOf: place == 0 ? source : nil,
+        mustHaveRoom: mustHaveRoom)
+      if place == 0 { isSent = !targets.isEmpty }
+      place += 1
+    }
+    return isSent
+  }
+
   /// Writes a death into a message and gives where it goes from there: nowhere when the exchange is not there.
-  private func die(_ envelope: inout Envelope, _ queue: Queue, _ reason: Text) -> [QueueTarget] {
+  private func die(_ envelope: inout Envelope, _ queue: Queue, _ reason: Text) -> [Queue] {
     guard let name = queue.arguments.deadLetterExchange, let exchange = exchanges[name] else { return [] }
-    let originalKeys = envelope.shownKeys
     Death(queue: queue.name, reason: reason, timeS: broker.nowMs / 1000).note(in: &envelope)
     envelope.exchange = name
-    var keys = originalKeys
     if let key = queue.arguments.deadLetterRoutingKey {
-      keys = [key]
       envelope.routingKey = key
       envelope.remove(header: "CC")
+      envelope.blindKeys = []
     }
     let deaths = Death.deaths(envelope)
-    let found = route(exchange, keys) { envelope.headerMembers }
-    return found.filter { target in
-      !(reason != "rejected" && Death.isCycle(deaths, to: target.name)) && !isRefusing(target)
-    }.map { target($0, nil) }
+    let found = route(exchange, envelope.routingKeys) { envelope.headerMembers }
+    return reason == "rejected" ? found : found.filter { !Death.isCycle(deaths, to: $0.name) }
   }
 }
 
@@ -148,10 +197,11 @@ extension RabbitMQ: DeadLetterRouter {
 
   /// Sends a dead message to where its queue's exchange says; false when that is nowhere.
   public func routeDeadLetter(_ record: MessageRecord, of group: Group, because reason: EndReason) -> Bool {
-    guard let queue = queueByGroup[group.number], var envelope = envelope(record) else { return false }
-    let targets = die(&envelope, queue, Self.word(reason))
-    guard !targets.isEmpty else { return false }
-    return (try? put(envelope, record.body, record.flags, targets, (group, record.sequence))) != nil
+    guard let queue = queueByGroup[group.number], let envelope = envelope(record) else { return false }
+    return
+      (try? sendOn(
+        envelope, record.body, record.flags, from: queue, because: Self.word(reason), endOf: (group, record.sequence),
+        mustHaveRoom: false)) == true
   }
 
   private static func word(_ reason: EndReason) -> Text {
@@ -169,6 +219,7 @@ extension RabbitMQ: DeadLetterRouter {
       guard let exchange = try reader.string(.exchange), let key = try reader.string(.routingKey) else { return nil }
       var envelope = Envelope(exchange: Text(exchange), routingKey: Text(key))
       if let properties = try reader.object(.properties) { envelope.setProperties(properties) }
+      envelope.setTag(record.tag)
       return envelope
     } catch { return nil }
   }

@@ -28,14 +28,15 @@ extension RabbitMQ {
   public func declare(_ declaration: QueueDeclaration, _ connection: UInt64) throws(AMQPError) -> Queue {
     let name = declaration.name.isEmpty ? madeName() : declaration.name
     guard name.bytes.count <= 255 else { throw .preconditionFailed("a queue's name has at most 255 bytes") }
-    let arguments = try QueueArguments(declaration.arguments, queue: name)
-    let owner = declaration.isExclusive ? connection : nil
     if queues[name] != nil {
       let old = try queue(name, connection)
-      try requireSame(old, declaration, owner)
+      try requireSame(old, declaration)
       use(old)
       return old
     }
+    let arguments = try QueueArguments(declaration.arguments, queue: name)
+    try QueueArguments.requireKnownStorage(declaration.arguments, queue: name)
+    let owner = declaration.isExclusive ? connection : nil
     if name.hasPrefix("amq."), !declaration.name.isEmpty {
       throw .accessRefused("queue name '\(name)' contains reserved prefix 'amq.*'")
     }
@@ -62,24 +63,12 @@ extension RabbitMQ {
     return Text("amq.gen-\(String(number, radix: 36))")
   }
 
-  private func requireSame(
-    _ old: Queue, _ declaration: QueueDeclaration, _ owner: UInt64?
-  ) throws(AMQPError) {
-    var pairs: [(String, String, String)] = [
-      ("durable", "\(declaration.isDurable)", "\(old.isDurable)"),
-      ("autoDelete", "\(declaration.isAutoDelete)", "\(old.isAutoDelete)"),
-      ("exclusive", "\(owner != nil)", "\(old.owner != nil)"),
-    ]
-    func shown(_ arguments: [JSONTree.Member], _ key: Text) -> String {
-      arguments.first { $0.key == key }?.value.shown ?? "none"
-    }
-    for key in QueueArguments.compared {
-      pairs.append((key.description, shown(declaration.arguments, key), shown(old.arguments.all, key)))
-    }
-    for (key, given, current) in pairs where given != current {
-      throw .preconditionFailed(
-        "inequivalent arg '\(key)' for queue '\(old.name)': received \(given) but current is \(current)")
-    }
+  private func requireSame(_ old: Queue, _ declaration: QueueDeclaration) throws(AMQPError) {
+    if declaration.isExclusive != (old.owner != nil) { throw .locked(old.name) }
+    let same = Equivalence(subject: "queue '\(old.name)'")
+    try same.require("durable", declaration.isDurable, old.isDurable)
+    try same.require("auto_delete", declaration.isAutoDelete, old.isAutoDelete)
+    try same.require(QueueArguments.compared, given: declaration.arguments, current: old.arguments.all)
   }
 
   /// Messages that could be delivered now; what is due in this moment is counted out.
@@ -103,8 +92,8 @@ extension RabbitMQ {
     guard queues[name] != nil else { return 0 }
     let queue = try queue(name, connection)
     let count = messageCount(queue)
-    if ifUnused, queue.consumerCount > 0 { throw .preconditionFailed("queue '\(name)' in use") }
     if ifEmpty, count > 0 { throw .preconditionFailed("queue '\(name)' not empty") }
+    if ifUnused, queue.consumerCount > 0 { throw .preconditionFailed("queue '\(name)' in use") }
     do throws(BrokerStop) { try delete(queue) } catch { throw .stopped(error) }
     return count
   }

@@ -39,10 +39,12 @@ public final class RabbitMQ {
   /// - Throws: 404; 405 when it is another connection's own.
   public func queue(_ name: Text, _ connection: UInt64) throws(AMQPError) -> Queue {
     guard let queue = queues[name] else { throw .notFound("no queue '\(name)'") }
-    if let owner = queue.owner, owner != connection {
-      throw .resourceLocked("cannot obtain exclusive access to locked queue '\(name)'")
-    }
+    try requireAccess(queue, connection)
     return queue
+  }
+
+  func requireAccess(_ queue: Queue, _ connection: UInt64) throws(AMQPError) {
+    if let owner = queue.owner, owner != connection { throw .locked(queue.name) }
   }
 
   func exchange(_ name: Text) throws(AMQPError) -> Exchange {
@@ -76,16 +78,22 @@ public final class RabbitMQ {
   }
 
   /// Checks that an exchange is there.
-  public func checkExchange(_ name: Text) throws(AMQPError) { _ = try exchange(name) }
+  public func checkExchange(_ name: Text) throws(AMQPError) {
+    if name.isEmpty { throw Self.isDefaultExchange }
+    _ = try exchange(name)
+  }
+
+  private static let isDefaultExchange = AMQPError.accessRefused("operation not permitted on the default exchange")
 
   /// Declares an exchange; one that is there must be the same.
   public func declare(_ declaration: ExchangeDeclaration) throws(AMQPError) {
     let name = declaration.name
-    if name.isEmpty { throw .accessRefused("operation not permitted on the default exchange") }
+    if name.isEmpty { throw Self.isDefaultExchange }
     if let alternate = declaration.arguments.first(where: { $0.key == "alternate-exchange" }),
       alternate.value.text == nil
     {
-      throw .preconditionFailed("invalid arg 'alternate-exchange' for exchange '\(name)': not a string")
+      throw .preconditionFailed(
+        "invalid type '\(alternate.value.typeName)' for arg 'alternate-exchange' in exchange '\(name)'")
     }
     let new = Exchange(
       name, declaration.kind, isDurable: declaration.isDurable, isAutoDelete: declaration.isAutoDelete,
@@ -97,25 +105,19 @@ public final class RabbitMQ {
   }
 
   private func requireSame(_ old: Exchange, _ new: Exchange) throws(AMQPError) {
-    let pairs: [(String, String, String)] = [
-      ("type", new.kind.rawValue, old.kind.rawValue), ("durable", "\(new.isDurable)", "\(old.isDurable)"),
-      ("autoDelete", "\(new.isAutoDelete)", "\(old.isAutoDelete)"),
-      ("internal", "\(new.isInternal)", "\(old.isInternal)"),
-      ("alternate-exchange", Self.shown(new.alternate), Self.shown(old.alternate)),
-    ]
-    for (key, given, current) in pairs where given != current {
-      throw .preconditionFailed(
-        "inequivalent arg '\(key)' for exchange '\(old.name)': received \(given) but current is \(current)")
-    }
+    let same = Equivalence(subject: "exchange '\(old.name)'")
+    try same.require("type", new.kind.rawValue, old.kind.rawValue)
+    try same.require("durable", new.isDurable, old.isDurable)
+    try same.require("auto_delete", new.isAutoDelete, old.isAutoDelete)
+    try same.require("internal", new.isInternal, old.isInternal)
+    try same.require(["alternate-exchange"], given: new.arguments, current: old.arguments)
   }
-
-  private static func shown(_ text: Text?) -> String { text.map { "'\($0)'" } ?? "none" }
 
   /// Deletes an exchange with its bindings; nothing happens when it is not there.
   public func deleteExchange(_ name: Text, ifUnused: Bool) throws(AMQPError) {
+    if name.isEmpty { throw Self.isDefaultExchange }
+    if name.hasPrefix("amq.") { throw .accessRefused("deletion of system exchange '\(name)' not allowed") }
     guard let exchange = exchanges[name] else { return }
-    if name.isEmpty { throw .accessRefused("operation not permitted on the default exchange") }
-    if exchange.isPredeclared { throw .accessRefused("exchange '\(name)' is predeclared and stays") }
     if ifUnused, !exchange.bindings.isEmpty { throw .preconditionFailed("exchange '\(name)' in use") }
     for binding in exchange.bindings { remove(binding) }
     drop(exchange)
@@ -132,9 +134,9 @@ public final class RabbitMQ {
   public func bind(
     _ queueName: Text, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member], _ connection: UInt64
   ) throws(AMQPError) {
-    let queue = try queue(queueName, connection)
-    if exchangeName.isEmpty { throw .accessRefused("operation not permitted on the default exchange") }
+    if exchangeName.isEmpty { throw Self.isDefaultExchange }
     let exchange = try exchange(exchangeName)
+    let queue = try queue(queueName, connection)
     if exchange.binding(queue, key, arguments) != nil { return }
     var match: HeaderMatch?
     if exchange.kind == .headers {
@@ -153,13 +155,15 @@ public final class RabbitMQ {
     binding.queue.bindings.append(binding)
   }
 
-  /// Takes a binding away; nothing happens when it is not there.
+  /// Takes a binding away; nothing happens when it is not there, or its queue or exchange is not.
   public func unbind(
     _ queueName: Text, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member], _ connection: UInt64
   ) throws(AMQPError) {
-    let queue = try queue(queueName, connection)
-    if exchangeName.isEmpty { throw .accessRefused("operation not permitted on the default exchange") }
-    guard let binding = try exchange(exchangeName).binding(queue, key, arguments) else { return }
+    if exchangeName.isEmpty { throw Self.isDefaultExchange }
+    guard let queue = queues[queueName], let binding = exchanges[exchangeName]?.binding(queue, key, arguments) else {
+      return
+    }
+    try requireAccess(queue, connection)
     remove(binding)
     dropIfLast(binding.exchange)
   }

@@ -30,7 +30,9 @@ extension Request {
   /// The queue's name; the empty one means the queue that the connection declared last.
   func queueName() throws(RequestStop) -> Text {
     let name = try requiredAMQPText(.queue)
-    return name.isEmpty ? connection.rabbitMQ?.lastQueue ?? name : name
+    guard name.isEmpty else { return name }
+    guard let last = connection.rabbitMQ?.lastQueue else { throw RequestStop(AMQPError.noPreviousQueue) }
+    return last
   }
 
   func arguments() throws(RequestStop) -> [JSONTree.Member] {
@@ -103,7 +105,7 @@ extension Server {
     let before = broker.records.nextSequence
     let queue = try amqp { () throws(AMQPError) in
       isPassive
-        ? try rabbitMQ.queue(name.isEmpty ? connection.rabbitMQ?.lastQueue ?? "" : name, connection.key)
+        ? try rabbitMQ.queue(name, connection.key)
         : try rabbitMQ.declare(declaration, connection.key)
     }
     connection.rabbitMQSide().lastQueue = queue.name
@@ -174,13 +176,14 @@ extension Server {
       throw .refused(.missing(.body))
     }
     var publication = Publication(exchange: exchange, routingKey: key, body: body)
+    publication.isMandatory = isMandatory
     try readProperties(request, into: &publication)
     let outcome = try amqp { () throws(AMQPError) in try rabbitMQ.publish(publication) }
     if let queue = outcome.refusedBy {
       throw .refused(
         Refusal(code: .limitExceeded, message: "queue '\(queue)' is full and did not take the message (a nack)"))
     }
-    if isMandatory, !outcome.isRouted { writeReturn(request, exchange, key) }
+    if let returned = outcome.returned { writeReturn(request, returned) }
     connection.out.beginReply(rid: request.rid)
     connection.out.endLine()
     if outcome.mustSync { gateOnTurn(connection) }
@@ -205,18 +208,10 @@ extension Server {
     do throws(Refusal) { _ = try nestedReader.object(.headers) } catch { throw .refused(error) }
   }
 
-  private func writeReturn(_ request: Request, _ exchange: Text, _ key: Text) {
+  private func writeReturn(_ request: Request, _ envelope: Envelope) {
     let connection = request.connection
-    connection.out.append("{\"event\":\"rabbitmq.return\",\"replyCode\":312,\"replyText\":\"NO_ROUTE\",\"exchange\":")
-    exchange.bytes.withUnsafeBytes { connection.out.appendJSONString($0) }
-    connection.out.append(",\"routingKey\":")
-    key.bytes.withUnsafeBytes { connection.out.appendJSONString($0) }
-    connection.out.append(",\"properties\":")
-    if let properties = request.reader.raw(.properties) {
-      connection.out.append(properties)
-    } else {
-      connection.out.append("{}")
-    }
+    connection.out.append("{\"event\":\"rabbitmq.return\",\"replyCode\":312,\"replyText\":\"NO_ROUTE\",")
+    envelope.writeFields(to: &connection.out)
     connection.out.append(",\"body\":")
     connection.out.append(request.reader.raw(.body)!)
     connection.out.append("}\n")

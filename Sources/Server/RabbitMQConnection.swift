@@ -60,9 +60,6 @@ final class RabbitMQConnection {
     }
     return taken.isEmpty && tag != 0 ? nil : taken
   }
-
-  /// Forgets what was delivered from a queue that is gone.
-  func forget(_ group: Group) { unsettled = unsettled.filter { $0.value.group !== group } }
 }
 
 extension Connection {
@@ -102,7 +99,6 @@ extension Server {
   /// A queue was deleted under a consumer: `rabbitmq.cancel`.
   func forgetRabbitMQ(_ consumer: Consumer, _ connection: Connection) {
     let side = connection.rabbitMQSide()
-    if let group = consumer.group { side.forget(group) }
     side.cancelled.removeAll { $0 === consumer }
     guard let tag = side.tags.removeValue(forKey: consumer.sub) else { return }
     side.consumers[tag] = nil

@@ -78,28 +78,29 @@ def the_delivery_limit():
 
 @case
 def without_a_routing_key():
-    """Routing: by the dead-letter routing key if set, else all the original keys (those of `CC` too)."""
+    """Routing: by the dead-letter routing key if set, else all the original keys (those of `CC` and `BCC` too)."""
     with rabbit() as r:
         dlx = r.exchange("direct")
         queue = r.queue(x_dead_letter_exchange=dlx)
         keyed = r.queue(x_dead_letter_exchange=dlx, x_dead_letter_routing_key="own")
-        by_key, by_copy, by_own = r.queue(), r.queue(), r.queue()
+        by_key, by_copy, by_blind_copy, by_own = r.queue(), r.queue(), r.queue(), r.queue()
         r.bind(by_key, dlx, queue)
         r.bind(by_copy, dlx, "copy")
+        r.bind(by_blind_copy, dlx, "blind é")
         r.bind(by_own, dlx, "own")
-        r.publish(queue, "m", headers={"CC": ["copy"]})
+        r.publish(queue, "m", headers={"CC": ["copy"], "BCC": ["other", "blind é"]})
         reject(r, queue)
-        for target in (by_key, by_copy):
+        for target in (by_key, by_copy, by_blind_copy):
             message = r.wait_get(target)
             equal((message["routingKey"], deaths(message)[0]["routing-keys"], header(message, "CC")),
                   (queue, [queue, "copy"], ["copy"]), "keys")
         equal(r.get(by_own), None, "by the queue's own key")
-        r.publish(keyed, "m", headers={"CC": ["copy"]})
+        r.publish(keyed, "m", headers={"CC": ["copy"], "BCC": ["blind é"]})
         reject(r, keyed)
         message = r.wait_get(by_own)
         equal((message["routingKey"], deaths(message)[0]["routing-keys"], header(message, "CC")),
               ("own", [keyed, "copy"], None), "keys")
-        equal((r.get(by_key), r.get(by_copy)), (None, None), "not by the original keys")
+        equal([r.get(target) for target in (by_key, by_copy, by_blind_copy)], [None] * 3, "not by the original keys")
 
 
 @case
@@ -159,6 +160,71 @@ def a_count_for_each_queue_and_reason():
                       [(entry["time"], entry["routing-keys"]) for entry in first], "the other fields")
                 equal(header(message, "x-first-death-reason"), "rejected", "x-first-death-reason")
             r.ok("reject", deliveryTag=message["deliveryTag"], requeue=False)
+
+
+@case
+def letters_that_a_full_queue_refuses():
+    """A dead letter for a full `reject-publish` queue is dropped, for a `reject-publish-dlx` one it dies there and goes on."""
+    with rabbit() as r:
+        last = r.queue()
+        third = r.queue(x_max_length=1, x_overflow="reject-publish-dlx", x_dead_letter_exchange="",
+                        x_dead_letter_routing_key=last)
+        second = r.queue(x_max_length=1, x_overflow="reject-publish-dlx", x_dead_letter_exchange="",
+                         x_dead_letter_routing_key=third)
+        first = r.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=second)
+        closed = r.queue(x_max_length=1, x_overflow="reject-publish", x_dead_letter_exchange="",
+                         x_dead_letter_routing_key=last)
+        to_closed = r.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=closed)
+        for queue in (second, third, closed):
+            r.publish(queue, "old")
+        r.publish(to_closed, "dropped")
+        reject(r, to_closed)
+        r.publish(first, "goes on")
+        reject(r, first)
+        message = r.wait_get(last)
+        equal((message["body"], [(death["queue"], death["reason"]) for death in deaths(message)]),
+              ("goes on", [(third, "maxlen"), (second, "maxlen"), (first, "rejected")]), "letter")
+        equal([r.bodies(queue) for queue in (first, second, third, closed, last)], [[], ["old"], ["old"], ["old"], []],
+              "left")
+
+
+@case
+def letters_in_a_circle_of_full_queues():
+    """Full queues that refuse to one another: the letter ends when it comes to one where it died."""
+    with rabbit() as r:
+        a, b = unique("a"), unique("b")
+        for queue, other in ((a, b), (b, a)):
+            r.queue(queue, x_max_length=1, x_overflow="reject-publish-dlx", x_dead_letter_exchange="",
+                    x_dead_letter_routing_key=other)
+            r.publish(queue, "old")
+        for body in ("one", "two"):
+            r.client.refused("limit_exceeded", "rabbitmq.publish", exchange="", routingKey=a, body=body)
+        first = r.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=a)
+        r.publish(first, "rejected")
+        reject(r, first)
+        equal([r.bodies(queue) for queue in (first, a, b)], [[], ["old"], ["old"]], "left")
+        shared = r.exchange("fanout")
+        many = [r.queue(x_max_length=1, x_overflow="reject-publish-dlx", x_dead_letter_exchange=shared) for _ in range(12)]
+        for queue in many:
+            r.bind(queue, shared)
+        r.publish("", "fills all", shared)
+        r.client.refused("limit_exceeded", "rabbitmq.publish", exchange=shared, routingKey="", body="by every order of them")
+        equal([r.bodies(queue) for queue in many], [["fills all"]] * 12, "left")
+
+
+@case
+def first_deaths_are_not_a_publishers():
+    """`x-first-death-queue/-reason/-exchange` set once, by the first death, whatever the publisher put there."""
+    with rabbit() as r:
+        last = r.queue()
+        second = r.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=last)
+        first = r.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=second)
+        r.publish(first, "m", headers={"x-first-death-reason": "mine", "x-first-death-queue": "q"})
+        reject(r, first)
+        reject(r, second)
+        message = r.wait_get(last)
+        equal([header(message, f"x-first-death-{what}") for what in ("queue", "reason", "exchange")],
+              [first, "rejected", ""], "first death")
 
 
 @case

@@ -327,6 +327,20 @@ def reject_publish():
 
 
 @case
+def reject_publish_in_bytes():
+    """`reject-publish` with `x-max-length-bytes`: the bound is never exceeded, and a smaller message still fits."""
+    with rabbit() as r:
+        queue = r.queue(x_max_length_bytes=10, x_overflow="reject-publish")
+        r.publish(queue, "12345")
+        for body in ("123456", "1234é"):
+            r.client.refused("limit_exceeded", "rabbitmq.publish", exchange="", routingKey=queue, body=body)
+        r.publish(queue, "12\né")
+        r.client.refused("limit_exceeded", "rabbitmq.publish", exchange="", routingKey=queue, body="1")
+        r.publish(queue, "")
+        equal(r.bodies(queue), ["12345", "12\né", ""], "bodies")
+
+
+@case
 def reject_publish_dlx():
     """`reject-publish-dlx`: the publish is nacked, and the message is a dead letter with reason `maxlen`."""
     with rabbit() as r:

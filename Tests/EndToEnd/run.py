@@ -23,7 +23,7 @@ import escapement_driver as driver  # noqa: E402
 import suite  # noqa: E402
 
 FILES = ("framing", "fields", "session", "scheduling", "identity", "listing", "producing", "farfuture", "consuming", "membership", "redelivery", "positions", "retention", "bounds",
-         "topics", "durability", "aftermath", "damage", "rocketmq", "rabbitmq_topology",
+         "topics", "durability", "aftermath", "damage", "rocketmq", "rabbitmq_topology", "rabbitmq_declaring",
          "rabbitmq_expiry", "rabbitmq_deaths", "rabbitmq_consuming", "rabbitmq_durability", "command_line", "ledger")
 
 

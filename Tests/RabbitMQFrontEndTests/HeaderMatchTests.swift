@@ -22,6 +22,7 @@ struct HeaderMatchTests {
   static let a2 = Member("a", .integer(2))
   static let b1 = Member("b", .string("1"))
   static let x1 = Member("x-h", .integer(1))
+  static func number(_ text: String) -> Member { Member("a", .number(Array(text.utf8))) }
   static let anyA = Member("a", .null)
 
   static let cases: [Case] = [
@@ -42,6 +43,13 @@ struct HeaderMatchTests {
     Case(kind: "any-with-x", wanted: [], headers: [x1], isMatch: false),
     Case(
       kind: nil, wanted: [Member("a", .string("1"))], headers: [a1], isMatch: false),
+    Case(kind: nil, wanted: [a1], headers: [number("1.0")], isMatch: true),
+    Case(kind: nil, wanted: [number("10e-1")], headers: [a1], isMatch: true),
+    Case(kind: nil, wanted: [number("1.50")], headers: [number("1.5")], isMatch: true),
+    Case(kind: nil, wanted: [a1], headers: [number("1.5")], isMatch: false),
+    Case(kind: nil, wanted: [Member("a", .boolean(true))], headers: [a1], isMatch: false),
+    Case(kind: nil, wanted: [number("1e400")], headers: [number("2e400")], isMatch: false),
+    Case(kind: nil, wanted: [a1], headers: [number("1e400")], isMatch: false),
   ]
 
   @Test("matches as the table of the headers exchange says", arguments: cases)
