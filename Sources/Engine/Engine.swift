@@ -106,7 +106,7 @@ public final class Engine {
       counters.journalBytes += records.byteCount
     }
     isPreparing = wantsCheckpoint
-    if isPreparing, broker.prepareCheckpoint() { planCheckpoint() }
+    if isPreparing, broker.prepareCheckpoint() || isCheckpointUrgent { planCheckpoint() }
     if !records.isEmpty {
       commit.submit(records, mustSync: mustSync || waitingCheckpoint != nil)
       broker.records = commit.takeBuffer()
@@ -148,6 +148,12 @@ public final class Engine {
   private var checkpointBytes: Int {
     let isShort = broker.isDiskFull || commit.isSpaceLow
     return isShort ? min(settings.checkpointBytes, settings.segmentBytes / 4) : settings.checkpointBytes
+  }
+
+  /// Whether it is better to hold up the loop than to wait any longer: for space, or because messages come faster than they
+  /// are written out.
+  private var isCheckpointUrgent: Bool {
+    broker.isDiskFull || commit.isSpaceLow || bytesSinceCheckpoint >= 2 * settings.checkpointBytes
   }
 
   private func planCheckpoint() {
