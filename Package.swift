@@ -16,14 +16,6 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: settings)
 }
 
-let pythonFiles = [
-  "aftermath", "bounds", "command_line", "consuming", "damage", "durability", "escapement_driver", "farfuture",
-  "fields", "framing", "identity", "ledger", "ledger_book", "line_client", "listing", "membership", "positions",
-  "producing", "rabbitmq_client", "rabbitmq_consuming", "rabbitmq_deaths", "rabbitmq_declaring",
-  "rabbitmq_durability", "rabbitmq_expiry", "rabbitmq_topology", "redelivery", "retention", "rocketmq", "run",
-  "scheduling", "session", "suite", "topics",
-].map { "\($0).py" }
-
 let package = Package(
   name: "escapement",
   products: [
@@ -80,11 +72,8 @@ let package = Package(
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
     // Drives the built programs with the client; finds them beside the test bundle.
     tests("ClientServerTests", ["escapement", "EscapementClient", "OrderTimeouts", "AutomaticReviews"]),
-    // Drives the built program from Python; finds it beside the test bundle.
-    .testTarget(
-      name: "EndToEndTests", dependencies: ["escapement"], path: "Tests/EndToEnd",
-      exclude: pythonFiles + ["comparison"],
-      sources: ["EndToEndTests.swift"], swiftSettings: settings),
+    // Runs the Python cases of Tests/EndToEnd against the built program; finds it beside the test bundle.
+    tests("EndToEndTests", ["escapement"]),
   ],
   swiftLanguageModes: [.v6]
 )

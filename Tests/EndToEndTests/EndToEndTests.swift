@@ -1,4 +1,4 @@
-// The real program over real sockets: every case of the black-box suite beside this file, one test argument a case.
+// The real program over real sockets: every case of the black-box suite in Tests/EndToEnd, one test argument a case.
 //
 // Holds: a case is a process of its own (`python3 run.py --binary PATH CASE`) with a server of its own, so that cases
 // share nothing; only a few run at a time, and no thread of the test process waits for them.
@@ -74,7 +74,8 @@ actor Places {
 enum Runner {
   typealias Outcome = (status: Int32, output: String)
 
-  static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("run.py").path
+  static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("EndToEnd/run.py").path
 
   static func run(_ arguments: [String]) async throws -> Outcome {
     let (process, file) = try prepare(arguments)
