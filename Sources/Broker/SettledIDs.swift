@@ -2,8 +2,9 @@
 //
 // Holds: an id is remembered for at least `windowMs` after it settled, and never answered for longer; 32 bytes an id.
 // Forgetting is a sweep over shards, a few at a time, so that it needs no queue and no turn of the loop is long.
-// On disk: one append-only file for each stretch of an eighth of the window, `settled/<number>.ids`, of 40-byte entries:
-// u64 + u64 hash, i64 time, u64 value, u32 CRC-32C of those 32 bytes, u32 zero.
+// On disk: one append-only file ("bucket") for each stretch of an eighth of the window, `settled/<number>.ids`, of 40-byte
+// entries: u64 + u64 hash, i64 time, u64 value, u32 CRC-32C of those 32 bytes, u32 zero. Numbers only say which bucket was
+// written first; when one may go is said by its newest entry, so that a start with another window reads them right.
 // Leaves to others: when to sweep (a timer), durability (journal, checkpoint).
 
 import DataFiles
@@ -61,6 +62,11 @@ final class SettledIDs {
     var mask = 0
     var count = 0
   }
+  private struct Bucket {
+    let number: Int64
+    let file: AppendFile
+    var newestMs: UnixMs
+  }
 
   static let shardCount = 4096
   static let sweepsPerWindow: Int64 = 256
@@ -74,8 +80,11 @@ final class SettledIDs {
   private let shards: UnsafeMutablePointer<Shard>
   @exclusivity(unchecked) private(set) var count = 0
   private var sweepShard = 0
-  private var buckets: [Int64: AppendFile] = [:]
-  @exclusivity(unchecked) private var lastBucket: (number: Int64, file: AppendFile)?
+  /// Oldest first; the last one is written to.
+  @exclusivity(unchecked) private var buckets: [Bucket] = []
+  private var nextBucket: Int64 = 1
+  /// From when on the last one takes no more.
+  @exclusivity(unchecked) private var bucketEndMs: UnixMs = 0
   private var obsolete: [String] = []
 
   init(windowMs: Int64, io: any IOQueue) {
@@ -115,7 +124,7 @@ final class SettledIDs {
     guard windowMs > 0 else { return }
     let entry = Entry(low: hash.low, high: hash.high, atMs: settled.atMs, value: settled.packed)
     put(entry)
-    let bucket = bucketFile(settled.atMs / bucketMs).append(Self.entryBytes)
+    let bucket = bucketFile(settled.atMs).append(Self.entryBytes)
     bucket.storeBytes(of: entry.low.littleEndian, as: UInt64.self)
     bucket.storeBytes(of: entry.high.littleEndian, toByteOffset: 8, as: UInt64.self)
     bucket.storeBytes(of: entry.atMs.littleEndian, toByteOffset: 16, as: Int64.self)
@@ -138,7 +147,7 @@ final class SettledIDs {
     entries[slot] = entry
   }
 
-  /// Forgets what is out of the window in the next few shards; a whole round takes a quarter of the window.
+  /// Forgets what is out of the window in the next few shards; a whole round takes 64 calls.
   func sweep(nowMs: UnixMs) {
     for _ in 0..<Self.shardsPerSweep {
       let shard = shards + sweepShard
@@ -183,25 +192,31 @@ final class SettledIDs {
 
   static func path(_ bucket: Int64) -> String { "settled/\(bucket).ids" }
 
-  private func bucketFile(_ number: Int64) -> AppendFile {
-    if let lastBucket, lastBucket.number == number { return lastBucket.file }
-    let file =
-      buckets[number]
-      ?? AppendFile(path: Self.path(number), length: 0, chunkBytesMax: 64 << 10, io: io)
-    buckets[number] = file
-    lastBucket = (number, file)
+  /// The file for an id that settles now.
+  private func bucketFile(_ atMs: UnixMs) -> AppendFile {
+    let last = buckets.count - 1
+    if last >= 0, atMs < bucketEndMs {
+      buckets[last].newestMs = max(buckets[last].newestMs, atMs)
+      return buckets[last].file
+    }
+    return openBucket(nextBucket, length: 0, newestMs: atMs)
+  }
+
+  @discardableResult
+  private func openBucket(_ number: Int64, length: Int, newestMs: UnixMs) -> AppendFile {
+    let file = AppendFile(path: Self.path(number), length: length, chunkBytesMax: 64 << 10, io: io)
+    buckets.append(Bucket(number: number, file: file, newestMs: newestMs))
+    nextBucket = number + 1
+    bucketEndMs = (newestMs / bucketMs + 1) * bucketMs
     return file
   }
 
   /// Drops buckets that are out of the window, hands the others to the write lane and says what they are.
   func checkpoint(nowMs: UnixMs, unsynced: inout [String]) -> [(bucket: Int64, length: Int)] {
-    for number in buckets.keys.sorted() where (number + 1) * bucketMs + windowMs < nowMs {
-      obsolete.append(Self.path(number))
-      buckets[number] = nil
-      if lastBucket?.number == number { lastBucket = nil }
-    }
-    // By number, not by hash: the same run writes the same bytes in the same order.
-    return buckets.sorted { $0.key < $1.key }.map { ($0.key, $0.value.checkpoint(unsynced: &unsynced)) }
+    let kept = buckets.firstIndex { nowMs - $0.newestMs < windowMs } ?? buckets.count
+    obsolete += buckets[..<kept].map { $0.file.path }
+    buckets.removeFirst(kept)
+    return buckets.map { ($0.number, $0.file.checkpoint(unsynced: &unsynced)) }
   }
 
   func takeObsolete() -> [String] {
@@ -209,23 +224,25 @@ final class SettledIDs {
     return obsolete
   }
 
-  /// Takes over the buckets of a checkpoint, cutting off what came after it.
+  /// Takes over the buckets of a checkpoint, oldest first, cutting off what came after it.
   func recover(_ states: [(bucket: Int64, length: Int)], files: OpenFiles) throws(StorageError) {
     for state in states {
       let path = Self.path(state.bucket)
       let memory = try Self.read(path, state.length, files)
       let file = try files.file(path, create: true)
       if try files.storage.size(file) > state.length { try files.storage.truncate(file, to: state.length) }
-      buckets[state.bucket] = AppendFile(path: path, length: state.length, chunkBytesMax: 64 << 10, io: io)
+      var newestMs: UnixMs = 0
       for at in stride(from: 0, to: state.length, by: Self.entryBytes) {
         let base = memory.base + at
-        put(
-          Entry(
-            low: UInt64(littleEndian: base.loadUnaligned(as: UInt64.self)),
-            high: UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
-            atMs: Int64(littleEndian: base.loadUnaligned(fromByteOffset: 16, as: Int64.self)),
-            value: UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 24, as: UInt64.self))))
+        let entry = Entry(
+          low: UInt64(littleEndian: base.loadUnaligned(as: UInt64.self)),
+          high: UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+          atMs: Int64(littleEndian: base.loadUnaligned(fromByteOffset: 16, as: Int64.self)),
+          value: UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 24, as: UInt64.self)))
+        put(entry)
+        newestMs = max(newestMs, entry.atMs)
       }
+      openBucket(state.bucket, length: state.length, newestMs: newestMs)
     }
   }
 

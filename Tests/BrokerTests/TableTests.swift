@@ -70,6 +70,58 @@ struct TableTests {
     #expect(again.count == 0)
   }
 
+  @Test(
+    "a start with another window forgets no id that is in it, and drops every file that is out of it",
+    arguments: [8_000, 16_000, 80_000, 300] as [Int64], [8_000, 16_000, 80_000, 300] as [Int64])
+  func windowChanges(firstMs: Int64, secondMs: Int64) throws {
+    let disk = SimulatedStorage()
+    let io = ManualIOQueue(storage: disk)
+    var states: [(bucket: Int64, length: Int)] = []
+    func save(_ table: SettledIDs, _ nowMs: UnixMs) throws {
+      var unsynced: [String] = []
+      states = table.checkpoint(nowMs: nowMs, unsynced: &unsynced)
+      #expect(io.drain() == nil)
+      // A bucket that went before anything of it was written has no file.
+      for path in table.takeObsolete() where disk.paths.contains(path) { try disk.remove(path) }
+    }
+    func restart(windowMs: Int64) throws -> SettledIDs {
+      let table = SettledIDs(windowMs: windowMs, io: io)
+      try table.recover(states, files: OpenFiles(storage: disk))
+      return table
+    }
+    var nowMs: UnixMs = 1_000_000_000
+    let first = SettledIDs(windowMs: firstMs, io: io)
+    var settledAt: [UInt64: UnixMs] = [:]
+    func settle(_ id: UInt64, in table: SettledIDs) {
+      table.set(IDHash(low: id, high: 0), Settled(atMs: nowMs, fate: .cancelled))
+      settledAt[id] = nowMs
+    }
+    func check(_ table: SettledIDs, rememberedMs: Int64) {
+      for (id, atMs) in settledAt where nowMs - atMs < rememberedMs {
+        #expect(table.find(IDHash(low: id, high: 0), nowMs: nowMs)?.atMs == atMs)
+      }
+      for (id, atMs) in settledAt where nowMs - atMs >= table.windowMs {
+        #expect(table.find(IDHash(low: id, high: 0), nowMs: nowMs) == nil)
+      }
+    }
+    for id in 0..<200 as Range<UInt64> {
+      nowMs += 100
+      settle(id, in: first)
+    }
+    try save(first, nowMs)
+    // Twice, because the first start's own checkpoint decides what the second one finds.
+    for _ in 1...2 {
+      let table = try restart(windowMs: secondMs)
+      check(table, rememberedMs: min(firstMs, secondMs))
+      nowMs += 100
+      settle(7, in: table)
+      try save(table, nowMs)
+    }
+    nowMs += secondMs
+    try save(try restart(windowMs: secondMs), nowMs)
+    #expect(states.isEmpty && disk.paths.filter { $0.hasPrefix("settled/") }.isEmpty)
+  }
+
   @Test("a growing file reads as what was appended, written or not", arguments: 1...8 as ClosedRange<UInt64>)
   func appendFile(seed: UInt64) throws {
     var random = SplitMix64(seed: seed)
