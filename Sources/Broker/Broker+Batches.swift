@@ -21,6 +21,8 @@ public final class ScheduleBatch {
   var bytes: [UInt8] = []
   var entries: [Entry] = []
   var pendingInBatch: [IDHash: UnixMs] = [:]
+  /// Messages that will be pending in addition: those that replace none.
+  var addedCount = 0
   /// What became of each message so far.
   public internal(set) var replies: [ScheduleReply] = []
 
@@ -55,10 +57,10 @@ extension Broker {
   ) throws(BrokerStop) {
     let dueMs = try dueTime(due)
     try requireFitting(parts)
-    guard index.count + batch.entries.count < settings.pendingMax else {
-      try requireRoom(adding: batch.entries.count)
+    guard parts.id.count > 0 else {
+      try takeRoom(batch)
+      return addWithMadeID(parts, dueMs, batch)
     }
-    guard parts.id.count > 0 else { return addWithMadeID(parts, dueMs, batch) }
     let hash = hasher.hash(topic: batch.topicNumber, id: parts.id)
     var outcome = ScheduleReply.Outcome.scheduled
     if let pendingMs = try pendingDueMs(hash, batch) {
@@ -74,8 +76,14 @@ extension Broker {
       batch.replies.append(ScheduleReply(madeID: nil, deliverAtMs: releasedMs, outcome: .released))
       return
     }
+    if outcome == .scheduled { try takeRoom(batch) }
     append(parts, dueMs, hash, batch)
     batch.replies.append(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: outcome))
+  }
+
+  private func takeRoom(_ batch: ScheduleBatch) throws(BrokerStop) {
+    try requireRoom(besides: batch.addedCount)
+    batch.addedCount += 1
   }
 
   private func pendingDueMs(_ hash: IDHash, _ batch: ScheduleBatch) throws(BrokerStop) -> UnixMs? {
@@ -133,10 +141,6 @@ extension Broker {
       }
     }
     counters.scheduled += UInt64(batch.entries.count)
-  }
-
-  private func requireRoom(adding count: Int) throws(BrokerStop) -> Never {
-    throw .refuse(.limitExceeded, "\(index.count + count) messages would be pending, and no more are allowed")
   }
 }
 

@@ -92,9 +92,11 @@ extension Broker {
     }
   }
 
-  func requireRoom() throws(BrokerStop) {
-    guard index.count < settings.pendingMax else {
-      throw .refuse(.limitExceeded, "\(index.count) messages are pending, and no more are allowed")
+  /// - Parameter accepted: messages of the batch at hand that will be pending, too.
+  func requireRoom(besides accepted: Int = 0) throws(BrokerStop) {
+    let count = index.count + accepted
+    guard count < settings.pendingMax else {
+      throw .refuse(.limitExceeded, "\(count) messages are pending, and no more are allowed")
     }
   }
 
