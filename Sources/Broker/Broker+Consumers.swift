@@ -229,7 +229,7 @@ extension Broker {
     topic.appendSequence = sequence
     for group in topic.groups where !group.isDirty && !group.consumers.isEmpty { markDirty(group) }
     if !topic.tails.isEmpty { markTailsDirty(topic) }
-    if topic.retentionBytes != .max { nextRetentionMs = min(nextRetentionMs, nowMs + 1000) }
+    watchRetention(topic)
   }
 
   func markTailsDirty(_ topic: Topic) {

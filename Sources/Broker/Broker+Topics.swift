@@ -70,7 +70,6 @@ extension Broker {
     topics[number] = topic
     topic.nameBytes.withUnsafeBytes { topicsByName[hasher.hash(topic: 0, id: $0)] = topic }
     nextTopic = max(nextTopic, number + 1)
-    nextRetentionMs = min(nextRetentionMs, nowMs + 1000)
     return topic
   }
 
@@ -150,7 +149,8 @@ extension Broker {
 
   // MARK: Retention
 
-  /// Lets go of old segments when it is time to look. O(topics), at most once a second.
+  /// Lets go of old segments when it is time to look. O(topics), at most once a second, and only while there is something
+  /// that could become too old: topics without messages never wake the server.
   func trimIfTime() {
     guard nowMs >= nextRetentionMs else { return }
     var next = UnixMs.max
@@ -158,9 +158,7 @@ extension Broker {
     for topic in topics.values.sorted(by: { $0.number < $1.number }) where !topic.isQueue {
       let oldestMs = nowMs.subtractingReportingOverflow(topic.retentionMs)
       let limitMs = oldestMs.overflow ? UnixMs.min : oldestMs.partialValue
-      // Quarters of the retention: a message stays at most a quarter longer than it must.
-      let quarterMs = nowMs.subtractingReportingOverflow(max(1000, topic.retentionMs / 4))
-      topic.log.sealIfOld(olderThanMs: quarterMs.overflow ? .min : quarterMs.partialValue)
+      topic.log.sealIfOld(olderThanMs: nowMs - topic.sealAfterMs)
       let target = topic.log.trimTarget(olderThanMs: limitMs, bytesMax: Int(clamping: topic.retentionBytes))
       if target > topic.log.firstOffset {
         records.begin(Decision.trimmed.rawValue)
@@ -170,9 +168,16 @@ extension Broker {
         topic.log.trim(to: target)
         for group in topic.groups where !group.consumers.isEmpty { markDirty(group) }
       }
-      let due = (topic.log.oldestSegmentEndMs ?? nowMs).addingReportingOverflow(topic.retentionMs)
+      if let startMs = topic.log.activeSegmentStartMs { next = min(next, startMs + topic.sealAfterMs + 1) }
+      let due = (topic.log.oldestSegmentEndMs ?? .max).addingReportingOverflow(topic.retentionMs)
       next = min(next, due.overflow || due.partialValue == .max ? .max : due.partialValue + 1)
     }
     nextRetentionMs = max(next, nowMs + 1000)
+  }
+
+  /// Something was appended: its segment is to be sealed in time, and the bytes may be too many now.
+  func watchRetention(_ topic: Topic) {
+    guard !topic.isQueue else { return }
+    nextRetentionMs = min(nextRetentionMs, nowMs + (topic.retentionBytes == .max ? topic.sealAfterMs + 1 : 1000))
   }
 }

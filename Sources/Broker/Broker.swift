@@ -122,7 +122,8 @@ public final class Broker {
   @exclusivity(unchecked) var dirtyTails: [Topic] = []
   /// What may still be delivered in this turn.
   @exclusivity(unchecked) var turnBytesLeft = 0
-  var nextRetentionMs: UnixMs = 0
+  /// When retention is to be looked at; 0: in the first turn, which sees what a start has found.
+  @exclusivity(unchecked) var nextRetentionMs: UnixMs = 0
   var obsoletePaths: [String] = []
   var obsoleteDirectories: [String] = []
   /// What was read from disk for the command of a connection that waits for it.

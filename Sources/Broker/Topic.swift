@@ -33,6 +33,10 @@ public final class Topic {
   /// Whether it keeps a message until it is acknowledged: then it belongs to a front end, by whose ways it is used.
   public var isQueue: Bool { retentionMs == QueueContents.retentionMs }
 
+  /// After how long a segment takes no more: a quarter of the retention, so that a message stays at most that much longer
+  /// than it must.
+  var sealAfterMs: Int64 { max(1000, retentionMs / 4) }
+
   init(number: UInt32, name: String, log: TopicLog, retentionMs: Int64, retentionBytes: Int64) {
     self.number = number
     self.name = name

@@ -151,8 +151,13 @@ public final class TopicLog {
 
   /// Seals the active segment if its first message was released before `olderThanMs`, so that age can trim it.
   public func sealIfOld(olderThanMs: UnixMs) {
-    guard let last = segments.last, !last.isSealed, last.file.length > 0 else { return }
-    if firstReleasedMs(ofSegment: segments.count - 1) < olderThanMs { sealSegment() }
+    if let startMs = activeSegmentStartMs, startMs < olderThanMs { sealSegment() }
+  }
+
+  /// When the first message of the active segment was released; nil when there is none.
+  public var activeSegmentStartMs: UnixMs? {
+    guard let last = segments.last, !last.isSealed, last.file.length > 0 else { return nil }
+    return firstReleasedMs(ofSegment: segments.count - 1)
   }
 
   /// When the first segment's newest message was released; nil when there is none.
@@ -161,7 +166,7 @@ public final class TopicLog {
   }
 
   /// The first offset that whole segments older than `olderThanMs`, or in excess of `bytesMax`, leave; never beyond what
-  /// has been released. Seals the active segment when all of it is too old. O(segments).
+  /// has been released. The active segment leaves only when all of it is too old. O(segments).
   public func trimTarget(olderThanMs: UnixMs, bytesMax: Int) -> TopicOffset {
     var target = firstOffset
     var excess = bytes - bytesMax
