@@ -44,7 +44,12 @@ let package = Package(
         "RocketMQFrontEnd", "RabbitMQFrontEnd",
       ]),
     library("EscapementClient"),
-    program("escapement", ["EscapementClient", "Server", "Engine", "Broker", "Journal", "Platform", "Foundations"]),
+    program(
+      "escapement",
+      [
+        "EscapementClient", "Server", "Engine", "Broker", "Journal", "Platform", "Foundations", "RocketMQFrontEnd",
+        "RabbitMQFrontEnd",
+      ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
     program("bench", ["TimingWheel", "LineProtocol", "Foundations", "Platform", "CLinux"], path: "Benchmarks/bench"),

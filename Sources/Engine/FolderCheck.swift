@@ -9,6 +9,8 @@ import TopicLog
 
 /// What a check found.
 public struct FolderReport: Sendable {
+  /// Whether there is anything of ours: a checkpoint or a journal. If not, nothing was checked.
+  public var isDataFolder = true
   /// Lines about what is there.
   public var findings: [String] = []
   /// What a start would refuse for; empty for a good folder.
@@ -18,35 +20,48 @@ public struct FolderReport: Sendable {
 /// Reads a whole data folder.
 public enum FolderCheck {
   /// Checks everything, reading only.
-  public static func run(_ storage: any Storage) -> FolderReport {
+  ///
+  /// - Parameter words: what people call a topic, by its name.
+  public static func run(
+    _ storage: any Storage, words: (_ topic: String) -> String = { "topic \($0)" }
+  ) -> FolderReport {
     var report = FolderReport()
     do throws(StorageError) {
       guard let file = try CheckpointFile.load(storage) else {
-        report.damages.append("checkpoint: there is none; this is not a data folder")
+        report.isDataFolder = try !storage.list("journal").isEmpty
+        if report.isDataFolder { report.damages.append("checkpoint: there is none, but there is a journal") }
         return report
       }
       guard let state = CheckpointState(file.state) else {
         report.damages.append("checkpoint: its state is not whole")
         return report
       }
-      report.findings.append("checkpoint: state as of record \(file.sequence), \(file.state.count) bytes")
-      checkJournal(file, storage, &report)
-      checkFiles(state, file, OpenFiles(storage: storage), &report)
+      let size = counted(file.state.count, "byte")
+      report.findings.append("checkpoint: state as of record \(file.sequence), \(size)")
+      checkJournal(state, file, storage, &report)
+      checkFiles(state, file, OpenFiles(storage: storage), words, &report)
     } catch {
       report.damages.append("\(error)")
     }
     return report
   }
 
-  private static func checkJournal(_ file: CheckpointFile, _ storage: any Storage, _ report: inout FolderReport) {
+  private static func checkJournal(
+    _ state: CheckpointState, _ file: CheckpointFile, _ storage: any Storage, _ report: inout FolderReport
+  ) {
+    var held = HeldTally(state)
     do throws(JournalError) {
-      let journal = try JournalReader.verify(storage: storage, from: file.sequence + 1, store: file.store)
-      report.findings.append("journal: \(journal.records) records behind the checkpoint, \(journal.bytes) bytes")
-      if let torn = journal.tornTail {
-        report.findings.append(
-          "journal: a torn tail of \(torn.bytesCut) bytes at byte \(torn.offset) of \(torn.file), which a start cuts off"
-        )
+      let journal = try JournalReader.verify(storage: storage, from: file.sequence + 1, store: file.store) {
+        held.follow(kind: $0, $1)
       }
+      let records = counted(journal.records, "record")
+      report.findings.append("journal: \(records) behind the checkpoint, \(counted(journal.bytes, "byte"))")
+      if let torn = journal.tornTail {
+        let cut = counted(torn.bytesCut, "byte")
+        report.findings.append(
+          "journal: a torn tail of \(cut) at byte \(torn.offset) of \(torn.file), which a start cuts off")
+      }
+      report.findings.append("held back until their owners decide: \(counted(held.count, "message"))")
       for lost in journal.lost { report.damages.append(lost.reason) }
     } catch {
       report.damages.append("\(error)")
@@ -54,7 +69,8 @@ public enum FolderCheck {
   }
 
   private static func checkFiles(
-    _ state: CheckpointState, _ file: CheckpointFile, _ files: OpenFiles, _ report: inout FolderReport
+    _ state: CheckpointState, _ file: CheckpointFile, _ files: OpenFiles, _ words: (String) -> String,
+    _ report: inout FolderReport
   ) {
     let hasher = SipHash128(key0: file.hashKey.low, key1: file.hashKey.high)
     for (path, length) in state.sliceFiles {
@@ -65,7 +81,7 @@ public enum FolderCheck {
         try DelayStore.forEachRecord(files, path, length, hasher) { record, _, _ in
           if record.kind == RecordKind.message { messages += 1 } else { tombstones += 1 }
         }
-        return "\(path): \(messages) messages, \(tombstones) tombstones"
+        return "\(path): \(counted(messages, "message")), \(counted(tombstones, "tombstone"))"
       }
     }
     for (topic, name, segments) in state.topicFiles {
@@ -73,12 +89,12 @@ public enum FolderCheck {
         let path = TopicLog.path(topic, segment: segment.baseOffset)
         attempt(&report) { () throws(StorageError) in
           let count = try TopicLog.check(files, topic: topic, segment, path: path)
-          return "\(path): \(count) messages of topic \(name) from offset \(segment.baseOffset)"
+          return "\(path): \(counted(count, "message")) of \(words(name)) from offset \(segment.baseOffset)"
         }
       }
     }
     attempt(&report) { () throws(StorageError) in
-      "settled: \(try state.checkSettled(files)) ids"
+      "settled: \(counted(try state.checkSettled(files), "id"))"
     }
   }
 
@@ -90,6 +106,8 @@ public enum FolderCheck {
       )
     }
   }
+
+  private static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
   private static func attempt(_ report: inout FolderReport, _ body: () throws(StorageError) -> String) {
     do throws(StorageError) { report.findings.append(try body()) } catch { report.damages.append("\(error)") }

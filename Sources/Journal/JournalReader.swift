@@ -37,9 +37,10 @@ public enum JournalReader {
 
   /// Reads everything as `recover` with `salvage` does, and changes nothing: `lost` is what a start would refuse for.
   public static func verify(
-    storage: any Storage, folder: String = "journal", from firstNeeded: Sequence, store: StoreID
+    storage: any Storage, folder: String = "journal", from firstNeeded: Sequence, store: StoreID,
+    _ body: (_ kind: UInt8, _ payload: UnsafeRawBufferPointer) -> Void = { _, _ in }
   ) throws(JournalError) -> RecoveryReport {
-    try recover(storage: storage, folder: folder, from: firstNeeded, store: store, salvage: true) { _, _, _ in }
+    try recover(storage: storage, folder: folder, from: firstNeeded, store: store, salvage: true) { body($1, $2) }
   }
 }
 

@@ -50,7 +50,10 @@ public final class DiskStorage: Storage {
     if result != 0 {
       _ = Glibc.close(descriptor)
       guard number == EWOULDBLOCK else { throw storageError("lock", "LOCK", number) }
-      let reason = "another server uses the folder \(root); stop it, or give this one a folder of its own"
+      let reason =
+        isReadOnly
+        ? "a server uses the folder \(root); stop it, or look at a copy"
+        : "another server, or a check, uses the folder \(root); stop it, or give this server a folder of its own"
       throw StorageError(kind: .failed, operation: "lock", path: "LOCK", reason: reason)
     }
     let earlier = lockDescriptor.withLock { held in

@@ -139,3 +139,10 @@ public final class Queue {
     return options
   }
 }
+
+extension RabbitMQ {
+  /// What people call the topic behind a queue; nil for another topic.
+  public static func words(forTopic name: String) -> String? {
+    name.hasPrefix(Queue.topicPrefix) ? "RabbitMQ queue \(name.dropFirst(Queue.topicPrefix.count))" : nil
+  }
+}

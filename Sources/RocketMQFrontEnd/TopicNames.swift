@@ -16,6 +16,15 @@ public enum TopicNames {
   /// Where a group's dead letters go.
   public static func deadLetter(_ group: String) -> String { deadLetterPrefix + group }
 
+  /// What people call such a topic; nil for a plain name.
+  public static func words(for topic: String) -> String? {
+    if topic.hasPrefix(retryPrefix) { return "RocketMQ retries of group \(topic.dropFirst(retryPrefix.count))" }
+    if topic.hasPrefix(deadLetterPrefix) {
+      return "RocketMQ dead letters of group \(topic.dropFirst(deadLetterPrefix.count))"
+    }
+    return nil
+  }
+
   /// Whether a topic may be named so: a plain name, or one of the two prefixes and a group's name.
   public static func isTopic(_ name: UnsafeRawBufferPointer) -> Bool {
     for prefix in [retryPrefix, deadLetterPrefix] where name.starts(with: prefix.utf8) {

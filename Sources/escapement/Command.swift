@@ -4,7 +4,7 @@ struct Command: Sendable {
   var name: String
   /// The positional arguments, all needed.
   var positional: [String] = []
-  /// What it does, in a line.
+  /// What it does, in a line; more lines are for its own help.
   var summary: String
   var options: [Option]
   /// Does it; gives the exit code.

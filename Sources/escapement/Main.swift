@@ -1,6 +1,7 @@
 // The program: finds the sub-command, runs it, turns what went wrong into a message and an exit code.
 //
-// Exit codes: 0 done; 1 the server refused, could not be reached, or a check failed; 2 the command line is wrong.
+// Exit codes: 0 done; 1 the server refused, could not be reached, or a check failed; 2 the command line is wrong; 3 a
+// folder could not be checked.
 
 import Dispatch
 import EscapementClient
@@ -86,7 +87,7 @@ enum Program {
 
   static var help: String {
     let rows = commands.map { command in
-      (([command.name] + command.positional).joined(separator: " "), command.summary)
+      (([command.name] + command.positional).joined(separator: " "), command.summary.prefix { $0 != "\n" })
     }
     let width = (rows.map(\.0.count).max() ?? 0) + 2
     let lines = rows.map { "  " + $0.0.padded(to: width) + $0.1 }

@@ -7,7 +7,7 @@ it, in the order of its names.
 import os
 
 from consuming import publish_many
-from escapement_driver import Server, equal, fetch_all, now_ms, run_command, topic_row
+from escapement_driver import Server, equal, eventually, fetch_all, now_ms, run_command, topic_row
 from listing import listed, schedule_many
 from suite import case, own
 
@@ -135,6 +135,68 @@ def check_passes_good_data():
     equal(status, 0, f"check after a stop: {output}")
     server.start()
     check_complete(server, count)
+
+
+def hold_two_and_drop_one(client):
+    """Two half messages of RocketMQ, of which one stays undecided."""
+    half = [client.ok("rocketmq.sendHalf", topic="orders", body="1", producerGroup="p") for _ in range(2)]
+    client.ok("rocketmq.endTransaction", transactionId=half[0]["transactionId"], state="ROLLBACK")
+
+
+@case
+def check_speaks_plain_words():
+    """`escapement check DIR` names queues and group topics as their users do, counts held messages, and one message is "1 message"."""
+    server = own("--checkpoint-bytes", 16_384)
+    client = server.client()
+    client.ok("rabbitmq.queueDeclare", queue="invoices", durable=True)
+    client.ok("rabbitmq.publish", exchange="", routingKey="invoices", body="1", properties={"deliveryMode": 2})
+    sub = client.ok("rocketmq.subscribe", topic="orders", consumerGroup="shop")["sub"]
+    client.ok("rocketmq.send", topic="orders", body="1")
+    client.ok("rocketmq.sendBack", sub=sub, msgId=client.event()["msgId"], delayLevel=-1)
+    hold_two_and_drop_one(client)
+    # What is held is counted in the checkpoint and in the journal behind it.
+    publish_many(client, "filler", 100, headers={"pad": "x" * 300})
+    eventually(lambda: client.ok("stats")["checkpoints"] > 0, what="a checkpoint")
+    hold_two_and_drop_one(client)
+    server.kill9()
+    status, output = run_command("check", server.data)
+    equal(status, 0, f"check: {output}")
+    for words in ("held back until their owners decide: 2 messages", "1 message of RabbitMQ queue invoices", "1 message of topic orders",
+                  "1 message of RocketMQ dead letters of group shop"):
+        assert words in output, f"'{words}' is not in: {output}"
+    assert "rabbitmq/" not in output and "%" not in output, output
+
+
+@case
+def check_of_a_folder_in_use_is_refused():
+    """`escapement check DIR` of a folder that a running server holds says so, with status 3, and judges nothing."""
+    server = own()
+    count = filled(server, 50)
+    status, output = run_command("check", server.data)
+    equal(status, 3, f"check of a folder in use: {output}")
+    assert "a server uses the folder" in output and "DAMAGED" not in output, output
+    check_complete(server, count)
+    server.stop()
+    equal(run_command("check", server.data)[0], 0, "check after the stop")
+
+
+@case
+def check_of_a_strange_folder_is_no_damage():
+    """`escapement check DIR` of a folder that is not Escapement's says so, with status 3."""
+    server = own()
+    strange = os.path.join(server.folder, "strange")
+    os.mkdir(strange)
+    for _ in range(2):
+        status, output = run_command("check", strange)
+        equal(status, 3, f"check of a strange folder: {output}")
+        assert "not an Escapement folder" in output and "DAMAGED" not in output, output
+        equal(run_command("check", strange, "--quiet")[0], 3, "with --quiet")
+        with open(os.path.join(strange, "notes.txt"), "w", encoding="utf-8") as file:
+            file.write("groceries")
+    server.stop()
+    os.remove(os.path.join(server.data, "checkpoint"))
+    status, output = run_command("check", server.data)
+    assert status == 1 and "DAMAGED" in output, f"check without a checkpoint: {status} {output}"
 
 
 @case

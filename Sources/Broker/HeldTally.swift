@@ -1,0 +1,42 @@
+// Which messages a data folder holds back, without a broker: for people who look at a folder at rest.
+//
+// Holds: a checkpoint and the records behind it give the messages that `Broker.held` would have after a start.
+// Leaves to others: reading the folder (the engine's check).
+
+import Foundations
+
+/// The held messages of a folder.
+public struct HeldTally {
+  /// The topic of each.
+  private var topics: [HeldNumber: UInt32] = [:]
+
+  /// Those of a checkpoint.
+  public init(_ state: CheckpointState) {
+    for message in state.held {
+      message.record.withUnsafeBytes { bytes in
+        let record = MessageRecord(bytes.baseAddress!)
+        topics[record.sequence] = record.topic
+      }
+    }
+  }
+
+  /// How many there are.
+  public var count: Int { topics.count }
+
+  /// Takes one journal record into account; to be called with each, in order.
+  public mutating func follow(kind: UInt8, _ payload: UnsafeRawBufferPointer) {
+    var reader = PayloadReader(payload)
+    switch Decision(rawValue: kind) {
+    case .held:
+      _ = reader.read(Int64.self)
+      reader.skip(Int(reader.read(UInt16.self)))
+      let record = MessageRecord(reader.rest.baseAddress!)
+      topics[record.sequence] = record.topic
+    case .heldReleased, .heldDropped, .heldAbandoned: topics[reader.read(HeldNumber.self)] = nil
+    case .topicDeleted:
+      let topic = reader.read(UInt32.self)
+      topics = topics.filter { $0.value != topic }
+    default: break
+    }
+  }
+}
