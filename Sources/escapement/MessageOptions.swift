@@ -7,9 +7,8 @@ enum MessageOptions {
   static let due: [Option] = [
     .value("in", "DURATION", "due after this long: 500ms, 2s, 30m, 10h, 1d, 1h30m"),
     .value("at", "TIME", "due at this time: RFC 3339 or Unix ms"),
+    .value("level", "N", "due by the server's level table, from 1"),
   ]
-
-  static let level: [Option] = [.value("level", "N", "due by the server's level table, from 1")]
 
   static let content: [Option] = [
     .value("id", "ID", "the message's id, unique in its topic", standard: "made by the server"),
@@ -25,8 +24,10 @@ enum MessageOptions {
   static func due(_ options: CommandLineOptions) throws(UsageError) -> Due {
     let given = ["in", "at", "level"].filter(options.has)
     guard given.count == 1 else {
-      let names = "--in, --at" + (options.has("level") ? " and --level" : "")
-      throw UsageError(given.isEmpty ? "say when: --in DURATION or --at TIME" : "only one of \(names) can hold")
+      let problem =
+        given.isEmpty
+        ? "say when: --in DURATION, --at TIME or --level N" : "only one of --in, --at and --level can hold"
+      throw UsageError(problem)
     }
     if let ms = try options.durationMs("in") { return .after(ms: ms) }
     if let ms = try options.timeMs("at") { return .atMs(ms) }

@@ -6,7 +6,7 @@ import Foundation
 extension Command {
   static let schedule = Command(
     name: "schedule", positional: ["TOPIC"], summary: "Schedule a message for later.",
-    options: MessageOptions.due + MessageOptions.level + MessageOptions.content + [
+    options: MessageOptions.due + MessageOptions.content + [
       .value("if-exists", "WHAT", "when the id is pending: keep, replace or reject", standard: "keep")
     ] + connectionOptions
   ) { options in
@@ -49,7 +49,7 @@ extension Command {
 
   static let reschedule = Command(
     name: "reschedule", positional: ["TOPIC", "ID"], summary: "Move a pending message to another time.",
-    options: MessageOptions.due + MessageOptions.level + connectionOptions
+    options: MessageOptions.due + connectionOptions
   ) { options in
     let due = try MessageOptions.due(options)
     return try await Session.run(options) { client in

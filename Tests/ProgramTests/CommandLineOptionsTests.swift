@@ -49,6 +49,19 @@ struct CommandLineOptionsTests {
     #expect(try parse(line).asksForHelp == asks)
   }
 
+  @Test(
+    "a message needs exactly one time, and a line without one is told all ways to say it",
+    arguments: [
+      ("t", "say when: --in DURATION, --at TIME or --level N"),
+      ("t --in 1s --at 5", "only one of --in, --at and --level can hold"),
+      ("t --level 1 --at 5", "only one of --in, --at and --level can hold"),
+    ])
+  func oneTime(_ line: String, _ message: String) throws {
+    let words = line.split(separator: " ").map(String.init)
+    let options = try CommandLineOptions(words, options: MessageOptions.due, positional: ["TOPIC"])
+    #expect(throws: UsageError(message)) { try MessageOptions.due(options) }
+  }
+
   @Test("values of a wrong kind are refused")
   func wrongValues() throws {
     let options = try parse("t --in soon --limit 1001 --header x --if-exists maybe")
