@@ -12,7 +12,7 @@
 //                  n = 0xFFFFFFFF: all of from..<to, without keys
 //   redelivered    u32 group, u64 offset
 //   acknowledged   u32 group, runs of (u64 start, u32 count)
-//   refused        u32 group, i64 until, u64 offsets
+//   refused        u32 group, i64 until, u64 offset
 //   forwarded      u32 group, u64 offset, i64 at, message record: the group is done with the offset, and the record was
 //                  appended to its topic (dead letters, and their way back)
 //   moved          u32 group, u64 offset

@@ -1,8 +1,9 @@
 // Where each pending message is: from the 128-bit hash of (topic, id) to a place in memory or on disk, 24 bytes an entry.
 //
 // Holds: an entry stands between its home slot and the first free slot behind it (linear probing); a shard is at most
-// 3/4 full: at 7/8 the runs that a removal walks through are four times as long. Growth happens a shard at a time, so that no turn of the loop ever rehashes millions of entries: with ten
-// million pending a shard has 2 400 entries and grows in about 30 µs.
+// 3/4 full: at 7/8 the runs that a removal walks through are four times as long. Growth happens a shard at a time, so that
+// no turn of the loop ever rehashes millions of entries: with ten million pending a shard has 2 400 entries and grows in
+// about 30 µs.
 // Leaves to others: what a place means (`MessagePlace` says), the ids themselves (128 keyed bits stand for them).
 
 import Foundations
