@@ -1,6 +1,7 @@
 // How long it takes to validate and decode one request line.
 //
-// `bench json [lines [part of a name]]`: for each kind of line, the nanoseconds of a full parse with every field read, as the server does.
+// `bench json [lines [part of a name]]`: for each kind of line, the nanoseconds of a full parse with every field read,
+// as the server does.
 
 import Foundations
 import LineProtocol

@@ -257,7 +257,7 @@ extension Broker {
   }
 
   private func deadLetterTopic(_ group: Group) -> Topic? {
-    let name = Array((group.deadLetterTopic ?? "\(group.topic.name).\(group.name).dlq").utf8)
-    return name.withUnsafeBytes { try? topicAlways($0) }
+    let name = group.deadLetterTopic ?? "\(group.topic.name).\(group.name).dlq"
+    return name.withBytes { try? topicAlways($0) }
   }
 }

@@ -117,13 +117,7 @@ extension Broker {
   /// Accepts the whole batch in one record.
   public func commit(_ batch: ScheduleBatch) throws(BrokerStop) {
     guard !batch.entries.isEmpty else { return }
-    var found: Topic?
-    var stop: BrokerStop?
-    batch.topicName.withUnsafeBytes { name in
-      do throws(BrokerStop) { found = try topicOnUse(name) } catch { stop = error }
-    }
-    if let stop { throw stop }
-    let topic = found!
+    let topic = try batch.topicName.withBytes { name throws(BrokerStop) in try topicOnUse(name) }
     precondition(
       topic.number == batch.topicNumber && records.nextSequence == batch.recordSequence,
       "something came between the parts of a batch")

@@ -6,11 +6,10 @@ import Foundations
 extension Broker {
   /// Keeps a value under a name, in place of the one that was there. Durable with the turn's records.
   public func putInCatalog(_ name: String, _ value: [UInt8]) {
-    let nameBytes = Array(name.utf8)
     records.begin(Decision.catalogPut.rawValue)
-    records.append(UInt32(nameBytes.count))
-    nameBytes.withUnsafeBytes { records.append(bytes: $0) }
-    value.withUnsafeBytes { records.append(bytes: $0) }
+    records.append(UInt32(name.utf8.count))
+    name.withBytes { records.append(bytes: $0) }
+    value.withBytes { records.append(bytes: $0) }
     records.finish()
     catalog[name] = value
   }
@@ -19,7 +18,7 @@ extension Broker {
   public func removeFromCatalog(_ name: String) {
     guard catalog.removeValue(forKey: name) != nil else { return }
     records.begin(Decision.catalogRemoved.rawValue)
-    Array(name.utf8).withUnsafeBytes { records.append(bytes: $0) }
+    name.withBytes { records.append(bytes: $0) }
     records.finish()
   }
 }

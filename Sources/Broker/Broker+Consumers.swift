@@ -48,14 +48,17 @@ extension Broker {
     _ options: ConsumerOptions
   ) throws(BrokerStop) -> Consumer {
     try requireWorking()
-    let topic = try topicOnUse(name)
-    let group = try group(topic, groupName, options, connection)
+    let group = try group(try topicOnUse(name), groupName, options, connection)
+    return fetcher(of: group, connection: connection, options)
+  }
+
+  func fetcher(of group: Group, connection: UInt64, _ options: ConsumerOptions) -> Consumer {
     adopt(options, group)
     if let known = group.consumers.first(where: { $0.connection == connection && $0.kind == .fetcher }) {
       known.options = options
       return known
     }
-    let consumer = addConsumer(connection, 0, .fetcher, topic, group, options)
+    let consumer = addConsumer(connection, 0, .fetcher, group.topic, group, options)
     group.consumers.append(consumer)
     return consumer
   }
@@ -179,7 +182,8 @@ extension Broker {
 
   // MARK: Moving
 
-  /// Moves a group, made when it is not there; what was given out is forgotten and may be delivered anew. Gives where it really begins.
+  /// Moves a group, made when it is not there; what was given out is forgotten and may be delivered anew. Gives where it
+  /// really begins.
   public func seek(
     topic name: UnsafeRawBufferPointer, group groupName: UnsafeRawBufferPointer, to start: StartPosition,
     connection: UInt64

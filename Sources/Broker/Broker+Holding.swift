@@ -212,9 +212,8 @@ extension Broker {
 
   /// False when no topic can be made for it: then it is tried again later.
   private func abandon(_ message: HeldMessage) -> Bool {
-    let name = Array(settings.abandonedTopic.utf8)
     guard let origin = topics[message.record.topic],
-      let target = name.withUnsafeBytes({ try? topicAlways($0) })
+      let target = settings.abandonedTopic.withBytes({ try? topicAlways($0) })
     else { return false }
     let headers = HeaderText.merged(
       message.record.headers,

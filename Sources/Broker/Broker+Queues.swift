@@ -15,25 +15,22 @@ extension Broker {
     guard groupCount < settings.groupsMax else {
       throw .refuse(.limitExceeded, "there are \(groupCount) groups, and no more are allowed")
     }
-    var topic: Topic?
-    var stop: BrokerStop?
-    Array(name.utf8).withUnsafeBytes { bytes in
-      do throws(BrokerStop) { topic = try makeTopic(bytes, QueueContents.retentionMs, .max) } catch { stop = error }
+    let topic = try name.withBytes { bytes throws(BrokerStop) in
+      try makeTopic(bytes, QueueContents.retentionMs, .max)
     }
-    if let stop { throw stop }
     let number = UInt32(groups.count)
     records.begin(Decision.groupCreated.rawValue)
     records.append(number)
-    records.append(topic!.number)
+    records.append(topic.number)
     records.append(UInt64(0))
-    Array(Self.queueGroup.utf8).withUnsafeBytes { records.append(bytes: $0) }
+    Self.queueGroup.withBytes { records.append(bytes: $0) }
     records.finish()
-    return addGroup(number, topic!, Self.queueGroup, 0)
+    return addGroup(number, topic, Self.queueGroup, 0)
   }
 
   /// The queue of this name.
   public func findQueue(_ name: String) -> Group? {
-    let topic = Array(name.utf8).withUnsafeBytes { findTopic($0) }
+    let topic = name.withBytes { findTopic($0) }
     guard let group = topic?.groups.first, group.contents != nil else { return nil }
     return group
   }
@@ -44,11 +41,7 @@ extension Broker {
   /// Deletes a queue with everything in it. Its consumers get `ended`.
   public func deleteQueue(_ group: Group) throws(BrokerStop) {
     stopIdleTimer(group)
-    var stop: BrokerStop?
-    group.topic.nameBytes.withUnsafeBytes { name in
-      do throws(BrokerStop) { _ = try deleteTopic(name) } catch { stop = error }
-    }
-    if let stop { throw stop }
+    _ = try group.topic.nameBytes.withBytes { name throws(BrokerStop) in try deleteTopic(name) }
   }
 
   // MARK: Filling
@@ -154,14 +147,7 @@ extension Broker {
   /// The fetching side of a connection on a queue, for `fetch`.
   public func getter(_ group: Group, connection: UInt64, _ options: ConsumerOptions) throws(BrokerStop) -> Consumer {
     try requireWorking()
-    adopt(options, group)
-    if let known = group.consumers.first(where: { $0.connection == connection && $0.kind == .fetcher }) {
-      known.options = options
-      return known
-    }
-    let consumer = addConsumer(connection, 0, .fetcher, group.topic, group, options)
-    group.consumers.append(consumer)
-    return consumer
+    return fetcher(of: group, connection: connection, options)
   }
 
   /// Gives the consumers of a queue what they can take now, before the end of the turn.

@@ -18,8 +18,8 @@ extension Broker {
   ) throws(BrokerStop) -> (redriven: Int, remaining: UInt64) {
     try requireSpace()
     let origin = try existingGroup(topicName, groupName).topic
-    let name = Array("\(origin.name).\(String(decoding: groupName, as: UTF8.self)).dlq".utf8)
-    guard let dead = name.withUnsafeBytes({ findTopic($0) }) else { return (0, 0) }
+    let name = "\(origin.name).\(String(decoding: groupName, as: UTF8.self)).dlq"
+    guard let dead = name.withBytes({ findTopic($0) }) else { return (0, 0) }
     let group = try redriveGroup(of: dead, connection)
     var count = 0
     var bytesLeft = settings.deliveryBytesPerTurn
@@ -43,12 +43,8 @@ extension Broker {
   }
 
   private func redriveGroup(of topic: Topic, _ connection: UInt64) throws(BrokerStop) -> Group {
-    var found: Group?
-    var stop: BrokerStop?
-    Array(Self.redriveGroup.utf8).withUnsafeBytes { name in
-      do throws(BrokerStop) { found = try group(topic, name, ConsumerOptions(), connection) } catch { stop = error }
+    try Self.redriveGroup.withBytes { name throws(BrokerStop) in
+      try group(topic, name, ConsumerOptions(), connection)
     }
-    if let stop { throw stop }
-    return found!
   }
 }

@@ -1,7 +1,8 @@
 // Work for the I/O threads: the only way in which the broker, the delay store and the topic log touch a disk.
 //
-// Holds: `run` is called on an I/O thread, once, or again while the disk is full, so it must do no harm when repeated; `finished` afterwards, on the loop thread, and only when `failure` is
-// nil. Tasks of one lane run in the order in which they were submitted; the two lanes know nothing of each other.
+// Holds: `run` is called on an I/O thread, once, or again while the disk is full, so it must do no harm when repeated;
+// `finished` afterwards, on the loop thread, and only when `failure` is nil. Tasks of one lane run in the order in which
+// they were submitted; the two lanes know nothing of each other.
 // Leaves to others: which thread a lane is (the server), or that there is none (the simulator runs tasks by hand).
 
 import Foundations

@@ -53,17 +53,11 @@ extension RocketMQFrontEnd {
     var options = options
     options.tags = nil
     options.createsAlways = true
-    let name = Array(name.utf8)
     try command { () throws(BrokerStop) in
-      var stop: BrokerStop?
-      name.withUnsafeBytes { name in
-        do throws(BrokerStop) {
-          _ = try broker.subscribe(
-            topic: name, group: group, sub: consumer.sub, connection: consumer.connection, options,
-            companion: consumer)
-        } catch { stop = error }
+      _ = try name.withBytes { name throws(BrokerStop) in
+        try broker.subscribe(
+          topic: name, group: group, sub: consumer.sub, connection: consumer.connection, options, companion: consumer)
       }
-      if let stop { throw stop }
     }
   }
 
@@ -160,13 +154,10 @@ extension RocketMQFrontEnd {
     _ headers: [UInt8], _ topic: String,
     _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(BrokerStop) -> Void
   ) throws(RocketMQStop) {
-    let name = Array(topic.utf8)
-    var stop: BrokerStop?
-    headers.withUnsafeBytes { headers in
-      name.withUnsafeBytes { name in
-        do throws(BrokerStop) { try body(headers, name) } catch { stop = error }
+    try command { () throws(BrokerStop) in
+      try headers.withBytes { headers throws(BrokerStop) in
+        try topic.withBytes { name throws(BrokerStop) in try body(headers, name) }
       }
     }
-    if let stop { throw .broker(stop) }
   }
 }
