@@ -2,6 +2,15 @@
 
 import Glibc
 
+/// Prints a line at once, also into a file or a pipe.
+func say(_ line: String) {
+  print(line)
+  fflush(nil)
+}
+
+/// Says at the beginning how long the whole will take.
+func sayExpected(seconds: Int) { say("about \(max(1, seconds)) s on a quiet machine with two processors") }
+
 enum Figures {
   /// The value below which `share` of `sorted` lies.
   static func quantile(_ sorted: [Int64], _ share: Double) -> Int64 {

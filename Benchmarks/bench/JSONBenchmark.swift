@@ -44,13 +44,14 @@ enum JSONBenchmark {
   static func run(arguments: [String]) {
     let lines = arguments.first.flatMap { Int($0) } ?? 1_000_000
     let reader = RequestReader()
-    print("\(lines) lines a case, best of 5 runs")
+    sayExpected(seconds: lines / 90_000)
+    say("\(lines) lines a case, best of 5 runs")
     for one in cases where arguments.count < 2 || one.name.contains(arguments[1]) {
       let bytes = Array(one.line.utf8)
       let best = bytes.withUnsafeBytes { line in (0..<5).map { _ in measure(one, line, reader, lines) }.min()! }
       let ns = Double(best) / Double(lines)
       let rate = Double(bytes.count) / ns
-      print("\(one.name): \(bytes.count) bytes, \(rounded(ns)) ns a line, \(rounded(rate)) GB/s")
+      say("\(one.name): \(bytes.count) bytes, \(rounded(ns)) ns a line, \(rounded(rate)) GB/s")
     }
     measureReply(lines)
   }
@@ -89,7 +90,7 @@ enum JSONBenchmark {
         output.consume(output.count)
       }
     }
-    print("reply to schedule: \(rounded(Double(nanoseconds(elapsed)) / Double(lines))) ns")
+    say("reply to schedule: \(rounded(Double(nanoseconds(elapsed)) / Double(lines))) ns")
   }
 
   private static func schedule(body: String) -> String {

@@ -26,12 +26,14 @@ enum WheelBenchmark {
 
   static func run(arguments: [String]) {
     guard let options = parse(arguments) else { return print(help) }
-    print("wheelSize \(options.wheelSize), tick \(options.tickMs) ms, median of \(options.rounds) rounds, ns a timer")
-    print(row(["timers", "ticks", "insert", "cancel+insert", "expire", "bytes/timer"]))
+    // Half a microsecond for each timer: made, shuffled, inserted, replaced, expired.
+    sayExpected(seconds: options.rounds * options.populations.reduce(0) { $0 + $1.timers } / 2_000_000)
+    say("wheelSize \(options.wheelSize), tick \(options.tickMs) ms, median of \(options.rounds) rounds, ns a timer")
+    say(row(["timers", "ticks", "insert", "cancel+insert", "expire", "bytes/timer"]))
     for population in options.populations {
       var figures = Figures()
       for round in 0..<options.rounds { measure(population, options, seed: UInt64(round) + 1, &figures) }
-      print(
+      say(
         row([
           "\(population.timers)", "\(population.ticks)", decimal(median(figures.insertNs)),
           decimal(median(figures.cancelInsertNs)), decimal(median(figures.expireNs)),

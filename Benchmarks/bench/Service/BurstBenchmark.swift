@@ -17,9 +17,12 @@ enum BurstBenchmark {
   static func run(arguments: [String]) {
     let flags = Flags(
       arguments, defaults: Flags.serverDefaults(["messages": "100000", "rounds": "5", "body-bytes": "128"]), help: help)
+    let count = flags.number("messages")
+    let rounds = max(1, flags.number("rounds"))
+    let leadMs = 1500 + Int64(count / 100)
+    sayExpected(seconds: rounds * (Int(leadMs) + count / 200) / 1000)
     let server = ServerProcess(flags)
     defer { server.stop() }
-    let count = flags.number("messages")
     let burst = RequestText(topic: "burst", bodyBytes: flags.number("body-bytes"))
     let other = RequestText(topic: "other", bodyBytes: 16)
     let burstReader = GroupReader(server, burst)
@@ -29,8 +32,8 @@ enum BurstBenchmark {
     var lastNs: [Int64] = []
     var otherNs: [Int64] = []
     var cpuNs: [Int64] = []
-    for round in 1...max(1, flags.number("rounds")) {
-      let dueMs = SystemClock.wallNs() / 1_000_000 + 1500 + Int64(count / 100)
+    for round in 1...rounds {
+      let dueMs = SystemClock.wallNs() / 1_000_000 + leadMs
       Load.unanswered(loader, count) { _, acks, out in burst.schedule(nil, atMs: dueMs, acks, to: &out) }
       Load.unanswered(loader, 1) { _, acks, out in other.schedule(nil, atMs: dueMs + 1, acks, to: &out) }
       if SystemClock.wallNs() / 1_000_000 > dueMs { fail("loading took too long; take fewer messages") }
@@ -41,10 +44,11 @@ enum BurstBenchmark {
       lastNs.append(burstReader.lastReadNs - dueMs * 1_000_000)
       otherNs.append(otherReader.lastReadNs - (dueMs + 1) * 1_000_000)
       cpuNs.append(server.cpuNs - cpuBefore)
+      say("round \(round): last one received after \(Figures.ms(ns: lastNs[round - 1]))")
     }
-    print("burst: \(count) due in one millisecond, load \(Figures.machineLoad())")
-    print("  last one received after    \(Figures.distribution(ns: lastNs))")
-    print("  another topic's, late by   \(Figures.distribution(ns: otherNs))")
-    print("  server                     \(cpuNs.sorted()[cpuNs.count / 2] / Int64(count)) ns a message")
+    say("burst: \(count) due in one millisecond, load \(Figures.machineLoad())")
+    say("  last one received after    \(Figures.distribution(ns: lastNs))")
+    say("  another topic's, late by   \(Figures.distribution(ns: otherNs))")
+    say("  server                     \(cpuNs.sorted()[cpuNs.count / 2] / Int64(count)) ns a message")
   }
 }

@@ -26,6 +26,7 @@ enum HeadOfLineBenchmark {
       defaults: Flags.serverDefaults([
         "messages": "10000", "longest-ms": "10000", "shortest-ms": "10", "batch": "50",
       ]), help: help)
+    sayExpected(seconds: flags.number("longest-ms") / 1000 + flags.number("messages") / 20_000 + 1)
     let server = ServerProcess(flags)
     defer { server.stop() }
     let count = max(2, flags.number("messages"))
@@ -95,10 +96,10 @@ enum HeadOfLineBenchmark {
     }
     let missing = ttlsMs.count - latenessNs.count
     let publishedMs = (sentNs[sentNs.count - 1] - sentNs[0]) / 1_000_000
-    print("headofline: \(ttlsMs.count) messages, \(ttlsMs[0]) ms down to \(ttlsMs[ttlsMs.count - 1]) ms, longest first")
-    print("  published within \(publishedMs) ms, load \(Figures.machineLoad())")
-    if !latenessNs.isEmpty { print("  lateness  \(Figures.distribution(ns: latenessNs))") }
-    print("  early \(early)  twice \(letters.twice)  missing \(missing)")
+    say("headofline: \(ttlsMs.count) messages, \(ttlsMs[0]) ms down to \(ttlsMs[ttlsMs.count - 1]) ms, longest first")
+    say("  published within \(publishedMs) ms, load \(Figures.machineLoad())")
+    if !latenessNs.isEmpty { say("  lateness  \(Figures.distribution(ns: latenessNs))") }
+    say("  early \(early)  twice \(letters.twice)  missing \(missing)")
     if early + letters.twice + missing > 0 {
       server.stop()
       exit(1)

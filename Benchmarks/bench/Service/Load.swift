@@ -4,6 +4,9 @@ import LineProtocol
 import Platform
 
 enum Load {
+  /// What two processors do at least, to say beforehand how long a benchmark will take.
+  static let usualMessagesPerSecond = 250_000
+
   /// Sends `count` requests written by `write` that ask for no reply, the last one with one: when it has come, all are
   /// accepted and on stable storage.
   static func unanswered(

@@ -25,11 +25,13 @@ enum PrecisionBenchmark {
       defaults: Flags.serverDefaults([
         "pending": "100000", "rate": "5000", "seconds": "20", "body-bytes": "128", "feed": "1",
       ]), help: help)
+    let rate = flags.number("rate")
+    let count = rate * flags.number("seconds")
+    let loadS = max(count, flags.number("pending")) / Load.usualMessagesPerSecond
+    sayExpected(seconds: loadS + 1 + count / 50_000 + flags.number("seconds"))
     let server = ServerProcess(flags)
     defer { server.stop() }
     let text = RequestText(topic: "precision", bodyBytes: flags.number("body-bytes"))
-    let rate = flags.number("rate")
-    let count = rate * flags.number("seconds")
     let reader = GroupReader(server, text, timeoutS: 10)
     let loader = LineConnection(server)
     let far = SystemClock.wallNs() / 1_000_000 + 3_600_000
@@ -92,11 +94,11 @@ enum PrecisionBenchmark {
     }
     let cpuNs = server.cpuNs - cpuBefore
     let missing = seen.filter { !$0 }.count
-    print("precision: \(rate) due a second, \(count) measured, load \(Figures.machineLoad())")
-    if !latenessNs.isEmpty { print("  lateness  \(Figures.distribution(ns: latenessNs))") }
-    print("  rate      \(Figures.rate(reader.received, ns: reader.lastReadNs - startMs * 1_000_000)) a second")
-    print("  server    \(Figures.seconds(ns: cpuNs)) of processor time")
-    print("  early \(faults.early)  twice \(faults.twice)  wrong \(faults.wrong)  missing \(missing)")
+    say("precision: \(rate) due a second, \(count) measured, load \(Figures.machineLoad())")
+    if !latenessNs.isEmpty { say("  lateness  \(Figures.distribution(ns: latenessNs))") }
+    say("  rate      \(Figures.rate(reader.received, ns: reader.lastReadNs - startMs * 1_000_000)) a second")
+    say("  server    \(Figures.seconds(ns: cpuNs)) of processor time")
+    say("  early \(faults.early)  twice \(faults.twice)  wrong \(faults.wrong)  missing \(missing)")
     if !isComplete || missing > 0 || faults.early + faults.twice + faults.wrong > 0 {
       server.stop()
       exit(1)

@@ -21,6 +21,7 @@ enum RestingBenchmarks {
     let flags = Flags(
       arguments, defaults: Flags.serverDefaults(["messages": "1000000", "seconds": "10", "body-bytes": "128"]),
       help: idleHelp)
+    sayExpected(seconds: flags.number("messages") / Load.usualMessagesPerSecond + 4 + flags.number("seconds"))
     let server = ServerProcess(flags)
     defer { server.stop() }
     let connection = LineConnection(server)
@@ -41,7 +42,7 @@ enum RestingBenchmarks {
       text.schedule(nil, atMs: farMs + Int64(number) * 86_400_000 / Int64(count), acks, to: &out)
     }
     let ns = SystemClock.bootNs() - startNs
-    print("loaded \(count) in \(Figures.seconds(ns: ns)), \(Figures.rate(count, ns: ns)) a second")
+    say("loaded \(count) in \(Figures.seconds(ns: ns)), \(Figures.rate(count, ns: ns)) a second")
   }
 
   private static func watch(_ server: ServerProcess, _ connection: LineConnection, seconds: Int) {
@@ -51,14 +52,14 @@ enum RestingBenchmarks {
     let usedNs = server.cpuNs - cpuNs
     // One turn is the question itself.
     let made = connection.statistic("turns") - turns - 1
-    print(
+    say(
       "idle for \(seconds) s: \(made) turns of the loop, \(Figures.ms(ns: usedNs)) of processor time, load "
         + Figures.machineLoad())
   }
 
   private static func reportMemory(_ server: ServerProcess, _ emptyBytes: Int, _ count: Int) {
     let bytes = server.residentBytes
-    print(
+    say(
       "memory: \(Figures.mebibytes(emptyBytes)) empty, \(Figures.mebibytes(bytes)) now, "
         + "\(max(0, bytes - emptyBytes) / max(1, count)) bytes a message")
   }
@@ -76,6 +77,8 @@ enum RestingBenchmarks {
   static func memory(arguments: [String]) {
     let flags = Flags(
       arguments, defaults: Flags.serverDefaults(["messages": "10000000", "body-bytes": "128"]), help: memoryHelp)
+    // Loading, and two starts that read everything.
+    sayExpected(seconds: 2 * flags.number("messages") / Load.usualMessagesPerSecond + 2)
     let server = ServerProcess(flags)
     defer { server.stop() }
     let emptyBytes = server.residentBytes
@@ -97,7 +100,7 @@ enum RestingBenchmarks {
     server.start()
     let readyNs = SystemClock.bootNs()
     let pending = LineConnection(server).statistic("pending")
-    print(
+    say(
       "\(name): \(Figures.seconds(ns: readyNs - startNs)) until it listens (\(Figures.seconds(ns: startNs - stopNs)) to "
         + "end), \(pending) pending")
     if pending != count { fail("\(count) messages were accepted") }
@@ -120,6 +123,7 @@ enum RestingBenchmarks {
       defaults: Flags.serverDefaults(["connections": "10000", "groups": "1000", "seconds": "10"]), help: connectionsHelp
     )
     let wanted = flags.number("connections")
+    sayExpected(seconds: flags.number("seconds") + wanted / 5000 + 1)
     guard clinux_raise_open_files() > wanted + 100 else { fail("this system allows too few open files") }
     let server = ServerProcess(flags)
     defer { server.stop() }
@@ -129,7 +133,7 @@ enum RestingBenchmarks {
     var descriptors: [Int32] = []
     for number in 0..<wanted { descriptors.append(connect(server, number, groups: flags.number("groups"))) }
     let ns = SystemClock.bootNs() - startNs
-    print(
+    say(
       "connected \(asking.statistic("connections") - 1), \(asking.statistic("groups")) groups in \(Figures.seconds(ns: ns))"
     )
     watch(server, asking, seconds: flags.number("seconds"))

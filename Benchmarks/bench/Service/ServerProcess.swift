@@ -80,7 +80,7 @@ final class ServerProcess {
 
   /// Ends the server and removes its folder.
   func stop() {
-    if !end() { print("  the server did not end well") }
+    if !end() { say("  the server did not end well") }
     var status: Int32 = 0
     waitpid(Self.spawn(["/bin/rm", "-rf", folder], output: 1, closing: -1), &status, 0)
   }
@@ -106,15 +106,14 @@ final class ServerProcess {
   /// Lets somebody attach a profiler.
   func pause(_ flags: Flags) {
     guard flags.number("pause") > 0 else { return }
-    print("  server process \(process)")
-    fflush(nil)
+    say("  server process \(process)")
     sleep(UInt32(flags.number("pause")))
   }
 }
 
 /// Ends the benchmark, and the server it runs, with a reason. The data folder stays to be looked at.
 func fail(_ reason: String) -> Never {
-  print("bench: \(reason)")
+  say("bench: \(reason)")
   let server = ServerProcess.running.load(ordering: .relaxed)
   if server > 0 { kill(server, SIGKILL) }
   exit(1)

@@ -28,8 +28,14 @@ enum ThroughputBenchmark {
         "body-bytes": "128",
       ]), help: help)
     let text = RequestText(topic: "throughput", bodyBytes: flags.number("body-bytes"))
-    for (name, part) in [("schedule", schedule), ("backlog", backlog), ("release", release)] {
-      guard [name, "all"].contains(flags.text("part")) else { continue }
+    let count = flags.number("messages")
+    let releaseS = leadMs(count) / 1000 + count / max(1, flags.number("release-rate"))
+    let loadS = count / Load.usualMessagesPerSecond
+    let parts = [("schedule", loadS, schedule), ("backlog", loadS, backlog), ("release", releaseS, release)]
+      .filter { [$0.0, "all"].contains(flags.text("part")) }
+    sayExpected(seconds: parts.reduce(0) { $0 + $1.1 + 1 })
+    for (name, _, part) in parts {
+      say("\(name): \(count) messages ...")
       let server = ServerProcess(flags)
       part(server, text, flags)
       server.stop()
@@ -37,7 +43,7 @@ enum ThroughputBenchmark {
   }
 
   private static func report(_ name: String, _ count: Int, ns: Int64, cpuNs: Int64, _ server: ServerProcess) {
-    print(
+    say(
       "\(name): \(Figures.rate(count, ns: ns)) messages a second (\(count) in \(Figures.seconds(ns: ns))); server "
         + "\(cpuNs / Int64(max(1, count))) ns of processor time a message, \(Figures.mebibytes(server.residentBytes)) "
         + "resident; load \(Figures.machineLoad())")
@@ -84,7 +90,7 @@ enum ThroughputBenchmark {
     let rate = max(1, flags.number("release-rate"))
     let reader = GroupReader(server, text)
     let loader = LineConnection(server)
-    let startMs = SystemClock.wallNs() / 1_000_000 + 2000 + Int64(count / 80)
+    let startMs = SystemClock.wallNs() / 1_000_000 + Int64(leadMs(count))
     Load.unanswered(loader, count) { number, acks, out in
       text.schedule(nil, atMs: startMs + Int64(number * 1000 / rate), acks, to: &out)
     }
@@ -96,6 +102,9 @@ enum ThroughputBenchmark {
     let ns = reader.lastReadNs - startMs * 1_000_000
     report("release \(rate) a second and consume", count, ns: ns, cpuNs: server.cpuNs - cpuBefore, server)
   }
+
+  /// How long before the first release the loading begins: at 80 000 messages a second it is done by then.
+  private static func leadMs(_ count: Int) -> Int { 2000 + count / 80 }
 
   private static func finish(_ reader: GroupReader, _ count: Int) {
     guard reader.receive(until: count), reader.outOfOrder == 0 else {
