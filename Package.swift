@@ -52,23 +52,26 @@ let package = Package(
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
-    program("bench", ["TimingWheel", "LineProtocol", "Foundations", "Platform", "CLinux"], path: "Benchmarks/bench"),
+    program(
+      "bench", ["TimingWheel", "LineProtocol", "Foundations", "Platform", "CLinux", "SeededRandom"],
+      path: "Benchmarks/bench"),
 
+    .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
     .target(
-      name: "SimulatedDisk", dependencies: ["Foundations", "DataFiles"], path: "Tests/SimulatedDisk",
+      name: "SimulatedDisk", dependencies: ["Foundations", "DataFiles", "SeededRandom"], path: "Tests/SimulatedDisk",
       swiftSettings: settings),
     tests("FoundationsTests", ["Foundations"]),
     tests("PlatformTests", ["Platform", "Foundations"]),
-    tests("TimingWheelTests", ["TimingWheel"]),
+    tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
     tests("JournalTests", ["Journal", "Platform", "SimulatedDisk", "Foundations"]),
-    tests("LineProtocolTests", ["LineProtocol", "Foundations"]),
-    tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "LineProtocol"]),
+    tests("LineProtocolTests", ["LineProtocol", "Foundations", "SeededRandom"]),
+    tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "LineProtocol", "SeededRandom"]),
     tests("RocketMQFrontEndTests", ["RocketMQFrontEnd", "LineProtocol", "Broker", "Foundations"]),
     tests("EscapementClientTests", ["EscapementClient"]),
     tests("ProgramTests", ["escapement"]),
     tests("DelayStoreTests", ["DelayStore", "DataFiles", "SimulatedDisk", "Foundations"]),
     tests("TopicLogTests", ["TopicLog", "DataFiles", "SimulatedDisk", "Foundations"]),
-    tests("BrokerTests", ["Broker", "DataFiles", "SimulatedDisk", "Foundations"]),
+    tests("BrokerTests", ["Broker", "DataFiles", "SimulatedDisk", "Foundations", "SeededRandom"]),
     .testTarget(
       name: "SimulationTests",
       dependencies: [

@@ -6,6 +6,7 @@
 // Holds: every round checks itself: all fired, none early, ticks in order, and the sum of the due times as inserted.
 // Leaves to others: the cost of the clock, of random numbers (made before the clock starts) and of what timers mean.
 
+import SeededRandom
 import TimingWheel
 
 enum WheelBenchmark {

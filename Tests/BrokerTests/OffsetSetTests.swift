@@ -1,5 +1,6 @@
 // The set of offsets against a Set, and through a checkpoint; lengths of JSON strings.
 
+import SeededRandom
 import Testing
 
 @testable import Broker

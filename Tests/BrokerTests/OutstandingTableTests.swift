@@ -1,5 +1,6 @@
 // The table of outstanding messages beside a dictionary.
 
+import SeededRandom
 import Testing
 
 @testable import Broker

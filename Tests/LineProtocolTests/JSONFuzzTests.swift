@@ -1,5 +1,6 @@
 // The reader beside the dumb model, on lines made and spoiled at random from a seed.
 
+import SeededRandom
 import Testing
 
 @testable import LineProtocol

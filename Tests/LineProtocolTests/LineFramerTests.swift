@@ -1,5 +1,6 @@
 // Cutting lines: in any pieces, at the cap, and after it.
 
+import SeededRandom
 import Testing
 
 @testable import LineProtocol

@@ -1,21 +1,6 @@
-// What the tests of this module share: a seeded generator, a place for lines, short forms.
+// What the tests of this module share: a place for lines, short forms.
 
 @testable import LineProtocol
-
-/// SplitMix64: small, seedable, the same everywhere.
-struct SplitMix64: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-}
 
 /// A reader together with a copy of its line that ends exactly where the memory does, so that a sanitizer sees overreads.
 final class ParsedLine {

@@ -1,5 +1,6 @@
 // The topic trie against trying every pattern.
 
+import SeededRandom
 import Testing
 
 @testable import RabbitMQFrontEnd
@@ -70,17 +71,6 @@ struct TopicTrieTests {
   }
 }
 
-struct SplitMix64 {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ mixed >> 31
-  }
-
-  mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+extension SplitMix64 {
+  fileprivate mutating func below(_ bound: Int) -> Int { Int(next(below: UInt64(bound))) }
 }

@@ -5,7 +5,11 @@
 // Leaves to others: what the files mean.
 
 import Foundations
+import SeededRandom
 import Synchronization
+
+/// What the disk draws its faults from; its tests draw from it, too.
+public typealias SplitMix64 = SeededRandom.SplitMix64
 
 /// A `Storage` for tests.
 public final class SimulatedStorage: Storage {

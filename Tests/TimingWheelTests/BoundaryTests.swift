@@ -1,5 +1,6 @@
 // The ends: of the number range, of generations, of memory, and what time without timers costs.
 
+import SeededRandom
 import Testing
 
 @testable import TimingWheel

@@ -1,5 +1,6 @@
 // Random runs against the dumb model: same timers, same order, same answers, after every step.
 
+import SeededRandom
 import Testing
 
 @testable import TimingWheel

@@ -1,23 +1,6 @@
-// Seeds and random numbers for the tests of this module.
-//
-// Holds: the same seed gives the same run everywhere; the seed is the test's argument, so a failure names it.
+// Seeds for the tests of this module, each with the shape of the wheel that it drives.
 
 import Testing
-
-/// A small seeded generator (Steele, Lea, Flood 2014).
-struct SplitMix64: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-}
 
 /// A wheel's shape and the seed of a run with it.
 struct Shape: CustomTestStringConvertible, Sendable {
