@@ -11,7 +11,7 @@ import SimulatedDisk
 import Testing
 
 /// A run that holds, decides, delivers and returns messages, with crashes on the way.
-final class HoldingRun {
+final class HoldingRun: PowerCutRun {
   /// What is known about a held message; `asked` may have happened, `told` has.
   struct Half {
     var id: String
@@ -24,161 +24,76 @@ final class HoldingRun {
     var told: Set<String> = []
   }
 
-  static let settings: EngineSettings = {
-    var settings = EngineSettings()
-    settings.broker.sliceMs = 1000
-    settings.broker.segmentBytes = 600
+  var halves: [Int: Half] = [:]
+  var works: [Int: Work] = [:]
+  private var next = 1
+  private var inHand: [(consumer: Consumer, offset: TopicOffset, body: String)] = []
+  private var seen: [String: [String]] = [:]
+
+  // MARK: Life
+
+  override var settings: EngineSettings {
+    var settings = super.settings
     settings.broker.retentionMsDefault = .max
     settings.broker.heldFirstCheckMs = 500
     settings.broker.heldCheckIntervalMs = 1000
     settings.broker.heldChecksMax = 3
-    settings.segmentBytes = SegmentWriter.segmentBytesMin
-    settings.checkpointBytes = 1500
-    settings.minFreeBytes = 0
-    settings.reserveBytes = 0
     return settings
-  }()
-
-  let seed: UInt64
-  var random: SplitMix64
-  let time = SimulatedTime(ms: 1_700_000_000_000)
-  var disk: SimulatedStorage
-  var machine: SimulatedMachine?
-  var broker: Broker { machine!.broker }
-  var halves: [Int: Half] = [:]
-  var works: [Int: Work] = [:]
-  var next = 1
-  var complaints: [String] = []
-  var crashes = 0
-  private var unsettled: [(sequence: Sequence, tell: (HoldingRun) -> Void)] = []
-  private var inHand: [(consumer: Consumer, offset: TopicOffset, body: String)] = []
-  private var seen: [String: [String]] = [:]
-
-  init(seed: UInt64, crashAt: Int?) {
-    self.seed = seed
-    random = SplitMix64(seed: seed)
-    disk = SimulatedStorage(seed: seed)
-    if let crashAt { disk.setFault(.crash, atOperation: crashAt) }
   }
 
-  // MARK: Life
-
-  func start() {
-    while machine == nil {
-      do {
-        machine = try SimulatedMachine(disk: disk, settings: Self.settings, time: time, seed: seed)
-      } catch {
-        guard disk.hasCrashed else { return complaints.append("the folder does not open: \(error)") }
-        losePower()
-      }
-    }
-    guard machine != nil else { return }
-    turn { self.subscribe() }
-  }
-
-  private func losePower() {
-    machine?.io.abandon()
-    machine = nil
-    unsettled = []
-    inHand = []
-    disk = disk.crash(seed: random.next())
-    crashes += 1
-  }
-
-  private func subscribe() {
+  override func connect() throws {
     var options = ConsumerOptions()
     options.credit = 4
     options.maxAttempts = 1_000_000
     options.ackWaitMs = 1_000_000_000
-    do {
-      let main = try with("work") { try broker.subscribe(topic: $0, group: $0, sub: 1, connection: 1, options) }
-      options.createsAlways = true
-      _ = try with("again") { again in
-        try with("work") {
-          try broker.subscribe(topic: again, group: $0, sub: 1, connection: 1, options, companion: main)
-        }
+    let main = try with("work") { try broker.subscribe(topic: $0, group: $0, sub: 1, connection: 1, options) }
+    options.createsAlways = true
+    _ = try with("again") { again in
+      try with("work") {
+        try broker.subscribe(topic: again, group: $0, sub: 1, connection: 1, options, companion: main)
       }
-    } catch { complaints.append("cannot subscribe: \(error)") }
+    }
   }
+
+  override func received(_ delivery: Delivery) {
+    let text = String(decoding: delivery.record.body, as: UTF8.self)
+    if delivery.consumer.kind == .tail {
+      seen[delivery.consumer.topic.name, default: []].append(text)
+    } else {
+      inHand.append((delivery.consumer, delivery.record.sequence, text))
+    }
+  }
+
+  override func lostPower() { inHand = [] }
 
   func with<R>(_ text: String, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
     try Array(text.utf8).withUnsafeBytes(body)
   }
 
-  func turn(_ body: () -> Void = {}) {
-    guard let machine else { return }
-    machine.engine.beginTurn(nowNs: time.nowNs)
-    for task in machine.io.takeFinished() { machine.engine.finish(task) }
-    body()
-    _ = machine.engine.endTurn(mustSync: true)
-    for effect in broker.effects {
-      guard case .deliver(let delivery) = effect else { continue }
-      let text = String(decoding: delivery.record.body, as: UTF8.self)
-      if delivery.consumer.kind == .tail {
-        seen[delivery.consumer.topic.name, default: []].append(text)
-      } else {
-        inHand.append((delivery.consumer, delivery.record.sequence, text))
-      }
-    }
-    background(Int.random(in: 0...8, using: &random))
-  }
-
-  private func background(_ count: Int) {
-    guard let machine else { return }
-    for _ in 0..<count where !disk.hasCrashed {
-      switch Int.random(in: 0..<3, using: &random) {
-      case 0: machine.io.runOne(lane: 0)
-      case 1: machine.io.runOne(lane: 1)
-      default: machine.turnJournal()
-      }
-    }
-    let settled = machine.engine.commit.settledSequence
-    for one in unsettled where one.sequence <= settled { one.tell(self) }
-    unsettled.removeAll { $0.sequence <= settled }
-    if disk.hasCrashed {
-      losePower()
-      start()
-    } else if let failure = broker.failure {
-      complaints.append("the store stopped: \(failure)")
-    }
-  }
-
-  private func tell(_ body: @escaping (HoldingRun) -> Void) { unsettled.append((broker.records.lastSequence, body)) }
-
   // MARK: Steps
 
-  func run(turns: Int) {
-    start()
-    for _ in 0..<turns where complaints.isEmpty {
-      time.nowNs += Int64.random(in: 0...400, using: &random) * TimeUnits.nsPerMs
-      turn { for _ in 0..<Int.random(in: 0...3, using: &random) { step() } }
-    }
-  }
-
-  private func step() {
+  override func step() throws {
     let number = next
     next += 1
-    do {
-      switch Int.random(in: 0..<10, using: &random) {
-      case 0..<3:
-        let id = try with("\(number)") { body in
-          try with("half") { topic in
-            try with("") { id in try broker.hold(topic: topic, MessageParts(id: id, body: body), owner: topic) }
-          }
+    switch Int.random(in: 0..<10, using: &random) {
+    case 0..<3:
+      let id = try with("\(number)") { body in
+        try with("half") { topic in
+          try with("") { id in try broker.hold(topic: topic, MessageParts(id: id, body: body), owner: topic) }
         }
-        tell { $0.halves[number] = Half(id: id.text, told: ["held"]) }
-      case 3..<5: try decide()
-      case 5..<7:
-        _ = try with("\(number)") { body in
-          try with("work") { topic in
-            try with("") { id in try broker.publish(topic: topic, MessageParts(id: id, body: body)) }
-          }
-        }
-        works[number] = Work()
-        tell { $0.works[number]!.told.insert("published") }
-      default: try work()
       }
-    } catch { complaints.append("step \(number): \(error)") }
+      tell { self.halves[number] = Half(id: id.text, told: ["held"]) }
+    case 3..<5: try decide()
+    case 5..<7:
+      _ = try with("\(number)") { body in
+        try with("work") { topic in
+          try with("") { id in try broker.publish(topic: topic, MessageParts(id: id, body: body)) }
+        }
+      }
+      works[number] = Work()
+      tell { self.works[number]!.told.insert("published") }
+    default: try work()
+    }
   }
 
   private func decide() throws {
@@ -194,7 +109,7 @@ final class HoldingRun {
       case .held: "held"
       case .unknown: "unknown"
       }
-    tell { $0.halves[number]!.told.insert(text) }
+    tell { self.halves[number]!.told.insert(text) }
   }
 
   private func work() throws {
@@ -211,7 +126,7 @@ final class HoldingRun {
       try with("dead") { topic in
         try with("{}") { try broker.pass(message, of: taken.consumer, headers: $0, to: topic) }
       }
-      tell { $0.works[number, default: Work()].told.insert("pass") }
+      tell { self.works[number, default: Work()].told.insert("pass") }
     default:
       guard let message = try broker.delivered(taken.consumer, taken.offset) else { return }
       let delayMs = Int64.random(in: 0...3000, using: &random)
@@ -225,14 +140,9 @@ final class HoldingRun {
 
   // MARK: Reckoning
 
-  func reckon() {
-    disk.clearFaults()
+  override func reckon() {
     // Long enough for every check and every return.
-    for _ in 0..<60 where complaints.isEmpty {
-      time.nowNs += 500 * TimeUnits.nsPerMs
-      turn()
-      background(200)
-    }
+    rest(turns: 60, ms: 500)
     guard complaints.isEmpty, machine != nil else { return }
     let outcomes = halves.mapValues { half in
       (try? with(half.id) { try broker.decide($0, .undecided) }) ?? .unknown
@@ -244,10 +154,9 @@ final class HoldingRun {
         _ = try? broker.acknowledge(taken.consumer.group!, .one(taken.offset))
       }
       inHand = []
-      turn()
-      background(60)
+      rest(turns: 1, ms: 0, tasks: 60)
     }
-    let logs = ["half", "dead", Self.settings.broker.abandonedTopic].map { name in
+    let logs = ["half", "dead", settings.broker.abandonedTopic].map { name in
       Dictionary(grouping: read(name)) { $0 }.mapValues(\.count)
     }
     for (number, half) in halves { judge(number, half, outcomes[number]!, logs[0], logs[2]) }
@@ -297,8 +206,7 @@ final class HoldingRun {
       }
     }
     for _ in 0..<400 where UInt64(seen[name]!.count) < topic.log.nextOffset {
-      turn()
-      background(60)
+      rest(turns: 1, ms: 0, tasks: 60)
     }
     return seen[name]!
   }
@@ -306,32 +214,19 @@ final class HoldingRun {
 
 @Suite("holding and returning")
 struct HoldingTests {
-  static func run(_ seed: UInt64, turns: Int, crashAt: Int?) -> HoldingRun {
-    let run = HoldingRun(seed: seed, crashAt: crashAt)
-    run.run(turns: turns)
-    run.reckon()
-    return run
-  }
-
-  static func operations(_ seed: UInt64, turns: Int) -> Int {
-    let run = HoldingRun(seed: seed, crashAt: nil)
-    run.run(turns: turns)
-    return run.disk.operations
-  }
-
   @Test("without faults every held message ends once, and every return arrives once", arguments: Seeds.some(12))
   func calm(seed: UInt64) {
-    let run = Self.run(seed, turns: 150, crashAt: nil)
+    let run = HoldingRun.judged(seed, turns: 150)
     #expect(run.complaints == [], Seeds.replay(seed, "HoldingTests/calm"))
   }
 
   @Test("a loss of power at some operations breaks no promise about them", arguments: Seeds.some(12))
   func crashes(seed: UInt64) {
-    let last = Self.operations(seed, turns: 100)
+    let last = HoldingRun.operations(seed, turns: 100)
     var random = SplitMix64(seed: seed &* 77)
     for _ in 0..<4 {
       let operation = Int.random(in: 1...last, using: &random)
-      let run = Self.run(seed, turns: 100, crashAt: operation)
+      let run = HoldingRun.judged(seed, turns: 100, crashAt: operation)
       #expect(run.complaints == [], "operation \(operation); \(Seeds.replay(seed, "HoldingTests/crashes"))")
     }
   }

@@ -21,7 +21,7 @@ class PowerCutRun {
   private var unsettled: [(sequence: Sequence, tell: () -> Void)] = []
   private var toldThisTurn: [() -> Void] = []
 
-  init(seed: UInt64, crashAt: Int?) {
+  required init(seed: UInt64, crashAt: Int?) {
     self.seed = seed
     random = SplitMix64(seed: seed)
     disk = SimulatedStorage(seed: seed)
@@ -57,8 +57,25 @@ class PowerCutRun {
   func received(_ delivery: Delivery) {}
   /// Power is gone, and with it what only memory had.
   func lostPower() {}
+  /// At the end: judges what is there against what clients know.
+  func reckon() {}
 
   // MARK: Life
+
+  /// A run and its reckoning.
+  static func judged(_ seed: UInt64, turns: Int, crashAt: Int? = nil) -> Self {
+    let run = Self(seed: seed, crashAt: crashAt)
+    run.run(turns: turns)
+    run.reckon()
+    return run
+  }
+
+  /// How many operations of the disk a run has at which it could crash.
+  static func operations(_ seed: UInt64, turns: Int) -> Int {
+    let run = Self(seed: seed, crashAt: nil)
+    run.run(turns: turns)
+    return run.disk.operations
+  }
 
   func run(turns: Int) {
     start()
@@ -68,13 +85,13 @@ class PowerCutRun {
     }
   }
 
-  /// Lets time pass without faults: `turns` turns of `ms` each, with all disk work done.
-  func rest(turns: Int, ms: Int64) {
+  /// Lets time pass without faults: `turns` turns of `ms` each, with all disk work done, or `tasks` of it a turn.
+  func rest(turns: Int, ms: Int64, tasks: Int = 200) {
     disk.clearFaults()
     for _ in 0..<turns where machine != nil {
       time.nowNs += ms * TimeUnits.nsPerMs
       turn()
-      background(200)
+      background(tasks)
     }
   }
 

@@ -182,7 +182,7 @@ final class LadderRun: PowerCutRun {
 
   // MARK: Reckoning
 
-  func reckon() {
+  override func reckon() {
     rest(turns: 40, ms: 300)
     guard complaints.isEmpty, machine != nil else { return }
     turn { try self.consume(prefetch: 60_000) }
@@ -204,29 +204,16 @@ final class LadderRun: PowerCutRun {
 
 @Suite("retry ladder")
 struct RetryLadderTests {
-  static func run(_ seed: UInt64, turns: Int, crashAt: Int?) -> LadderRun {
-    let run = LadderRun(seed: seed, crashAt: crashAt)
-    run.run(turns: turns)
-    run.reckon()
-    return run
-  }
-
-  static func operations(_ seed: UInt64, turns: Int) -> Int {
-    let run = LadderRun(seed: seed, crashAt: nil)
-    run.run(turns: turns)
-    return run.disk.operations
-  }
-
   @Test("without faults x-death counts what happened", arguments: Seeds.some(12))
   func calm(seed: UInt64) {
-    let run = Self.run(seed, turns: 150, crashAt: nil)
+    let run = LadderRun.judged(seed, turns: 150)
     #expect(run.complaints == [], Seeds.replay(seed, "RetryLadderTests/calm"))
   }
 
   @Test("a loss of power at any operation loses, doubles and miscounts nothing", arguments: Seeds.some(1))
   func everywhere(seed: UInt64) {
-    for operation in 1...Self.operations(seed, turns: 25) {
-      let run = Self.run(seed, turns: 25, crashAt: operation)
+    for operation in 1...LadderRun.operations(seed, turns: 25) {
+      let run = LadderRun.judged(seed, turns: 25, crashAt: operation)
       #expect(run.complaints == [], "operation \(operation): \(Seeds.replay(seed, "RetryLadderTests/everywhere"))")
       if !run.complaints.isEmpty { return }
     }
@@ -234,11 +221,11 @@ struct RetryLadderTests {
 
   @Test("a loss of power at some operations of a long run", arguments: Seeds.some(8))
   func sampled(seed: UInt64) {
-    let last = Self.operations(seed, turns: 120)
+    let last = LadderRun.operations(seed, turns: 120)
     var random = SplitMix64(seed: seed &* 31)
     for _ in 0..<4 {
       let operation = Int.random(in: 1...last, using: &random)
-      let run = Self.run(seed, turns: 120, crashAt: operation)
+      let run = LadderRun.judged(seed, turns: 120, crashAt: operation)
       #expect(run.complaints == [], "operation \(operation): \(Seeds.replay(seed, "RetryLadderTests/sampled"))")
     }
   }
