@@ -6,39 +6,74 @@ import Foundation
 import Journal
 import Server
 
+/// A setting that is a whole number: its option, its bounds, and where it goes.
+private struct NumberSetting: Sendable {
+  let option: Option
+  let bounds: ClosedRange<Int64>
+  let set: @Sendable (inout ServerSettings, Int64) -> Void
+
+  /// - Parameter standard: what the help says holds without it; the setting's own default unless given.
+  init<Number: FixedWidthInteger & Sendable>(
+    _ name: String, _ bounds: ClosedRange<Int64>, _ meaning: String,
+    _ setting: WritableKeyPath<ServerSettings, Number> & Sendable, standard: String? = nil
+  ) {
+    option = .value(name, "N", meaning, standard: standard ?? "\(ServerSettings()[keyPath: setting])")
+    self.bounds = bounds
+    set = { $0[keyPath: setting] = Number($1) }
+  }
+}
+
 extension Command {
+  /// In the order of the help text.
+  private static let numbers: [NumberSetting] = [
+    .init("tick-ms", 1...60_000, "resolution of the timing wheel", \.engine.broker.tickMs),
+    .init("wheel-size", 2...(1 << 20), "slots of each wheel", \.engine.broker.wheelSize),
+    .init(
+      "transaction-check-delay-ms", 1...86_400_000, "first question about an undecided transaction",
+      \.engine.broker.heldFirstCheckMs),
+    .init(
+      "transaction-check-interval-ms", 1...86_400_000, "time between two such questions",
+      \.engine.broker.heldCheckIntervalMs),
+    .init(
+      "transaction-check-max", 0...1_000_000, "questions before a transaction is discarded",
+      \.engine.broker.heldChecksMax),
+    .init("max-line-bytes", 1024...(64 << 20), "the longest line", \.lineBytesMax),
+    .init(
+      "max-body-bytes", 1...(64 << 20), "the largest body", \.engine.broker.bodyBytesMax, standard: "--max-line-bytes"),
+    .init("max-delay-ms", 1...(1 << 52), "the longest delay", \.engine.broker.maxDelayMs),
+    .init(
+      "id-window-ms", 0...(1 << 40), "how long ids are remembered after release or cancel",
+      \.engine.broker.idWindowMs),
+    .init("max-connections", 1...1_000_000, "connections at a time", \.connectionsMax),
+    .init("max-unsent-bytes", 65_536 ... .max, "bytes that may wait to be sent on a connection", \.unsentBytesMax),
+    .init("max-pending", 1 ... .max, "pending messages", \.engine.broker.pendingMax),
+    .init(
+      "max-outstanding", 1...(1 << 30), "delivered and unfinished messages of a group",
+      \.engine.broker.outstandingMax),
+    .init(
+      "slice-ms", 1...86_400_000, "width of the finest slice of the store; fixed when the folder is made",
+      \.engine.broker.sliceMs),
+    .init("segment-bytes", 4096...(1 << 32), "size of topic segments", \.engine.broker.segmentBytes),
+    .init("journal-segment-bytes", 16_384...(1 << 30), "size of journal segments", \.engine.segmentBytes),
+    .init("checkpoint-bytes", 4096 ... .max, "journal bytes between checkpoints", \.engine.checkpointBytes),
+    .init("cache-bytes", 1 << 20 ... .max, "memory for topic logs", \.engine.broker.cacheBytes),
+    .init(
+      "min-free-bytes", 0 ... .max, "new messages are refused below this much free disk", \.engine.minFreeBytes),
+    .init("reserve-bytes", 0...(1 << 40), "disk set aside for a full disk", \.engine.reserveBytes),
+  ]
+
   static let serve = Command.onMainThread(
     name: "serve", summary: "Run a server until SIGTERM or SIGINT.",
     options: [
       .value("data", "DIR", "the data folder; made when it is not there", standard: "./escapement-data"),
       .value("listen", "HOST:PORT", "where to listen; port 0 picks one", standard: "127.0.0.1:7611"),
       .value("http", "HOST:PORT|off", "the admin page; there is none yet, so only 'off'", standard: "off"),
-      .value("tick-ms", "N", "resolution of the timing wheel", standard: "1"),
-      .value("wheel-size", "N", "slots of each wheel", standard: "512"),
       .value("fsync", "MODE", "always, interval or interval:MS, never", standard: "always"),
       .value("token-file", "FILE", "tokens that clients may say hello with, one a line"),
       .value("auto-create", "on|off", "whether topics and groups come into being on first use", standard: "on"),
       .value("delay-levels", "TABLE", "delays of the levels 1, 2, …", standard: DelayLevels.standardText),
-      .value("transaction-check-delay-ms", "N", "first question about an undecided transaction", standard: "6000"),
-      .value("transaction-check-interval-ms", "N", "time between two such questions", standard: "30000"),
-      .value("transaction-check-max", "N", "questions before a transaction is discarded", standard: "15"),
-      .value("max-line-bytes", "N", "the longest line", standard: "1048576"),
-      .value("max-body-bytes", "N", "the largest body", standard: "--max-line-bytes"),
-      .value("max-delay-ms", "N", "the longest delay", standard: "315360000000"),
-      .value("id-window-ms", "N", "how long ids are remembered after release or cancel", standard: "600000"),
-      .value("max-connections", "N", "connections at a time", standard: "50000"),
-      .value("max-unsent-bytes", "N", "bytes that may wait to be sent on a connection", standard: "4194304"),
-      .value("max-pending", "N", "pending messages", standard: "100000000"),
-      .value("max-outstanding", "N", "delivered and unfinished messages of a group", standard: "1000000"),
-      .value(
-        "slice-ms", "N", "width of the finest slice of the store; fixed when the folder is made", standard: "65536"),
-      .value("segment-bytes", "N", "size of topic segments", standard: "67108864"),
-      .value("journal-segment-bytes", "N", "size of journal segments", standard: "67108864"),
-      .value("checkpoint-bytes", "N", "journal bytes between checkpoints", standard: "134217728"),
-      .value("cache-bytes", "N", "memory for topic logs", standard: "268435456"),
-      .value("min-free-bytes", "N", "new messages are refused below this much free disk", standard: "67108864"),
-      .value("reserve-bytes", "N", "disk set aside for a full disk", standard: "16777216"),
-      .flag("salvage", "leave damaged ranges of the journal out instead of refusing to start"),
+    ] + numbers.map(\.option) + [
+      .flag("salvage", "leave damaged ranges of the journal out instead of refusing to start")
     ]
   ) { options in
     let settings = try serverSettings(options)
@@ -65,19 +100,13 @@ extension Command {
     if let http = options.text("http"), http != "off" {
       throw UsageError("--http: '\(http)': this version has no admin page yet; say 'off'")
     }
-    func number(_ name: String, _ bounds: ClosedRange<Int64>, _ set: (Int) -> Void) throws(UsageError) {
-      if let value = try options.integer(name, in: bounds) { set(Int(value)) }
+    for number in numbers {
+      if let value = try options.integer(number.option.name, in: number.bounds) { number.set(&settings, value) }
     }
+    if !options.has("max-body-bytes") { settings.engine.broker.bodyBytesMax = settings.lineBytesMax }
+    // Whole pages.
+    settings.engine.segmentBytes = (settings.engine.segmentBytes + 4095) & ~4095
     try brokerSettings(options, &settings.engine.broker)
-    try number("max-line-bytes", 1024...(64 << 20)) { settings.lineBytesMax = $0 }
-    settings.engine.broker.bodyBytesMax = settings.lineBytesMax
-    try number("max-body-bytes", 1...(64 << 20)) { settings.engine.broker.bodyBytesMax = $0 }
-    try number("max-connections", 1...1_000_000) { settings.connectionsMax = $0 }
-    try number("max-unsent-bytes", 65_536 ... .max) { settings.unsentBytesMax = $0 }
-    try number("journal-segment-bytes", 16_384...(1 << 30)) { settings.engine.segmentBytes = ($0 + 4095) & ~4095 }
-    try number("checkpoint-bytes", 4096 ... .max) { settings.engine.checkpointBytes = $0 }
-    try number("min-free-bytes", 0 ... .max) { settings.engine.minFreeBytes = $0 }
-    try number("reserve-bytes", 0...(1 << 40)) { settings.engine.reserveBytes = $0 }
     settings.engine.salvages = options.has("salvage")
     settings.engine.policy = try policy(options.text("fsync") ?? "always")
     if let file = options.text("token-file") { settings.tokens = try tokens(file) }
@@ -87,15 +116,6 @@ extension Command {
   private static func brokerSettings(
     _ options: CommandLineOptions, _ settings: inout BrokerSettings
   ) throws(UsageError) {
-    if let tickMs = try options.integer("tick-ms", in: 1...60_000) { settings.tickMs = tickMs }
-    if let size = try options.integer("wheel-size", in: 2...(1 << 20)) { settings.wheelSize = Int(size) }
-    if let sliceMs = try options.integer("slice-ms", in: 1...86_400_000) { settings.sliceMs = sliceMs }
-    if let delayMs = try options.integer("max-delay-ms", in: 1...(1 << 52)) { settings.maxDelayMs = delayMs }
-    if let windowMs = try options.integer("id-window-ms", in: 0...(1 << 40)) { settings.idWindowMs = windowMs }
-    if let pending = try options.integer("max-pending", in: 1 ... .max) { settings.pendingMax = Int(pending) }
-    if let count = try options.integer("max-outstanding", in: 1...(1 << 30)) { settings.outstandingMax = Int(count) }
-    if let bytes = try options.integer("segment-bytes", in: 4096...(1 << 32)) { settings.segmentBytes = Int(bytes) }
-    if let bytes = try options.integer("cache-bytes", in: 1 << 20 ... .max) { settings.cacheBytes = Int(bytes) }
     switch options.text("auto-create") {
     case nil, "on": break
     case "off": settings.createsOnUse = false
@@ -107,15 +127,6 @@ extension Command {
       }
       settings.delayLevelsMs = levels
       settings.delayLevelsText = text
-    }
-    if let delayMs = try options.integer("transaction-check-delay-ms", in: 1...86_400_000) {
-      settings.heldFirstCheckMs = delayMs
-    }
-    if let intervalMs = try options.integer("transaction-check-interval-ms", in: 1...86_400_000) {
-      settings.heldCheckIntervalMs = intervalMs
-    }
-    if let checks = try options.integer("transaction-check-max", in: 0...1_000_000) {
-      settings.heldChecksMax = UInt32(checks)
     }
   }
 
