@@ -4,6 +4,7 @@ import base64
 import os
 import tempfile
 
+from durability import ENDINGS, after_each_ending
 from escapement_driver import equal, eventually, fetch_all, now_ms, run_command, topic_row, unique, wait_until_ms
 from suite import case, connect, own
 
@@ -12,7 +13,6 @@ UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 # Level 3, where retries begin, is at once; 4 and 5 are short.
 SHORT = ("--delay-levels", "1s 2s 0s 1s 0s")
 HOUR_MS = 3_600_000
-ENDINGS = ("kill9", "stop")
 
 
 def send(client, topic, body="x", **fields):
@@ -39,13 +39,6 @@ def ack(client, event):
 
 def send_back(client, event, level=0):
     return client.ok("rocketmq.sendBack", sub=event["sub"], msgId=event["msgId"], delayLevel=level)
-
-
-def after_each_ending(server):
-    for ending in ENDINGS:
-        getattr(server, ending)()
-        server.start()
-        yield ending, server.client()
 
 
 # The level table.
