@@ -24,11 +24,11 @@ extension Broker {
 
   func replayCatalog(_ decision: Decision, _ reader: inout PayloadReader) {
     guard decision == .catalogPut else {
-      catalog[String(decoding: reader.rest, as: UTF8.self)] = nil
+      catalog[Array(reader.rest)] = nil
       return
     }
     let count = Int(reader.read(UInt32.self))
-    let name = String(decoding: reader.rest.prefix(count), as: UTF8.self)
+    let name = Array(reader.rest.prefix(count))
     reader.skip(count)
     catalog[name] = Array(reader.rest)
   }
@@ -61,10 +61,9 @@ extension Broker {
       writer.write(offset)
     }
     writer.write(UInt32(catalog.count))
-    for (name, value) in catalog.sorted(by: { $0.key < $1.key }) {
-      writer.write(name)
-      writer.write(UInt32(value.count))
-      writer.bytes += value
+    for (name, value) in catalog.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      name.withUnsafeBytes { writer.write($0) }
+      value.withUnsafeBytes { writer.write($0) }
     }
   }
 
@@ -83,7 +82,7 @@ extension Broker {
 struct QueuesState {
   var queues: [(group: UInt32, ended: OffsetSet, transient: OffsetSet)] = []
   var overdue: [(topic: UInt32, offset: TopicOffset)] = []
-  var catalog: [String: [UInt8]] = [:]
+  var catalog: [[UInt8]: [UInt8]] = [:]
 
   init() {}
 
@@ -96,7 +95,7 @@ struct QueuesState {
       overdue.append((try reader.read(UInt32.self), try reader.read(UInt64.self)))
     }
     for _ in 0..<(try reader.read(UInt32.self)) {
-      let name = try reader.readText()
+      let name = try reader.readBytes()
       catalog[name] = try reader.readBytes()
     }
   }

@@ -133,7 +133,7 @@ public final class Broker {
   /// Where the dead letters of queues go.
   public weak var deadLetterRouter: (any DeadLetterRouter)?
   /// What front ends keep here by name; changed by `putInCatalog` and `removeFromCatalog`.
-  public internal(set) var catalog: [String: [UInt8]] = [:]
+  public internal(set) var catalog: [[UInt8]: [UInt8]] = [:]
   let queueWork = QueueWork()
 
   /// An empty broker; `recover` or `startEmpty` makes it ready.

@@ -13,7 +13,7 @@ final class Binding: Equatable {
   let arguments: [JSONTree.Member]
   let match: HeaderMatch?
   /// Its name in the catalog; nil when it does not outlive the server.
-  var catalogName: String?
+  var catalogName: [UInt8]?
 
   init(_ exchange: Exchange, _ queue: Queue, _ key: Text, _ arguments: [JSONTree.Member], _ match: HeaderMatch?) {
     self.exchange = exchange

@@ -103,6 +103,8 @@ public final class Queue {
   /// The connection that it belongs to alone; nil when it is for all.
   let owner: UInt64?
   let arguments: QueueArguments
+  /// Whether it outlives the server, and so its declaration stands in the catalog.
+  var isKept: Bool { isDurable && owner == nil }
   var bindings: [Binding] = []
   /// Consumers now.
   public internal(set) var consumerCount = 0

@@ -7,11 +7,13 @@ import Broker
 import LineProtocol
 
 extension RabbitMQ {
-  private static let exchangePrefix = "rabbitmq/exchange/"
-  private static let bindingPrefix = "rabbitmq/binding/"
+  private static let exchangePrefix = Array("rabbitmq/exchange/".utf8)
+  private static let queuePrefix = Array(Queue.topicPrefix.utf8)
+  private static let bindingPrefix = Array("rabbitmq/binding/".utf8)
 
-  static func catalogName(_ exchange: Exchange) -> String { exchangePrefix + exchange.name.description }
-  static func catalogName(_ queue: Queue) -> String { Queue.topicPrefix + queue.name.description }
+  static func catalogName(_ exchange: Exchange) -> [UInt8] { exchangePrefix + exchange.name.bytes }
+  static func catalogName(_ queue: Queue) -> [UInt8] { queuePrefix + queue.name.bytes }
+  private static func bindingName(_ number: Int) -> [UInt8] { bindingPrefix + String(number).utf8 }
 
   func keep(_ exchange: Exchange) {
     var out = ByteBuffer()
@@ -42,7 +44,7 @@ extension RabbitMQ {
     out.append(",\"routingKey\":")
     binding.key.write(to: &out)
     writeArguments(binding.arguments, &out)
-    let name = Self.bindingPrefix + String(nextBinding)
+    let name = Self.bindingName(nextBinding)
     nextBinding += 1
     binding.catalogName = name
     broker.putInCatalog(name, Array(out.readable))
@@ -60,26 +62,43 @@ extension RabbitMQ {
   ///
   /// - Parameter drain: does the disk work that was submitted.
   public func restore(drain: () -> Void) {
-    for (name, value) in broker.catalog where name.hasPrefix(Self.exchangePrefix) {
+    for (name, value) in broker.catalog where name.starts(with: Self.exchangePrefix) {
       read(value) { () throws(Refusal) in
-        try self.restoreExchange(Text(name.utf8.dropFirst(Self.exchangePrefix.utf8.count)))
+        try self.restoreExchange(Text(name.dropFirst(Self.exchangePrefix.count)))
       }
     }
-    for group in broker.queues where group.topic.name.hasPrefix(Queue.topicPrefix) {
-      guard let value = broker.catalog[group.topic.name] else {
+    for group in broker.queues where group.topic.nameBytes.starts(with: Self.queuePrefix) {
+      guard let value = broker.catalog[group.topic.nameBytes] else {
         try? broker.deleteQueue(group)
         continue
       }
       read(value) { () throws(Refusal) in try self.restoreQueue(group) }
       broker.restore(group, drain: drain)
     }
-    // In the order in which they were made: fanout goes by it.
-    let bindings = broker.catalog.keys.filter { $0.hasPrefix(Self.bindingPrefix) }
-    for number in bindings.compactMap({ Int($0.dropFirst(Self.bindingPrefix.count)) }).sorted() {
-      let name = Self.bindingPrefix + String(number)
+    restoreBindings()
+    forgetLostQueues()
+  }
+
+  /// In the order in which they were made: fanout goes by it.
+  private func restoreBindings() {
+    let bindings = broker.catalog.keys.filter { $0.starts(with: Self.bindingPrefix) }
+    let numbers = bindings.compactMap { Int(String(decoding: $0.dropFirst(Self.bindingPrefix.count), as: UTF8.self)) }
+    for number in numbers.sorted() {
+      let name = Self.bindingName(number)
       nextBinding = number + 1
       guard let value = broker.catalog[name] else { continue }
-      read(value) { () throws(Refusal) in try self.restoreBinding(name) }
+      var isRestored = false
+      read(value) { () throws(Refusal) in isRestored = try self.restoreBinding(name) }
+      // Power failed while one of its ends was deleted. Left there, it would bind a later queue of that name.
+      if !isRestored { broker.removeFromCatalog(name) }
+    }
+  }
+
+  /// Power failed between the end of a queue and that of its declaration. Left there, it would make a later queue of that
+  /// name durable.
+  private func forgetLostQueues() {
+    for name in broker.catalog.keys where name.starts(with: Self.queuePrefix) {
+      if broker.findQueue(String(decoding: name, as: UTF8.self)) == nil { broker.removeFromCatalog(name) }
     }
   }
 
@@ -114,15 +133,17 @@ extension RabbitMQ {
     use(queue)
   }
 
-  private func restoreBinding(_ name: String) throws(Refusal) {
+  /// False when its queue or its exchange is not there.
+  private func restoreBinding(_ name: [UInt8]) throws(Refusal) -> Bool {
     guard let queueName = try reader.string(.queue), let queue = queues[Text(queueName)],
       let exchangeName = try reader.string(.exchange), let exchange = exchanges[Text(exchangeName)],
       let key = try reader.string(.routingKey)
-    else { return }
+    else { return false }
     let arguments = try arguments()
     let binding = Binding(
       exchange, queue, Text(key), arguments, exchange.kind == .headers ? HeaderMatch(arguments) : nil)
     binding.catalogName = name
     add(binding)
+    return true
   }
 }

@@ -47,7 +47,7 @@ extension RabbitMQ {
     let queue = Queue(
       name, group, isDurable: declaration.isDurable, isAutoDelete: declaration.isAutoDelete, owner: owner, arguments)
     add(queue)
-    if queue.isDurable, owner == nil { keep(queue) }
+    if queue.isKept { keep(queue) }
     use(queue)
     return queue
   }
@@ -102,7 +102,7 @@ extension RabbitMQ {
     try broker.deleteQueue(queue.group)
     queues[queue.name] = nil
     queueByGroup[queue.group.number] = nil
-    if queue.isDurable { broker.removeFromCatalog(Self.catalogName(queue)) }
+    if queue.isKept { broker.removeFromCatalog(Self.catalogName(queue)) }
     for binding in queue.bindings {
       remove(binding)
       dropIfLast(binding.exchange)

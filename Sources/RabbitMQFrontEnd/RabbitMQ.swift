@@ -147,7 +147,7 @@ public final class RabbitMQ {
     }
     let binding = Binding(exchange, queue, key, arguments, match)
     add(binding)
-    if exchange.isDurable, queue.isDurable { keep(binding) }
+    if exchange.isDurable, queue.isKept { keep(binding) }
   }
 
   func add(_ binding: Binding) {

@@ -47,6 +47,44 @@ def durable_topology_survives():
 
 
 @case
+def names_are_bytes_after_a_restart_too():
+    """Names that differ only in how an accent is spelled, or that begin with one, are names of their own after a restart."""
+    server = own()
+    composed, decomposed, leading = "caf\u00e9", "cafe\u0301", "\u0301a"
+    with Rabbit(server.client()) as r:
+        r.queue(composed, durable=True, x_message_ttl=HOUR_MS)
+        for name in (decomposed, leading):
+            r.queue(name, durable=True)
+            r.exchange("fanout", name, durable=True)
+            r.bind(name, name)
+            r.publish(name, name, name, **PERSISTENT)
+        r.ok("queueDelete", queue=composed)
+    for ending, r in after_each_ending(server):
+        for name in (decomposed, leading):
+            r.ok("exchangeDeclare", exchange=name, passive=True)
+            equal(r.count(name), 1, f"messages of {name!r} after {ending}")
+        r.refused("not_found", 404, "queueDeclare", queue=composed, passive=True)
+
+
+@case
+def bindings_end_with_exclusive_queues():
+    """A binding of an exclusive queue ends with it, though queue and exchange are durable and power fails."""
+    server = own()
+    with Rabbit(server.client()) as r:
+        r.exchange("fanout", "x", durable=True)
+        r.queue("q", durable=True, exclusive=True)
+        r.bind("q", "x")
+        server.kill9()
+    server.start()
+    with Rabbit(server.client()) as r:
+        r.queue("q", durable=True)
+    server.restart()
+    with Rabbit(server.client()) as r:
+        r.publish("", "for nobody", "x")
+        equal(r.get("q"), None, "a message by a binding of the queue before")
+
+
+@case
 def persistent_messages_survive():
     """Durable queues with persistent messages survive restart; transient messages do not."""
     server = own()

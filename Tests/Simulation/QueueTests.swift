@@ -130,11 +130,11 @@ final class QueueRun: PowerCutRun {
     let name = "name/\(Int.random(in: 0..<6, using: &random))"
     let value = "\(next)"
     if Bool.random(using: &random) {
-      broker.putInCatalog(name, Array(value.utf8))
+      broker.putInCatalog(Array(name.utf8), Array(value.utf8))
       catalog[name, default: ["none"]].insert(value)
       tell { self.catalog[name] = [value] }
     } else {
-      broker.removeFromCatalog(name)
+      broker.removeFromCatalog(Array(name.utf8))
       catalog[name, default: ["none"]].insert("none")
       tell { self.catalog[name] = ["none"] }
     }
@@ -143,7 +143,7 @@ final class QueueRun: PowerCutRun {
   /// A name has the value told last, or one asked for since: those asked before and told over cannot come back.
   private func checkCatalog() {
     for (name, possible) in catalog {
-      let value = broker.catalog[name].map { String(decoding: $0, as: UTF8.self) } ?? "none"
+      let value = broker.catalog[Array(name.utf8)].map { String(decoding: $0, as: UTF8.self) } ?? "none"
       if !possible.contains(value) { complaints.append("\(name) is \(value), not one of \(possible)") }
       catalog[name] = [value]
     }
