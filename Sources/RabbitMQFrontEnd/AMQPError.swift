@@ -27,6 +27,9 @@ public enum AMQPError: Error {
       "cannot obtain exclusive access to locked queue '\(queue)'. It could be originally declared on another connection "
         + "or the exclusive property value does not match that of the original declaration.")
   }
+  static func limitExceeded(_ what: String, _ limit: Int) -> AMQPError {
+    .refused(Refusal(code: .limitExceeded, message: "there are \(limit) \(what), and no more are allowed"))
+  }
   /// For the server's side of the front end: consumer tags and delivery tags are a connection's.
   public static func notAllowed(_ text: String) -> AMQPError { reply(.badState, 530, "NOT_ALLOWED", text) }
   /// See `notAllowed`.

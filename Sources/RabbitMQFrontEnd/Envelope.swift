@@ -61,7 +61,9 @@ public struct Envelope {
   func value(header: Text) -> JSONTree? { headers?.first { $0.key == header }?.value }
 
   /// All headers, for a headers exchange.
-  var headerMembers: [JSONTree.Member] { (headers ?? []).map { JSONTree.Member($0.key, $0.value) } }
+  var headerTable: [Text: JSONTree] {
+    Dictionary((headers ?? []).lazy.map { ($0.key, $0.value) }) { first, _ in first }
+  }
 
   /// The keys that the message is routed by: its own, and those in the headers `CC` and `BCC`.
   var routingKeys: [Text] { shownKeys + blindKeys }

@@ -19,10 +19,11 @@ public struct HeaderMatch: Sendable {
     wanted = arguments.filter { skipsX ? !$0.key.hasPrefix("x-") : $0.key != "x-match" }
   }
 
-  /// Whether a message with these headers matches. O(wanted × headers).
-  public func matches(_ headers: [JSONTree.Member]) -> Bool {
+  /// Whether a message with these headers matches. O(wanted).
+  public func matches(_ headers: [Text: JSONTree]) -> Bool {
     func isThere(_ member: JSONTree.Member) -> Bool {
-      headers.contains { $0.key == member.key && (member.value == .null || $0.value.isSame(as: member.value)) }
+      guard let value = headers[member.key] else { return false }
+      return member.value == .null || value.isSame(as: member.value)
     }
     return needsAll ? wanted.allSatisfy(isThere) : wanted.contains(where: isThere)
   }

@@ -105,7 +105,7 @@ public final class Queue {
   let arguments: QueueArguments
   /// Whether it outlives the server, and so its declaration stands in the catalog.
   var isKept: Bool { isDurable && owner == nil }
-  var bindings: [Binding] = []
+  var bindings = BindingList()
   /// Consumers now.
   public internal(set) var consumerCount = 0
   /// The routing that visited it last.

@@ -76,7 +76,7 @@ extension RabbitMQ {
     }
     envelope.hideBlindKeys()
     guard envelope.tag != nil else { throw .preconditionFailed("invalid message: header 'BCC' is too long") }
-    let queues = route(exchange, envelope.routingKeys) { envelope.headerMembers }
+    let queues = route(exchange, envelope.routingKeys) { envelope.headerTable }
     var outcome = PublicationOutcome(isRouted: !queues.isEmpty)
     if queues.isEmpty {
       if publication.isMandatory { outcome.returned = envelope }
@@ -184,7 +184,7 @@ extension RabbitMQ {
       envelope.blindKeys = []
     }
     let deaths = Death.deaths(envelope)
-    let found = route(exchange, envelope.routingKeys) { envelope.headerMembers }
+    let found = route(exchange, envelope.routingKeys) { envelope.headerTable }
     return reason == "rejected" ? found : found.filter { !Death.isCycle(deaths, to: $0.name) }
   }
 }

@@ -55,6 +55,7 @@ extension RabbitMQ {
   func add(_ queue: Queue) {
     queues[queue.name] = queue
     queueByGroup[queue.group.number] = queue
+    if let owner = queue.owner { ownQueues[owner, default: [:]][queue.name] = queue }
   }
 
   private func madeName() -> Text {
@@ -103,10 +104,13 @@ extension RabbitMQ {
     queues[queue.name] = nil
     queueByGroup[queue.group.number] = nil
     if queue.isKept { broker.removeFromCatalog(Self.catalogName(queue)) }
+    if let owner = queue.owner { ownQueues[owner]?[queue.name] = nil }
     for binding in queue.bindings {
       remove(binding)
       dropIfLast(binding.exchange)
     }
+    // They point back to it.
+    queue.bindings = BindingList()
   }
 
   // MARK: In use or not
@@ -158,7 +162,8 @@ extension RabbitMQ {
 
   /// A connection is gone, and its consumers before it: its own queues go with it.
   public func connectionEnded(_ connection: UInt64) {
-    for queue in queues.values where queue.owner == connection { try? delete(queue) }
+    guard let own = ownQueues.removeValue(forKey: connection) else { return }
+    for queue in own.values { try? delete(queue) }
   }
 
   /// Deletes a queue that nobody used for as long as it says. Its messages are not dead letters.

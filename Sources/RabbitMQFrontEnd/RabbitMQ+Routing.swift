@@ -6,7 +6,7 @@ import LineProtocol
 extension RabbitMQ {
   /// The queues that a message goes to, each once, in the order in which they were found. The alternate exchange is asked
   /// when an exchange itself finds none.
-  func route(_ exchange: Exchange, _ keys: [Text], _ headers: () -> [JSONTree.Member]) -> [Queue] {
+  func route(_ exchange: Exchange, _ keys: [Text], _ headers: () -> [Text: JSONTree]) -> [Queue] {
     routings += 1
     var found: [Queue] = []
     func take(_ queue: Queue) {
@@ -14,16 +14,13 @@ extension RabbitMQ {
       queue.visited = routings
       found.append(queue)
     }
-    var asked: [Exchange] = []
     var next: Exchange? = exchange
-    while found.isEmpty, let exchange = next, !asked.contains(where: { $0 === exchange }) {
-      asked.append(exchange)
-      for key in keys {
-        if exchange.name.isEmpty {
-          if let queue = queues[key] { take(queue) }
-        } else {
-          exchange.route(key, headers, take)
-        }
+    while found.isEmpty, let exchange = next, exchange.visited != routings {
+      exchange.visited = routings
+      if exchange.name.isEmpty {
+        for key in keys { if let queue = queues[key] { take(queue) } }
+      } else {
+        exchange.route(keys, headers, take)
       }
       next = exchange.alternate.flatMap { exchanges[$0] }
     }

@@ -16,6 +16,11 @@ public final class RabbitMQ {
   var queues: [Text: Queue] = [:]
   var queueByGroup: [UInt32: Queue] = [:]
   var nextBinding = 1
+  var bindingCount = 0
+  /// The queues that belong to one connection alone, by its key.
+  var ownQueues: [UInt64: [Text: Queue]] = [:]
+  static let exchangesMax = 100_000
+  static let bindingsMax = 1_000_000
   var routings: UInt64 = 0
   let reader = RequestReader()
   let propertiesReader = RequestReader()
@@ -100,6 +105,7 @@ public final class RabbitMQ {
       isInternal: declaration.isInternal, declaration.arguments)
     if let old = exchanges[name] { return try requireSame(old, new) }
     if new.isPredeclared { throw .accessRefused("exchange name '\(name)' contains reserved prefix 'amq.*'") }
+    guard exchanges.count < Self.exchangesMax else { throw .limitExceeded("exchanges", Self.exchangesMax) }
     exchanges[name] = new
     if new.isDurable { keep(new) }
   }
@@ -138,6 +144,7 @@ public final class RabbitMQ {
     let exchange = try exchange(exchangeName)
     let queue = try queue(queueName, connection)
     if exchange.binding(queue, key, arguments) != nil { return }
+    guard bindingCount < Self.bindingsMax else { throw .limitExceeded("bindings", Self.bindingsMax) }
     var match: HeaderMatch?
     if exchange.kind == .headers {
       match = HeaderMatch(arguments)
@@ -151,6 +158,7 @@ public final class RabbitMQ {
   }
 
   func add(_ binding: Binding) {
+    bindingCount += 1
     binding.exchange.add(binding)
     binding.queue.bindings.append(binding)
   }
@@ -169,8 +177,10 @@ public final class RabbitMQ {
   }
 
   func remove(_ binding: Binding) {
+    binding.isGone = true
+    bindingCount -= 1
     binding.exchange.remove(binding)
-    binding.queue.bindings.removeAll { $0 === binding }
+    binding.queue.bindings.noteGone()
     if let name = binding.catalogName { broker.removeFromCatalog(name) }
   }
 

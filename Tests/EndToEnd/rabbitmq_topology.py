@@ -371,3 +371,39 @@ def unknown_fields_are_refused():
         r.client.refused("bad_request", "rabbitmq.queueDeclare", queue=unique("q"), durabel=True)
         r.client.refused("bad_request", "rabbitmq.publish", exchange="", routingKey="q")
         r.client.refused("bad_request", "rabbitmq.queueDeclare", queue="q" * 256)
+
+
+@case
+def thousands_of_bindings_come_and_go():
+    """A queue and an exchange can have thousands of bindings; one is told from another by key and arguments."""
+    with Rabbit(connect()) as r:
+        exchange, other = r.exchange("direct"), r.exchange("headers")
+        queue, stays = r.queue(), r.queue()
+        keys = [f"k{n}" for n in range(5000)]
+
+        def all_keys(op):
+            rids = r.client.send_many(
+                [(f"rabbitmq.{op}", {"queue": queue, "exchange": exchange, "routingKey": key}) for key in keys])
+            for rid in rids:
+                assert r.client.reply(rid)["ok"]
+
+        r.bind(stays, exchange, "k7")
+        all_keys("queueBind")
+        all_keys("queueBind")
+        r.publish("k4999", "once", exchange)
+        equal(r.bodies(queue), ["once"], "bound twice, routed once")
+        keys = keys[::2]
+        all_keys("queueUnbind")
+        for key in ("k6", "k7"):
+            r.publish(key, key, exchange)
+        equal(r.bodies(queue), ["k7"], "after every other binding has gone")
+        r.bind(queue, other, "", {"a": 1, "b": 2})
+        r.ok("queueUnbind", queue=queue, exchange=other, arguments={"b": 2, "a": 2})
+        r.publish("", "still", other, headers={"a": 1, "b": 2})
+        r.ok("queueUnbind", queue=queue, exchange=other, arguments={"b": 2, "a": 1})
+        r.publish("", "no more", other, headers={"a": 1, "b": 2})
+        equal(r.bodies(queue), ["still"], "arguments in another order")
+        r.ok("queueDelete", queue=queue)
+        r.ok("exchangeDelete", exchange=other, ifUnused=True)
+        r.publish("k7", "k7", exchange)
+        equal(r.bodies(stays), ["k7", "k7"], "the neighbour's binding")

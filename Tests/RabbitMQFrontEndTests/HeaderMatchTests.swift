@@ -56,7 +56,8 @@ struct HeaderMatchTests {
   func match(_ one: Case) throws {
     let kind = one.kind.map { [Member("x-match", .string(Text($0)))] } ?? []
     let match = try #require(HeaderMatch(kind + one.wanted))
-    #expect(match.matches(one.headers) == one.isMatch)
+    let headers = Dictionary(uniqueKeysWithValues: one.headers.map { ($0.key, $0.value) })
+    #expect(match.matches(headers) == one.isMatch)
   }
 
   @Test("refuses another x-match", arguments: [JSONTree.string("some"), .integer(1), .null])

@@ -1,0 +1,74 @@
+// Bindings, and lists of them that many can leave cheaply: a queue may have a hundred thousand, and go with all of them.
+
+/// A way from an exchange to a queue.
+final class Binding: Equatable {
+  let exchange: Exchange
+  let queue: Queue
+  let key: Text
+  let arguments: [JSONTree.Member]
+  let match: HeaderMatch?
+  /// Its name in the catalog; nil when it does not outlive the server.
+  var catalogName: [UInt8]?
+  /// Whether it was taken away; lists forget it later.
+  var isGone = false
+
+  init(_ exchange: Exchange, _ queue: Queue, _ key: Text, _ arguments: [JSONTree.Member], _ match: HeaderMatch?) {
+    self.exchange = exchange
+    self.queue = queue
+    self.key = key
+    self.arguments = arguments
+    self.match = match
+  }
+
+  /// What makes it another one than its neighbours in the same exchange.
+  struct Identity: Hashable {
+    let queue: ObjectIdentifier
+    let key: Text
+    /// The arguments as JSON, ordered by their names.
+    let arguments: Text
+
+    init(_ queue: Queue, _ key: Text, _ arguments: [JSONTree.Member]) {
+      self.queue = ObjectIdentifier(queue)
+      self.key = key
+      let ordered = arguments.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }
+      self.arguments = ordered.isEmpty ? "" : Text(JSONTree.object(ordered).shown)
+    }
+  }
+
+  var identity: Identity { Identity(queue, key, arguments) }
+
+  static func == (left: Binding, right: Binding) -> Bool { left === right }
+}
+
+/// Bindings in the order in which they were made.
+///
+/// Holds: at most half of the elements are gone ones, so leaving costs O(1), amortised.
+struct BindingList: Sequence {
+  private var elements: [Binding] = []
+  private var goneCount = 0
+
+  var isEmpty: Bool { elements.count == goneCount }
+
+  mutating func append(_ binding: Binding) { elements.append(binding) }
+
+  /// One of the elements is gone since the last call.
+  mutating func noteGone() {
+    goneCount += 1
+    guard goneCount * 2 > elements.count else { return }
+    elements.removeAll(where: \.isGone)
+    goneCount = 0
+  }
+
+  struct Iterator: IteratorProtocol {
+    var rest: IndexingIterator<[Binding]>
+
+    mutating func next() -> Binding? {
+      while let binding = rest.next() {
+        if !binding.isGone { return binding }
+      }
+      return nil
+    }
+  }
+
+  func makeIterator() -> Iterator { Iterator(rest: elements.makeIterator()) }
+}
