@@ -22,10 +22,11 @@ public enum Effect {
   /// Whether it shows a message whose release is not settled at `sequence`.
   public func mustBeDurable(after sequence: Sequence) -> Bool {
     switch self {
-    case .deliver(let delivery): return delivery.consumer.topic.appendSequence > sequence
+    case .deliver(let delivery):
+      return delivery.consumer.topic.appendSequence > sequence || delivery.waitsForItsEnd
     case .notice(.fetched(let consumer, _, let deliveries)):
       if deliveries.isEmpty { return false }
-      return consumer.options.acknowledgesItself || consumer.topic.appendSequence > sequence
+      return consumer.topic.appendSequence > sequence || deliveries.contains(where: \.waitsForItsEnd)
     case .notice: return false
     }
   }

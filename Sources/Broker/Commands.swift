@@ -161,6 +161,14 @@ public struct Delivery {
   public let record: MessageRecord
   /// 1 for the first delivery; 0 for a private tail.
   public let attempt: UInt32
+
+  /// Whether it would come again after a restart, unless its end is durable by then. Only in queues.
+  public var isPersistent: Bool {
+    consumer.group?.contents?.isDurable == true && record.flags & RecordFlags.transient == 0
+  }
+
+  /// Whether it is its own acknowledgement and is shown only when that is settled, or a crash would show it again.
+  public var waitsForItsEnd: Bool { consumer.options.acknowledgesItself && isPersistent }
 }
 
 /// Something for the server to pass on, in order with the deliveries of the turn.

@@ -84,12 +84,8 @@ extension Server {
     case .messages(let deliveries):
       writeRabbitMQGot(deliveries, consumer, rid: request.rid, connection)
       if !deliveries.isEmpty { connection.turnGate = max(connection.turnGate, consumer.topic.appendSequence) }
-      // Its own acknowledgement, which is recorded at the end of the turn: it does not come again after a crash.
-      if noAck, consumer.group?.contents?.isDurable == true, let record = deliveries.first?.record,
-        record.flags & RecordFlags.transient == 0
-      {
-        connection.turnGate = Self.endOfTurn
-      }
+      // Its end is recorded at the end of the turn.
+      if deliveries.contains(where: \.waitsForItsEnd) { connection.turnGate = Self.endOfTurn }
       if connection.turnGate > engine.commit.settledSequence { turnMustSync = true }
     case .later:
       connection.fetchRids[token] = Array(request.rid ?? UnsafeRawBufferPointer(start: nil, count: 0))

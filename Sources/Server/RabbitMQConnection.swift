@@ -43,7 +43,7 @@ final class RabbitMQConnection {
     if !delivery.consumer.options.acknowledgesItself, let group = delivery.consumer.group {
       unsettled[lastTag] = Unsettled(
         tag: lastTag, group: group, offset: delivery.record.sequence, consumer: delivery.consumer,
-        isPersistent: group.contents?.isDurable == true && delivery.record.flags & RecordFlags.transient == 0)
+        isPersistent: delivery.isPersistent)
     }
     return lastTag
   }

@@ -98,7 +98,7 @@ extension Server {
       switch effect {
       case .deliver(let delivery):
         guard let connection = connectionByKey[delivery.consumer.connection] else { continue }
-        gate(connection, delivery.consumer.topic.appendSequence)
+        gate(connection, delivery.waitsForItsEnd ? sequence : delivery.consumer.topic.appendSequence)
         if delivery.consumer.topic.isQueue {
           writeRabbitMQ(delivery, connection)
         } else if delivery.consumer.frontEnd == 0 {
@@ -118,8 +118,7 @@ extension Server {
     case .heldCheck(let number): askProducer(about: number)
     case .fetched(let consumer, let token, let deliveries):
       guard let connection = connectionByKey[consumer.connection] else { return }
-      // What acknowledges itself is shown only when that is settled, or a crash would show it again.
-      let shown = consumer.options.acknowledgesItself ? sequence : consumer.topic.appendSequence
+      let shown = deliveries.contains(where: \.waitsForItsEnd) ? sequence : consumer.topic.appendSequence
       if !deliveries.isEmpty { gate(connection, shown) }
       answerFetch(connection, consumer, token, deliveries)
     case .truncated(let consumer, let from, let to):
@@ -132,7 +131,7 @@ extension Server {
     }
   }
 
-  private func gate(_ connection: Connection, _ sequence: Sequence) {
+  func gate(_ connection: Connection, _ sequence: Sequence) {
     connection.turnGate = max(connection.turnGate, sequence)
   }
 
