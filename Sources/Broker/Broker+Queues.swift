@@ -157,6 +157,18 @@ extension Broker {
     dispatch(group)
   }
 
+  /// Takes the deliveries to one consumer out of this turn's effects, for who must show them before something else.
+  /// O(effects).
+  public func takeDeliveries(to consumer: Consumer) -> [Delivery] {
+    var taken: [Delivery] = []
+    effects.removeAll { effect in
+      guard case .deliver(let delivery) = effect, delivery.consumer === consumer else { return false }
+      taken.append(delivery)
+      return true
+    }
+    return taken
+  }
+
   // MARK: Emptying
 
   /// Ends every ready message of a queue; gives how many. O(messages waiting).

@@ -46,6 +46,12 @@ extension Server {
     let tag = try request.requiredAMQPText(.consumerTag)
     let before = broker.records.nextSequence
     if let consumer = side.consumers.removeValue(forKey: tag) {
+      // What it was given in this turn is shown before the reply: later nobody would expect it.
+      for delivery in broker.takeDeliveries(to: consumer) {
+        gate(connection, delivery.waitsForItsEnd ? Self.endOfTurn : consumer.topic.appendSequence)
+        turnMustSync = turnMustSync || connection.turnGate > engine.commit.settledSequence
+        writeRabbitMQ(delivery, connection)
+      }
       side.tags[consumer.sub] = nil
       connection.consumers[consumer.sub] = nil
       if consumer.inFlight > 0 {

@@ -216,3 +216,24 @@ def order_of_one_queue():
         equal([r.deliver()["body"] for _ in range(3_000)], [str(n) for n in range(3_000)], "order")
         r.ack(3_000, multiple=True)
         equal(r.count(queue), 0, "left")
+
+
+@case
+def nothing_is_lost_on_the_way_to_a_cancel():
+    """What a consumer was given before it is cancelled comes before the reply, in the same piece of a pipeline too."""
+    with Rabbit(connect()) as r:
+        for no_ack in (True, False):
+            queue = r.queue()
+            requests = [
+                ("rabbitmq.consume", {"queue": queue, "consumerTag": "c", "noAck": no_ack}),
+                # No time to live: it is given to the consumer at once, or it is lost.
+                ("rabbitmq.publish", {"exchange": "", "routingKey": queue, "body": "now",
+                                      "properties": {"expiration": "0"}}),
+                ("rabbitmq.cancel", {"consumerTag": "c"}),
+            ]
+            for rid in r.client.send_many(requests):
+                assert r.client.reply(rid)["ok"]
+            event = r.deliver()
+            equal(event["body"], "now", "body")
+            if not no_ack:
+                r.nack(event["deliveryTag"], requeue=False)
