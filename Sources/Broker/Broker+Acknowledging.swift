@@ -175,16 +175,19 @@ extension Broker {
     }
   }
 
-  /// Writes one record for what a group acknowledged since its last record.
+  /// Writes down what a group acknowledged since its last record: in one record, unless there are very many runs.
   func recordAcks(_ group: Group) {
-    guard !group.unrecordedAcks.isEmpty else { return }
-    records.begin(Decision.acknowledged.rawValue)
-    records.append(group.number)
-    for run in group.unrecordedAcks {
-      records.append(run.start)
-      records.append(run.count)
+    var rest = group.unrecordedAcks[...]
+    while !rest.isEmpty {
+      records.begin(Decision.acknowledged.rawValue)
+      records.append(group.number)
+      for run in rest.prefix(Decision.runsMax) {
+        records.append(run.start)
+        records.append(run.count)
+      }
+      records.finish()
+      rest = rest.dropFirst(Decision.runsMax)
     }
-    records.finish()
     group.unrecordedAcks.removeAll(keepingCapacity: true)
   }
 

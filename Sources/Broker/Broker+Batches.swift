@@ -57,6 +57,9 @@ extension Broker {
   ) throws(BrokerStop) {
     let dueMs = try dueTime(due)
     try requireFitting(parts)
+    guard batch.bytes.count + 8 + parts.recordLength <= Decision.messageBytesMax else {
+      throw .refuse(.bodyTooLarge, "the messages have more than the \(Decision.messageBytesMax) bytes of one record")
+    }
     guard parts.id.count > 0 else {
       try takeRoom(batch)
       return addWithMadeID(parts, dueMs, batch)

@@ -53,6 +53,9 @@ extension Broker {
     try requireRoom()
   }
 
+  /// Whether a message that has grown on its way still fits into a record.
+  public func fits(_ parts: MessageParts) -> Bool { parts.recordLength <= Decision.messageBytesMax }
+
   /// Puts a message into queues, each at most once, and ends the message of another queue that it came from: all in one
   /// record. `settleQueues` must follow before the turn ends or anything is asked. O(targets).
   ///

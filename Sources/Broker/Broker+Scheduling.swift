@@ -90,6 +90,10 @@ extension Broker {
     guard parts.body.count <= settings.bodyBytesMax else {
       throw .refuse(.bodyTooLarge, "the body has \(parts.body.count) bytes, and \(settings.bodyBytesMax) are allowed")
     }
+    guard parts.recordLength <= Decision.messageBytesMax else {
+      throw .refuse(
+        .bodyTooLarge, "the message has \(parts.recordLength) bytes, and \(Decision.messageBytesMax) can be kept")
+    }
   }
 
   /// - Parameter accepted: messages of the batch at hand that will be pending, too.

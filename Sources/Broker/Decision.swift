@@ -46,6 +46,10 @@ public enum Decision: UInt8, CaseIterable, Sendable {
 
   static let allDelivered = UInt32.max
   static let parkedBit: UInt32 = 1 << 31
+  /// Runs of offsets in one record: 768 KiB of them.
+  static let runsMax = 1 << 16
+  /// The longest message that a record holds, with what stands before it.
+  static let messageBytesMax = Frame.payloadBytesMax - 32_768
 }
 
 /// Reads integers off the front of a payload. A short payload is damage: it passed its checksum, so it stops the server.

@@ -96,7 +96,7 @@ extension RabbitMQ {
       if publication.isPersistent, queue.isDurable { outcome.mustSync = true }
       targets.append(target(queue, timeToLiveMs))
     }
-    try put(envelope, publication.body, flags, targets)
+    _ = try put(envelope, publication.body, flags, targets)
     for queue in overflowing where queue.arguments.overflow == .rejectPublishDLX {
       _ = try sendOn(envelope, publication.body, flags, from: queue, because: "maxlen", endOf: nil, mustHaveRoom: true)
     }
@@ -115,12 +115,14 @@ extension RabbitMQ {
     queue.arguments.overflow != .dropHead && !queue.group.hasRoom(forBody: body)
   }
 
+  /// False when there is nowhere to put it, or when deaths have made it too large to be kept.
+  ///
   /// - Parameter mustHaveRoom: false for what is there already and only moves.
   private func put(
     _ envelope: Envelope, _ body: UnsafeRawBufferPointer, _ flags: UInt32, _ targets: [QueueTarget],
     endOf source: (group: Group, offset: TopicOffset)? = nil, mustHaveRoom: Bool = true
-  ) throws(AMQPError) {
-    guard !targets.isEmpty else { return }
+  ) throws(AMQPError) -> Bool {
+    guard !targets.isEmpty else { return false }
     var out = ByteBuffer(capacity: 256)
     envelope.write(to: &out)
     let headersLength = out.readable.count
@@ -132,8 +134,11 @@ extension RabbitMQ {
     parts.flags = flags
     if mustHaveRoom {
       do throws(BrokerStop) { try broker.requireRoom(for: parts) } catch { throw .stopped(error) }
+    } else if !broker.fits(parts) {
+      return false
     }
     broker.enqueue(parts, to: targets, endOf: source)
+    return true
   }
 
   /// How many letters one death can become where full queues refuse them to one another. More are dropped: an exchange that
@@ -164,10 +169,10 @@ extension RabbitMQ {
       }
       // The body may stand in a queue that moves its memory when something is added.
       if place == 0, dying.count > 1 { copy.append(body) }
-      try put(
+      let isPut = try put(
         letter, dying.count > 1 ? copy.readable : body, flags, targets, endOf: place == 0 ? source : nil,
         mustHaveRoom: mustHaveRoom)
-      if place == 0 { isSent = !targets.isEmpty }
+      if place == 0 { isSent = isPut }
       place += 1
     }
     return isSent

@@ -5,7 +5,7 @@ import time
 
 from escapement_driver import equal, eventually, unique
 from rabbitmq_client import HOUR_MS, PERSISTENT, Rabbit, deaths, header
-from suite import case, connect
+from suite import case, connect, own
 
 
 def rabbit():
@@ -303,3 +303,20 @@ def the_retry_ladder():
             assert next_event.at - began >= ttls[step] / 1000, f"step {step} after {next_event.at - began} s"
             r.client.pushes.appendleft(next_event)
         equal([(entry["queue"] == work, entry["reason"]) for entry in deaths(r.wait_get(dead))][0], (True, "rejected"))
+
+
+@case
+def a_message_that_grows_with_every_death():
+    """A message to which each death adds its routing keys, a megabyte of them, ends when it is too large to be kept."""
+    server = own()
+    with Rabbit(server.client()) as r:
+        queues = [f"q{n}" for n in range(20)]
+        for n, queue in enumerate(queues):
+            r.exchange("fanout", f"x{n}", durable=True)
+            r.queue(queue, durable=True, x_message_ttl=1, x_dead_letter_exchange=f"x{n + 1}")
+            r.bind(queue, f"x{n}")
+        r.publish("k", "b", "x0", headers={"CC": ["k" * 200] * 4800}, **PERSISTENT)
+        eventually(lambda: not any(r.count(queue) for queue in queues), what="the end of the message")
+        server.restart()
+    with Rabbit(server.client()) as r:
+        equal([r.count(queue) for queue in queues], [0] * len(queues), "messages left after a restart")

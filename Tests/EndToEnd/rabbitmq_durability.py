@@ -244,3 +244,25 @@ def a_long_queue_is_bounded_in_memory_and_on_disk():
         equal(r.count("q"), 0, "left after a restart")
         r.publish("q", "m")
         equal(r.bodies("q"), ["m"], "still works")
+
+
+@case
+def very_many_scattered_ends_at_once():
+    """A start drops 70 000 transient messages that stand between as many persistent ones; a purge drops the others."""
+    server = own()
+    with Rabbit(server.client()) as r:
+        r.queue("q", durable=True)
+        pair = b"".join(r.client.line("rabbitmq.publish", {
+            "exchange": "", "routingKey": "q", "body": "b", "properties": {"deliveryMode": mode}}) for mode in (2, 1))
+        r.client.send_raw(pair * 70_000)
+        eventually(lambda: r.count("q") == 140_000, what="140 000 messages")
+    server.restart()
+    with Rabbit(server.client()) as r:
+        equal(r.count("q"), 70_000, "messages after a crash")
+        server.restart()
+    with Rabbit(server.client()) as r:
+        equal(r.count("q"), 70_000, "messages after another")
+        equal(r.ok("queuePurge", queue="q")["messageCount"], 70_000, "purged")
+        server.restart()
+    with Rabbit(server.client()) as r:
+        equal(r.count("q"), 0, "messages after the purge")
