@@ -198,13 +198,16 @@ extension Broker {
 
   // MARK: Dead letters
 
-  /// Moves what was delivered too often to the group's dead-letter topic, as far as it can be read.
+  /// Moves what is dying to the group's dead letters, as far as it can be read, a bounded number a turn.
   func buryDying(_ group: Group) {
     if group.dying.isEmpty { return }
+    if burialsLeft == 0 { return markDirty(group) }
     var later: [TopicOffset] = []
     // Taken out one by one: while one is buried, the others still count as dying.
     group.dying.reverse()
-    while let offset = group.dying.popLast() {
+    // So many that wait for the disk are enough to keep it busy.
+    while burialsLeft > 0, later.count < 64, let offset = group.dying.popLast() {
+      burialsLeft -= 1
       guard let entry = group.outstanding.find(offset), entry.pointee.state == .dying else { continue }
       var cursor = TopicCursor(offset: offset)
       switch group.topic.log.read(&cursor) {
@@ -221,7 +224,9 @@ extension Broker {
       case .end: preconditionFailure("offset \(offset) is out and not in topic \(group.topic.number)")
       }
     }
-    group.dying = later
+    group.dying.reverse()
+    group.dying = later + group.dying
+    if burialsLeft == 0 { markDirty(group) }
   }
 
   /// False when no topic can be made for it: then the message stays with the group and is tried again when the group moves.

@@ -103,7 +103,7 @@ extension Broker {
       group.outstanding.forEach { entry in
         writer.write(entry.pointee.offset)
         writer.write(entry.pointee.attempts)
-        writer.write(entry.pointee.state.rawValue | (entry.pointee.isExpired ? Outstanding.expiredBit : 0))
+        writer.write(entry.pointee.marks)
         writer.write(entry.pointee.keyHash)
         writer.write(entry.pointee.untilMs)
       }

@@ -22,6 +22,18 @@ extension Broker {
     if source != .max, Int(source) < groups.count, let group = groups[Int(source)] { end(group, sourceOffset) }
   }
 
+  func replayDoomed(_ group: Group, _ reader: inout PayloadReader) {
+    let reason = reader.read(UInt8.self)
+    while reader.rest.count >= 12 {
+      let start = reader.read(UInt64.self)
+      for offset in start..<start + UInt64(reader.read(UInt32.self)) {
+        guard let entry = group.outstanding.find(offset) else { continue }
+        entry.pointee.state = .dying
+        entry.pointee.reason = reason
+      }
+    }
+  }
+
   func replayCatalog(_ decision: Decision, _ reader: inout PayloadReader) {
     guard decision == .catalogPut else {
       catalog[Array(reader.rest)] = nil

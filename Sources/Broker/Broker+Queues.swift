@@ -209,18 +209,41 @@ extension Broker {
     return count
   }
 
-  /// Ends deliveries as dead letters; gives how many there were.
+  /// Ends deliveries as dead letters; gives how many there were. That they end is recorded here; where they go is asked when
+  /// they are buried, which may have to wait for the disk.
   public func reject(_ group: Group, _ offsets: [TopicOffset]) throws(BrokerStop) -> Int {
     try requireWorking()
     var count = 0
+    var runs: [(start: TopicOffset, count: UInt32)] = []
     for offset in offsets {
       guard let entry = group.outstanding.find(offset), entry.pointee.state == .inFlight else { continue }
       takeBack(group, entry)
       die(group, entry, .rejected)
       count += 1
+      if let last = runs.indices.last, runs[last].start + UInt64(runs[last].count) == offset {
+        runs[last].count += 1
+      } else {
+        runs.append((offset, 1))
+      }
     }
+    recordDoomed(group, .rejected, runs)
     counters.refused += UInt64(count)
     return count
+  }
+
+  private func recordDoomed(_ group: Group, _ reason: EndReason, _ runs: [(start: TopicOffset, count: UInt32)]) {
+    var rest = runs[...]
+    while !rest.isEmpty {
+      records.begin(Decision.doomed.rawValue)
+      records.append(group.number)
+      records.append(reason.rawValue)
+      for run in rest.prefix(Decision.runsMax) {
+        records.append(run.start)
+        records.append(run.count)
+      }
+      records.finish()
+      rest = rest.dropFirst(Decision.runsMax)
+    }
   }
 
   func die(_ group: Group, _ entry: UnsafeMutablePointer<Outstanding>, _ reason: EndReason) {
@@ -321,7 +344,7 @@ extension Broker {
     while true {
       let isReady =
         cursor.offset >= group.cursor.offset
-        ? !contents.ended.contains(cursor.offset) : group.outstanding.find(cursor.offset) != nil
+        ? !contents.ended.contains(cursor.offset) : group.outstanding.find(cursor.offset)?.pointee.state == .ready
       switch group.topic.log.read(&cursor) {
       case .record(let record):
         if isReady { contents.readyBytes += decodedLength(ofJSONString: record.body) }

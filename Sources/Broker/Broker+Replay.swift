@@ -36,7 +36,7 @@ extension Broker {
     case .returned: replayReturned(&reader)
     case .enqueued: replayEnqueued(&reader, sequence)
     case .catalogPut, .catalogRemoved: replayCatalog(decision, &reader)
-    case .delivered, .redelivered, .acknowledged, .refused, .forwarded, .moved:
+    case .delivered, .redelivered, .acknowledged, .refused, .forwarded, .moved, .doomed:
       guard let group = group(number: reader.read(UInt32.self)) else { return }
       replayGroup(decision, group, &reader)
     }
@@ -145,6 +145,7 @@ extension Broker {
       end(group, offset)
       // A redrive takes messages at the cursor, or behind a gap there, without delivering them first.
       if offset >= group.cursor.offset { group.cursor = TopicCursor(offset: offset + 1) }
+    case .doomed: replayDoomed(group, &reader)
     default: group.moveTo(reader.read(UInt64.self))
     }
   }
@@ -231,6 +232,7 @@ extension Broker {
   private func settle(_ group: Group) {
     settleExpired(group)
     group.ready.removeAll()
+    group.dying = []
     group.inFlightCount = 0
     group.outstanding.forEach { entry in
       entry.pointee.consumer = Outstanding.noConsumer
@@ -238,10 +240,14 @@ extension Broker {
       switch entry.pointee.state {
       case .waiting: wait(group, entry, entry.pointee.untilMs)
       case .parked: break
+      case .dying where group.contents != nil: group.dying.append(entry.pointee.offset)
       case .inFlight, .ready, .dying:
         entry.pointee.state = .ready
         group.ready.insert(entry.pointee.offset)
       }
     }
+    guard !group.dying.isEmpty else { return }
+    group.dying.sort()
+    markDirty(group)
   }
 }

@@ -123,6 +123,8 @@ public final class Broker {
   @exclusivity(unchecked) var dirtyTails: [Topic] = []
   /// What may still be delivered in this turn.
   @exclusivity(unchecked) var turnBytesLeft = 0
+  /// Messages that may still go to dead letters in this turn.
+  var burialsLeft = 0
   /// When retention is to be looked at; 0: in the first turn, which sees what a start has found.
   @exclusivity(unchecked) var nextRetentionMs: UnixMs = 0
   var obsoletePaths: [String] = []
@@ -161,6 +163,7 @@ public final class Broker {
   public func beginTurn(nowNs: Int64) {
     effects.removeAll(keepingCapacity: effects.capacity < 1 << 16)
     turnBytesLeft = settings.deliveryBytesPerTurn
+    burialsLeft = settings.releasesPerTurn
     nowMs = max(nowMs, TimeUnits.msRoundedDown(ns: nowNs))
     nowRoundedUpMs = max(nowMs, TimeUnits.msRoundedUp(ns: nowNs))
     cache.evict()

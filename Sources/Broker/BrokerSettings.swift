@@ -45,7 +45,7 @@ public struct BrokerSettings: Sendable {
   /// Messages of one group that were delivered and not acknowledged, waiting redeliveries among them; beyond it the group
   /// gets nothing new.
   public var outstandingMax = 1_000_000
-  /// Messages released in one turn of the loop.
+  /// Messages released in one turn of the loop; also the most that expire or go to dead letters in one.
   public var releasesPerTurn = 4096
   /// Messages in memory written out in one turn of the loop, in front of a checkpoint.
   public var copiesPerTurn = 4096

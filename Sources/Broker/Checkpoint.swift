@@ -5,7 +5,7 @@
 //   u32 n topics:  u32 number, name, i64 retentionMs, i64 retentionBytes, u64 first offset, u64 next offset,
 //                  i64 last release, u64 pending, u32 n segments: u64 base offset, u64 bytes, u8 sealed
 //   u32 n groups:  u32 number, u32 topic, name, u64 cursor, u32 n outstanding:
-//                  u64 offset, u32 attempts, u8 state, u64 key hash, i64 until
+//                  u64 offset, u32 attempts, u8 marks, u64 key hash, i64 until
 //   u32 groups ever made
 //   u32 n slices:  u8 level, i64 number, u32 generation, u64 bytes
 //   u32 n buckets of settled ids: i64 number, u64 bytes
@@ -13,7 +13,7 @@
 //   u32 n queues: u32 group, ended offsets, transient offsets (OffsetSet)
 //   u32 n overdue: u32 topic, u64 offset
 //   u32 n catalog: name, u32 bytes, value
-// In an outstanding entry's state the top bit says that its time to live has ended.
+// An outstanding entry's marks: 4 bits of state, 3 bits of the reason why it is dying, and whether its time to live has ended.
 
 import DataFiles
 import DelayStore
@@ -129,9 +129,7 @@ public struct CheckpointState {
     for _ in 0..<(try reader.read(UInt32.self)) {
       var entry = Outstanding(offset: try reader.read(UInt64.self))
       entry.attempts = try reader.read(UInt32.self)
-      let state = try reader.read(UInt8.self)
-      entry.state = Outstanding.State(rawValue: state & ~Outstanding.expiredBit) ?? .ready
-      entry.isExpired = state & Outstanding.expiredBit != 0
+      entry.marks = try reader.read(UInt8.self)
       entry.keyHash = try reader.read(UInt64.self)
       entry.untilMs = try reader.read(Int64.self)
       group.outstanding.append(entry)

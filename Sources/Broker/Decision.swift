@@ -21,6 +21,8 @@
 //                  message went to these queues, and the group, if there is one, is done with the offset
 //   catalogPut     u32 bytes of the name, name, value
 //   catalogRemoved name
+//   doomed         u32 group, u8 reason, runs of (u64 start, u32 count): deliveries in a queue that end for this reason; where
+//                  they go is asked after it, from the disk if need be
 //   scheduledMany  as often as there are messages: i64 may leave at, message record
 //   returned       u32 group, u64 offset, i64 may leave at, message record: the group is done with the offset, and the
 //                  record, of an id of its own, was scheduled into its topic
@@ -42,7 +44,7 @@ public enum Decision: UInt8, CaseIterable, Sendable {
     refused
   case forwarded, moved, trimmed, scheduledMany, returned, held, heldReleased, heldDropped, heldChecked, heldAbandoned
   case enqueued = 24
-  case catalogPut, catalogRemoved
+  case catalogPut, catalogRemoved, doomed
 
   static let allDelivered = UInt32.max
   static let parkedBit: UInt32 = 1 << 31

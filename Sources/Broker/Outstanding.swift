@@ -38,9 +38,17 @@ struct Outstanding: BitwiseCopyable {
   var untilMs: UnixMs = 0
 
   static let noConsumer = UInt32.max
-  /// In a checkpoint, beside the state.
-  static let expiredBit: UInt8 = 0x80
   static let none = TopicOffset.max
+
+  /// State, reason and whether its time has ended as one byte of a checkpoint.
+  var marks: UInt8 {
+    get { state.rawValue | reason << 4 | (isExpired ? 0x80 : 0) }
+    set {
+      state = State(rawValue: newValue & 0x0F) ?? .ready
+      reason = newValue >> 4 & 0x07
+      isExpired = newValue & 0x80 != 0
+    }
+  }
 }
 
 /// Offsets to be delivered again, the smallest first. May hold stale ones: ask the table.

@@ -20,6 +20,8 @@ class PowerCutRun {
   var complaints: [String] = []
   private var unsettled: [(sequence: Sequence, tell: () -> Void)] = []
   private var toldThisTurn: [() -> Void] = []
+  /// The last record of the turn whose deliveries are received.
+  private(set) var turnSequence: Sequence = 0
 
   required init(seed: UInt64, crashAt: Int?) {
     self.seed = seed
@@ -139,6 +141,7 @@ class PowerCutRun {
     let last = machine.engine.endTurn(mustSync: true)
     unsettled += toldThisTurn.map { (last, $0) }
     toldThisTurn = []
+    turnSequence = last
     for effect in broker.effects {
       if case .deliver(let delivery) = effect { received(delivery) }
     }
@@ -167,4 +170,7 @@ class PowerCutRun {
 
   /// Runs when everything of this turn is settled: a client is told.
   func tell(_ body: @escaping () -> Void) { toldThisTurn.append(body) }
+
+  /// Runs when this record is settled.
+  func tell(behind sequence: Sequence, _ body: @escaping () -> Void) { unsettled.append((sequence, body)) }
 }

@@ -44,7 +44,16 @@ final class QueueRun: PowerCutRun {
   struct Message {
     var asked: Set<String> = []
     var told: Set<String> = []
+    /// Queues whose consumer has refused it for good, and was told so.
+    var refusedIn: Set<String> = []
     var isTransient = false
+  }
+
+  /// What is written is read from disk again.
+  override var settings: EngineSettings {
+    var settings = super.settings
+    settings.broker.cacheBytes = 0
+    return settings
   }
 
   private var router: NextQueue?
@@ -52,6 +61,7 @@ final class QueueRun: PowerCutRun {
   var catalog: [String: Set<String>] = [:]
   private var next = 1
   private var isReckoning = false
+  private var selfish: [Consumer] = []
   private var inHand: [(group: Group, offset: TopicOffset, body: Int)] = []
 
   // MARK: Life
@@ -69,14 +79,17 @@ final class QueueRun: PowerCutRun {
       if number == 0 { group.contents!.messagesMax = 12 }
       if number == 1 { group.contents!.bytesMax = 60 }
       if number == 0 { try consume(group, credit: 3) }
+      if number == 2 { try consume(group, credit: 1, acknowledgesItself: true) }
     }
   }
 
-  private func consume(_ group: Group, credit: Int) throws {
+  private func consume(_ group: Group, credit: Int, acknowledgesItself: Bool = false) throws {
     var options = ConsumerOptions()
+    options.acknowledgesItself = acknowledgesItself
     options.credit = credit
     options.maxAttempts = 4
-    _ = try broker.consume(group, sub: 1, connection: 1, options)
+    let consumer = try broker.consume(group, sub: 1, connection: 1, options)
+    if acknowledgesItself { selfish.append(consumer) }
   }
 
   override func received(_ delivery: Delivery) {
@@ -86,11 +99,22 @@ final class QueueRun: PowerCutRun {
       complaints.append("offset \(delivery.record.sequence) of \(group.topic.name) was overdue and still there")
     }
     let text = String(decoding: delivery.record.body, as: UTF8.self).dropFirst().dropLast()
-    inHand.append((group, delivery.record.sequence, Int(text.drop { $0 == "0" }) ?? -1))
+    let body = Int(text.drop { $0 == "0" }) ?? -1
+    if messages[body]?.refusedIn.contains(group.topic.name) == true {
+      complaints.append("message \(body) came again in \(group.topic.name), which has refused it for good")
+    }
+    guard delivery.consumer.options.acknowledgesItself else {
+      return inHand.append((group, delivery.record.sequence, body))
+    }
+    messages[body]?.asked.insert("ack")
+    tell(behind: delivery.waitsForItsEnd ? turnSequence : delivery.consumer.topic.appendSequence) {
+      self.messages[body]?.told.insert("ack")
+    }
   }
 
   override func lostPower() {
     inHand = []
+    selfish = []
     // Transient messages are gone; whatever was known of them counts no more.
     messages = messages.filter { !$0.value.isTransient }
   }
@@ -101,6 +125,7 @@ final class QueueRun: PowerCutRun {
     switch Int.random(in: 0..<10, using: &random) {
     case 0..<5: publish()
     case 5: keep()
+    case 6: for consumer in selfish { broker.setPaused(consumer, !consumer.isPaused) }
     default: try settle()
     }
   }
@@ -158,7 +183,9 @@ final class QueueRun: PowerCutRun {
       _ = try broker.acknowledge(taken.group, .one(taken.offset))
       tell { self.messages[taken.body]?.told.insert("ack") }
     case 1: _ = try broker.requeue(taken.group, [taken.offset])
-    default: _ = try broker.reject(taken.group, [taken.offset])
+    default:
+      _ = try broker.reject(taken.group, [taken.offset])
+      tell { self.messages[taken.body]?.refusedIn.insert(taken.group.topic.name) }
     }
   }
 
@@ -170,6 +197,7 @@ final class QueueRun: PowerCutRun {
     isReckoning = true
     var found: [Int: Int] = [:]
     turn {
+      for consumer in selfish { broker.remove(consumer) }
       for group in broker.queues { try self.consume(group, credit: 60_000) }
     }
     let before = inHand.count
