@@ -67,6 +67,7 @@ extension Broker {
     switch group.topic.log.read(&cursor) {
     case .record(let message):
       group.ready.removeFirst()
+      if endIfOver(message, group) { return true }
       recordAcks(group)
       records.begin(Decision.redelivered.rawValue)
       records.append(group.number)
@@ -85,6 +86,13 @@ extension Broker {
       return false
     case .end: preconditionFailure("offset \(offset) is out and not in topic \(group.topic.number)")
     }
+  }
+
+  /// Ends a message of a queue whose time to live is over, though its turn to be ended has not come: after a start, or when
+  /// very many expire at once, consumers are faster than expiry.
+  private func endIfOver(_ message: MessageRecord, _ group: Group) -> Bool {
+    guard let contents = group.contents, message.dueMs < nowMs else { return false }
+    return endReady(group, contents, message.sequence, .expired)
   }
 
   /// Gives an entry's message to a consumer and starts its ack wait.
@@ -128,6 +136,7 @@ extension Broker {
     if let contents = group.contents { passEnded(group, contents) }
     switch group.topic.log.read(&group.cursor) {
     case .record(let message):
+      if endIfOver(message, group) { return true }
       let offset = group.cursor.offset
       group.cursor.pass(message)
       guard group.wants(message) else { return true }

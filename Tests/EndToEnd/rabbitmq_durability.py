@@ -1,6 +1,6 @@
 """RabbitMQ front end: what survives a crash and a stop, and what does not; confirms and their price."""
 
-from escapement_driver import equal, eventually, unique
+from escapement_driver import equal, eventually, now_ms, unique, wait_until_ms
 from rabbitmq_client import HOUR_MS, PERSISTENT, Rabbit, deaths, header
 from suite import case, own, randomness
 
@@ -266,3 +266,21 @@ def very_many_scattered_ends_at_once():
         server.restart()
     with Rabbit(server.client()) as r:
         equal(r.count("q"), 0, "messages after the purge")
+
+
+@case
+def nothing_that_is_over_is_delivered_after_a_start():
+    """A consumer that is there at once after a start gets nothing whose time to live ended while the server was away."""
+    server, count = own(), 30_000
+    with Rabbit(server.client()) as r:
+        r.queue("dead", durable=True)
+        r.queue("q", durable=True, x_dead_letter_exchange="", x_dead_letter_routing_key="dead")
+        r.publish_many("q", ["x"] * count, expiration="3000", **PERSISTENT)
+        published_ms = now_ms()
+        server.kill9()
+    wait_until_ms(published_ms + 3000)
+    server.start()
+    with Rabbit(server.client()) as r:
+        r.consume("q", noAck=True)
+        eventually(lambda: r.count("dead") + len(r.client.pushes) == count, what="every message somewhere")
+        equal(len(r.client.pushes), 0, "messages delivered though their time was over")
