@@ -21,6 +21,9 @@ let commands = [
   Command(
     name: "headofline", summary: "how late RabbitMQ messages expire behind longer-lived ones",
     run: HeadOfLineBenchmark.run),
+  Command(
+    name: "expiry", summary: "very many RabbitMQ messages with times to live: cost, start, lateness",
+    run: ExpiryBenchmark.run),
   Command(name: "connections", summary: "what idle connections and groups cost", run: RestingBenchmarks.connections),
 ]
 

@@ -103,6 +103,16 @@ final class ServerProcess {
     return (words.count > 1 ? Int(words[1]) ?? 0 : 0) * Int(getpagesize())
   }
 
+  /// Bytes on disk of everything in its folder.
+  var folderBytes: Int {
+    guard let pipe = popen("du -sk '\(folder)'", "r") else { return 0 }
+    defer { pclose(pipe) }
+    var line = [CChar](repeating: 0, count: 4096)
+    guard fgets(&line, 4096, pipe) != nil else { return 0 }
+    let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return (text.split(separator: "\t").first.flatMap { Int($0) } ?? 0) * 1024
+  }
+
   /// Lets somebody attach a profiler.
   func pause(_ flags: Flags) {
     guard flags.number("pause") > 0 else { return }
