@@ -180,20 +180,31 @@ extension Broker {
     guard let contents = group.contents else { preconditionFailure("only a queue is purged") }
     var ready: [TopicOffset] = []
     group.outstanding.forEach { if $0.pointee.state == .ready { ready.append($0.pointee.offset) } }
-    ready.sort()
-    var offset = group.cursor.offset
-    while offset < group.topic.log.nextOffset {
-      if !contents.ended.contains(offset) { ready.append(offset) }
-      offset += 1
-    }
-    for offset in ready {
+    for offset in ready.sorted() {
       end(group, offset)
       noteAck(group, offset)
     }
     group.ready.removeAll()
+    let count = ready.count + endWaiting(group, contents)
     contents.immediate = []
     contents.readyBytes = 0
-    return ready.count
+    return count
+  }
+
+  /// Ends everything at and above the cursor; gives how many messages that were.
+  private func endWaiting(_ group: Group, _ contents: QueueContents) -> Int {
+    let waiting = group.cursor.offset..<max(group.cursor.offset, group.topic.log.nextOffset)
+    var count = 0
+    for offset in waiting where !contents.ended.contains(offset) {
+      if contents.transient.count > 0 { contents.transient.remove(offset) }
+      noteAck(group, offset)
+      count += 1
+    }
+    contents.ended = OffsetSet()
+    group.cursor = TopicCursor(offset: waiting.upperBound)
+    stopExpiries(group.topic, waiting)
+    noteTrimmable(group, contents)
+    return count
   }
 
   /// Gives deliveries back to their places; gives how many there were.
@@ -296,10 +307,13 @@ extension Broker {
       contents.ended.insert(offset)
       passEnded(group, contents)
     }
-    if !contents.mayTrim {
-      contents.mayTrim = true
-      queueWork.trimmable.append(group)
-    }
+    noteTrimmable(group, contents)
+  }
+
+  private func noteTrimmable(_ group: Group, _ contents: QueueContents) {
+    guard !contents.mayTrim else { return }
+    contents.mayTrim = true
+    queueWork.trimmable.append(group)
   }
 
   /// Moves the cursor over messages that have ended. Each is passed once.

@@ -104,7 +104,7 @@ extension Broker {
   }
 
   func dropTopic(_ topic: Topic) {
-    if topic.isQueue { stopExpiries(topic) }
+    if topic.isQueue, let group = topic.groups.first { stopExpiries(topic, group.committed..<topic.log.nextOffset) }
     topic.isAlive = false
     topics[topic.number] = nil
     topic.nameBytes.withUnsafeBytes { topicsByName[hasher.hash(topic: 0, id: $0)] = nil }

@@ -179,6 +179,7 @@ public final class Broker {
     guard failure == nil else { return }
     releaseDue()
     endOverdue()
+    if !queueWork.leftMarkers.isEmpty { stopLeftExpiries() }
     trimIfTime()
     settleQueues()
     dispatch()
@@ -190,7 +191,7 @@ public final class Broker {
   /// When the next turn has something to do even if nobody asks for anything; nil for never.
   public var nextWakeUpMs: UnixMs? {
     guard failure == nil else { return nil }
-    if queueWork.hasOverdue && !queueWork.isStalled { return nowMs }
+    if queueWork.hasOverdue && !queueWork.isStalled || !queueWork.leftMarkers.isEmpty { return nowMs }
     if !dueQueue.isEmpty || !dirtyGroups.isEmpty || !dirtyTails.isEmpty || !left.isEmpty { return nowMs }
     var next = nextRetentionMs > 0 ? nextRetentionMs : UnixMs.max
     for other in [wheel.nextWakeUpMs, timers.nextWakeUpMs, store.nextWakeUpMs] { next = min(next, other ?? .max) }

@@ -102,8 +102,15 @@ final class QueueWork {
   var isStalled = false
   var unsettled: [Group] = []
   var trimmable: [Group] = []
+  var leftMarkers: [LeftMarkers] = []
 
   var hasOverdue: Bool { overdueHead < overdue.count }
+}
+
+/// Markers of messages that have ended, still to be taken back.
+struct LeftMarkers {
+  let topic: Topic
+  var offsets: Range<TopicOffset>
 }
 
 /// A queue that a message goes to.
