@@ -8,7 +8,9 @@ import TopicLog
 public struct BrokerGauges: Sendable {
   /// Messages scheduled and not released, in memory and on disk.
   public var pending: Int
-  /// Those of them that lie on disk only.
+  /// Messages that wait in queues for the end of their time to live.
+  public var expiring: Int
+  /// Those of both that lie on disk only.
   public var onDisk: Int
   /// Those that are due and have not left yet.
   public var dueNow: Int
@@ -33,8 +35,10 @@ public struct BrokerGauges: Sendable {
 extension Broker {
   /// The gauges. O(groups).
   public var gauges: BrokerGauges {
-    BrokerGauges(
-      pending: index.count, onDisk: store.onDiskCount, dueNow: dueQueue.count, pendingBytes: slab.recordBytes,
+    let expiring = groups.reduce(0) { $0 + ($1?.contents == nil ? 0 : $1!.topic.pendingCount) }
+    return BrokerGauges(
+      pending: index.count - expiring, expiring: expiring, onDisk: store.onDiskCount, dueNow: dueQueue.count,
+      pendingBytes: slab.recordBytes,
       settledIDs: settled.count, held: held.count, topics: topics.count, groups: groupCount,
       consumers: consumers.count - freeConsumers.count,
       inFlight: groups.reduce(0) { $0 + ($1?.inFlightCount ?? 0) }, cacheBytes: cache.bytes)

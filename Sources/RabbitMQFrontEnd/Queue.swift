@@ -98,7 +98,8 @@ public final class Queue {
   public let name: Text
   /// The broker's side.
   public let group: Group
-  let isDurable: Bool
+  /// Whether it survives a restart.
+  public let isDurable: Bool
   let isAutoDelete: Bool
   /// The connection that it belongs to alone; nil when it is for all.
   let owner: UInt64?

@@ -72,6 +72,11 @@ extension RabbitMQ {
     try same.require(QueueArguments.compared, given: declaration.arguments, current: old.arguments.all)
   }
 
+  /// All queues, by name. O(queues × log queues).
+  public var queuesInOrder: [Queue] {
+    queues.values.sorted { $0.name.bytes.lexicographicallyPrecedes($1.name.bytes) }
+  }
+
   /// Messages that could be delivered now; what is due in this moment is counted out.
   public func messageCount(_ queue: Queue) -> Int {
     broker.settleQueues()

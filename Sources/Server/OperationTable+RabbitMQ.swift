@@ -33,6 +33,7 @@ extension OperationTable {
     Operation(name: "rabbitmq.queueDelete", fields: [.queue, .ifUnused, .ifEmpty]) { s, r throws(RequestStop) in
       try s.rabbitMQQueueDelete(r)
     },
+    Operation(name: "rabbitmq.queues", fields: []) { s, r throws(RequestStop) in s.rabbitMQQueues(r) },
     Operation(name: "rabbitmq.publish", fields: [.exchange, .routingKey, .body, .mandatory, .properties]) {
       s, r throws(RequestStop) in try s.rabbitMQPublish(r)
     },

@@ -160,6 +160,32 @@ extension Server {
     replyCount(request, count, since: before)
   }
 
+  /// All queues by name, as of this moment: what waits, what is with consumers, what they take.
+  func rabbitMQQueues(_ request: Request) {
+    let connection = request.connection
+    func number(_ name: StaticString, _ value: Int) {
+      connection.out.append(name)
+      connection.out.appendInteger(Int64(value))
+    }
+    connection.out.beginReply(rid: request.rid)
+    connection.out.append(",\"queues\":[")
+    for (place, queue) in rabbitMQ.queuesInOrder.enumerated() {
+      if place > 0 { connection.out.append(",") }
+      connection.out.append("{\"queue\":")
+      queue.name.bytes.withUnsafeBytes { connection.out.appendJSONString($0) }
+      connection.out.append(",\"durable\":")
+      connection.out.appendBoolean(queue.isDurable)
+      number(",\"messageCount\":", queue.group.readyCount)
+      number(",\"unacknowledged\":", queue.group.inFlight)
+      number(",\"expiring\":", queue.group.topic.pendingCount)
+      number(",\"consumerCount\":", queue.consumerCount)
+      number(",\"bytesOnDisk\":", queue.group.topic.log.bytes)
+      connection.out.append("}")
+    }
+    connection.out.append("]")
+    connection.out.endLine()
+  }
+
   private func gateOnTurn(_ connection: Connection) {
     turnMustSync = true
     connection.turnGate = Self.endOfTurn

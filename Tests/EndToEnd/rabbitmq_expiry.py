@@ -3,7 +3,7 @@
 import time
 
 from escapement_driver import equal, eventually, now_ms, unique
-from rabbitmq_client import HOUR_MS, Rabbit, deaths, header
+from rabbitmq_client import HOUR_MS, PERSISTENT, Rabbit, deaths, header
 from suite import case, connect, own, randomness
 
 
@@ -362,9 +362,62 @@ def long_ttls_lie_on_disk():
         r.publish_many(queue, [str(n) for n in range(500)], expiration=str(24 * HOUR_MS))
         equal(r.client.ok("stats")["pendingOnDisk"], 500, "markers on disk")
         r.drain(queue)
-        equal(r.client.ok("stats")["pending"], 0, "markers")
+        equal(r.client.ok("stats")["expiring"], 0, "markers")
         r.publish_many(queue, [str(n) for n in range(100)], expiration=str(24 * HOUR_MS))
         r.get(queue, no_ack=False)
-        equal(r.client.ok("stats")["pending"], 100, "markers")
+        equal(r.client.ok("stats")["expiring"], 100, "markers")
         r.ok("queueDelete", queue=queue)
-        equal(r.client.ok("stats")["pending"], 0, "markers of a deleted queue")
+        equal(r.client.ok("stats")["expiring"], 0, "markers of a deleted queue")
+        equal(r.client.ok("stats")["pending"], 0, "markers of no queue")
+
+
+@case
+def nothing_stays_of_what_ends_at_once():
+    """A queue of thousands of messages with a time to live leaves nothing behind when it is purged or deleted."""
+    server = own()
+    with Rabbit(server.client()) as r:
+        def expiring():
+            stats = r.client.ok("stats")
+            return stats["expiring"] + stats["pending"]
+
+        queue = r.queue("q", durable=True, x_dead_letter_exchange="", x_dead_letter_routing_key="dead")
+        r.queue("dead", durable=True)
+        for end in ("queuePurge", "queueDelete"):
+            r.publish_many(queue, ["x"] * 5000, expiration=str(HOUR_MS), **PERSISTENT)
+            r.publish(queue, "short", expiration="2000", **PERSISTENT)
+            taken = r.get(queue, no_ack=False)
+            equal(expiring(), 5001, "messages with a time to live")
+            equal(r.ok(end, queue=queue)["messageCount"], 5000, end)
+            left = 1 if end == "queuePurge" else 0
+            eventually(lambda: expiring() == left, what="the end of what their times to live were kept by")
+            if left:
+                r.nack(taken["deliveryTag"])
+                equal(r.count(queue), 1, "what was with a consumer during the purge")
+                equal(r.bodies(queue), ["x"], "it")
+        equal(r.count("dead"), 0, "dead letters")
+        server.restart()
+    with Rabbit(server.client()) as r:
+        equal([row["queue"] for row in r.ok("queues")["queues"]], ["dead"], "queues after a restart")
+        equal(r.client.ok("stats")["expiring"], 0, "times to live after a restart")
+
+
+@case
+def queues_are_listed():
+    """`rabbitmq.queues`: every queue by name with what waits, what is with consumers, and who consumes."""
+    server = own()
+    with Rabbit(server.client()) as r:
+        r.queue("b", durable=True)
+        r.queue("a", exclusive=True)
+        r.publish("b", "1", expiration=str(HOUR_MS), **PERSISTENT)
+        r.publish("b", "2")
+        r.publish("b", "3")
+        r.consume("b", prefetch=1)
+        r.deliver()
+        rows = r.ok("queues")["queues"]
+        assert rows[1].pop("bytesOnDisk") > 0, "bytes of a queue with messages"
+        equal(rows, [
+            {"queue": "a", "durable": False, "messageCount": 0, "unacknowledged": 0, "expiring": 0, "consumerCount": 0,
+             "bytesOnDisk": 0},
+            {"queue": "b", "durable": True, "messageCount": 2, "unacknowledged": 1, "expiring": 1, "consumerCount": 1},
+        ], "queues")
+        equal(r.client.ok("stats")["pending"], 0, "native messages that are pending")

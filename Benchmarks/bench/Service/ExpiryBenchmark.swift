@@ -55,7 +55,7 @@ enum ExpiryBenchmark {
     let connection = LineConnection(server)
     let bytes = server.residentBytes
     say(
-      "  \(connection.statistic("pending")) wait, \(connection.statistic("pendingOnDisk")) of them on disk only; "
+      "  \(connection.statistic("expiring")) wait, \(connection.statistic("pendingOnDisk")) of them on disk only; "
         + "\(Figures.mebibytes(bytes)) resident, \(max(0, bytes - emptyBytes) / count) bytes a message; "
         + "\(Figures.mebibytes(server.folderBytes)) in the folder")
   }
