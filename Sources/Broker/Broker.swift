@@ -203,7 +203,8 @@ public final class Broker {
     if failure == nil { failure = error }
   }
 
-  func requireWorking() throws(BrokerStop) {
+  /// Refuses with `storageFailed` when nothing changes any more.
+  public func requireWorking() throws(BrokerStop) {
     if let failure { throw .refuse(.storageFailed, "the store stopped after \(failure); restart the server") }
   }
 

@@ -125,7 +125,8 @@ extension Server {
   private func taken(_ request: Request) throws(RequestStop) -> [RabbitMQConnection.Unsettled] {
     guard let tag = try request.integer(.deliveryTag, in: 0 ... .max) else { throw .refused(.missing(.deliveryTag)) }
     let isMultiple = try request.boolean(.multiple) ?? false
-    if broker.failure == nil, let taken = request.connection.rabbitMQ?.take(UInt64(tag), multiple: isMultiple) {
+    do throws(BrokerStop) { try broker.requireWorking() } catch { throw RequestStop(error) }
+    if let taken = request.connection.rabbitMQ?.take(UInt64(tag), multiple: isMultiple) {
       return taken.filter { $0.group.topic.isAlive }
     }
     throw RequestStop(AMQPError.unknownDeliveryTag(tag))
