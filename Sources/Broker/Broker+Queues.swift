@@ -96,7 +96,7 @@ extension Broker {
     for (place, target) in targets.enumerated() {
       let marker = MessageSequence.of(record: sequence, place: place)
       take(parts, target.group.topic, expiresAtMs: expiryMs(target), atMs: nowMs, marker)
-      announce(target.group, parts, sequence)
+      announce(target.group, parts, sequence, source?.group)
     }
     if let source { end(source.group, source.offset) }
     if source == nil { counters.published += UInt64(targets.count) }
@@ -108,9 +108,11 @@ extension Broker {
     return ms == 0 ? nowMs : nowRoundedUpMs + ms
   }
 
-  private func announce(_ group: Group, _ parts: MessageParts, _ sequence: Sequence) {
+  /// What moves out of a durable queue is shown when that is durable, wherever it goes: else a crash would show it again.
+  private func announce(_ group: Group, _ parts: MessageParts, _ sequence: Sequence, _ source: Group?) {
     guard let contents = group.contents else { return }
-    if contents.isDurable, parts.flags & RecordFlags.transient == 0 {
+    let isDurable = contents.isDurable || source?.contents?.isDurable == true
+    if isDurable, parts.flags & RecordFlags.transient == 0 {
       appended(group.topic, by: sequence)
     } else if !group.consumers.isEmpty {
       markDirty(group)
