@@ -354,7 +354,12 @@ extension Broker {
       end(group, offset)
       noteAck(group, offset)
     }
-    guard contents.bytesMax != nil else { return }
+    if contents.bytesMax != nil { countReadyBytes(group, contents, drain: drain) }
+    // Power failed between a message and the end of the one that it leaves no room for.
+    if group.isTooLong { markUnsettled(group) }
+  }
+
+  private func countReadyBytes(_ group: Group, _ contents: QueueContents, drain: () -> Void) {
     contents.readyBytes = 0
     var cursor = TopicCursor(offset: group.committed)
     while true {
