@@ -133,7 +133,14 @@ extension Broker {
   /// Delivers, parks or passes over the message at the group's cursor. False when nothing more can be done now.
   private func deliverNext(_ group: Group, _ consumer: Consumer, _ fresh: inout FreshDeliveries) -> Bool {
     guard group.outstanding.count < settings.outstandingMax else { return false }
-    if let contents = group.contents { passEnded(group, contents) }
+    if let contents = group.contents {
+      passEnded(group, contents)
+      // A record names offsets by their distance from its start, and very much may have ended behind one message.
+      if group.cursor.offset - fresh.from > 1 << 30 {
+        record(fresh)
+        fresh = FreshDeliveries(group)
+      }
+    }
     switch group.topic.log.read(&group.cursor) {
     case .record(let message):
       if endIfOver(message, group) { return true }

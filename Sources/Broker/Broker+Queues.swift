@@ -320,9 +320,9 @@ extension Broker {
 
   /// Moves the cursor over messages that have ended. Each is passed once.
   func passEnded(_ group: Group, _ contents: QueueContents) {
-    while contents.ended.count > 0, contents.ended.remove(group.cursor.offset) {
-      group.cursor = TopicCursor(offset: group.cursor.offset + 1)
-    }
+    guard contents.ended.count > 0 else { return }
+    let next = contents.ended.removeRun(from: group.cursor.offset)
+    if next != group.cursor.offset { group.cursor = TopicCursor(offset: next) }
   }
 
   /// Gives the space of finished messages back, a whole segment at a time: once all of a segment is finished, or the whole

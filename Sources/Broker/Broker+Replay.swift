@@ -154,9 +154,7 @@ extension Broker {
     let from = reader.read(UInt64.self)
     let to = reader.read(UInt64.self)
     let count = reader.read(UInt32.self)
-    if let contents = group.contents, contents.ended.count > 0 {
-      for offset in from..<to { contents.ended.remove(offset) }
-    }
+    group.contents?.ended.remove(in: from..<to)
     group.cursor = TopicCursor(offset: to)
     // Given out before, by a record in front of one that a salvage left out.
     func insert(_ entry: Outstanding) {

@@ -48,6 +48,45 @@ struct OffsetSet {
     return true
   }
 
+  /// Removes `offset` and what follows it without a gap; gives the first that was not there. O(words of the pages passed).
+  mutating func removeRun(from offset: TopicOffset) -> TopicOffset {
+    var next = offset
+    while count > 0 {
+      let isPageStart = next & UInt64(Self.pageOffsets - 1) == 0
+      if isPageStart, let page = pages[next >> Self.pageBits], page.words.isEmpty {
+        pages[next >> Self.pageBits] = nil
+        count -= Self.pageOffsets
+        next += UInt64(Self.pageOffsets)
+      } else if remove(next) {
+        next += 1
+      } else {
+        break
+      }
+    }
+    return next
+  }
+
+  /// Removes all offsets in a range. O(pages that are there), and O(offsets) in the first and the last of the range.
+  mutating func remove(in range: Range<TopicOffset>) {
+    var next = range.lowerBound
+    while count > 0, next < range.upperBound {
+      let key = next >> Self.pageBits
+      let pageEnd = (key + 1) << Self.pageBits
+      guard let page = pages[key] else {
+        next = pageEnd
+        continue
+      }
+      if next & UInt64(Self.pageOffsets - 1) == 0, pageEnd <= range.upperBound {
+        pages[key] = nil
+        count -= page.count
+        next = pageEnd
+      } else {
+        remove(next)
+        next += 1
+      }
+    }
+  }
+
   /// All offsets, ascending. O(pages log pages + offsets).
   var offsets: [TopicOffset] {
     var all: [TopicOffset] = []

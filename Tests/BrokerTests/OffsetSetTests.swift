@@ -16,6 +16,16 @@ struct OffsetSetTests {
     for _ in 0..<60 {
       let start = random.next() % 20_000
       let isInsert = random.next() % 3 > 0
+      switch random.next() % 4 {
+      case 0:
+        let next = offsets.removeRun(from: start)
+        #expect((start..<next).allSatisfy { model.remove($0) != nil } && !model.contains(next), "seed \(seed)")
+      case 1:
+        let range = start..<start + random.next() % 9_000
+        offsets.remove(in: range)
+        model = model.filter { !range.contains($0) }
+      default: break
+      }
       for offset in start..<start + random.next() % 6_000 {
         if isInsert {
           #expect(offsets.insert(offset) == model.insert(offset).inserted, "seed \(seed)")
