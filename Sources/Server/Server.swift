@@ -51,7 +51,7 @@ public final class Server {
   let reader = RequestReader()
   let nestedReader = RequestReader()
   let rocketMQ: RocketMQFrontEnd
-  let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
+  let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
   var isStopping = false
   /// Whether the listener is left alone because descriptors have run out.
   var isAcceptingPaused = false
