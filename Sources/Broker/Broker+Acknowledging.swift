@@ -221,7 +221,7 @@ extension Broker {
       case .loading:
         later.append(offset)
         group.waitsForDisk = true
-      case .end: preconditionFailure("offset \(offset) is out and not in topic \(group.topic.number)")
+      case .end, .forgotten: preconditionFailure("offset \(offset) is out and not in topic \(group.topic.number)")
       }
     }
     group.dying.reverse()

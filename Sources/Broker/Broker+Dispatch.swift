@@ -84,7 +84,7 @@ extension Broker {
     case .loading:
       group.waitsForDisk = true
       return false
-    case .end: preconditionFailure("offset \(offset) is out and not in topic \(group.topic.number)")
+    case .end, .forgotten: preconditionFailure("offset \(offset) is out and not in topic \(group.topic.number)")
     }
   }
 
@@ -163,6 +163,7 @@ extension Broker {
       group.waitsForDisk = true
       return false
     case .end: return false
+    case .forgotten: preconditionFailure("group \(group.number) is to get a message that has ended")
     }
   }
 
@@ -223,6 +224,7 @@ extension Broker {
         consumer.cursor = TopicCursor(offset: consumer.topic.log.firstOffset)
         effects.append(.notice(.truncated(consumer, from: lost, to: consumer.cursor.offset)))
       case .loading, .end: return
+      case .forgotten: preconditionFailure("a queue has a private reader")
       }
     }
     if consumer.canTake { markTailsDirty(consumer.topic) }

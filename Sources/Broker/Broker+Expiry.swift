@@ -76,7 +76,7 @@ extension Broker {
   func endOverdue() {
     let work = queueWork
     guard work.hasOverdue else { return }
-    var budget = settings.releasesPerTurn
+    var budget = settings.endingsPerTurn
     work.isStalled = false
     while budget > 0, work.hasOverdue {
       budget -= 1
@@ -133,7 +133,7 @@ extension Broker {
         }
       case .trimmed: break
       case .loading: return false
-      case .end: preconditionFailure("offset \(offset) is to end and is not in topic \(group.topic.number)")
+      case .end, .forgotten: preconditionFailure("offset \(offset) is to end and is not in topic \(group.topic.number)")
       }
     }
     end(group, offset)

@@ -309,6 +309,7 @@ extension Broker {
       contents.ended.insert(offset)
       passEnded(group, contents)
     }
+    contents.endedSinceLook += 1
     noteTrimmable(group, contents)
   }
 
@@ -333,6 +334,7 @@ extension Broker {
       guard group.topic.isAlive else { continue }
       let log = group.topic.log
       let committed = group.committed
+      forgetEnded(group)
       let isEmpty = committed == log.nextOffset && log.bytes >= 1 << 20
       guard isEmpty || committed >= log.oldestSegmentEndOffset ?? .max, committed > log.firstOffset else { continue }
       records.begin(Decision.trimmed.rawValue)
@@ -342,6 +344,25 @@ extension Broker {
       log.trim(to: committed)
     }
     queueWork.trimmable.removeAll(keepingCapacity: true)
+  }
+
+  /// Gives the space of segments back that stand behind a message which waits for long, and in which all have ended. No record
+  /// says so: whoever starts from before looks again. Looked at when an eighth of all has ended since the last time.
+  private func forgetEnded(_ group: Group) {
+    let log = group.topic.log
+    guard let contents = group.contents, log.segmentCount > 2,
+      UInt64(contents.endedSinceLook) >= (log.nextOffset - group.committed) / 8
+    else { return }
+    contents.endedSinceLook = 0
+    let cursor = group.cursor.offset
+    var used: Set<TopicOffset> = []
+    group.outstanding.forEach { used.insert(log.segmentBase(of: $0.pointee.offset)) }
+    log.forgetSegments { range in
+      if range.upperBound > cursor, !contents.ended.contains(all: max(range.lowerBound, cursor)..<range.upperBound) {
+        return false
+      }
+      return range.lowerBound >= cursor || !used.contains(range.lowerBound)
+    }
   }
 
   // MARK: Starting again
@@ -374,6 +395,7 @@ extension Broker {
         drain()
         if failure != nil { return }
       case .trimmed: cursor = TopicCursor(offset: group.topic.log.firstOffset)
+      case .forgotten(let next): cursor = TopicCursor(offset: next)
       case .end: return
       }
     }

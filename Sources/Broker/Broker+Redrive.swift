@@ -33,6 +33,7 @@ extension Broker {
         bytesLeft -= message.length
       case .trimmed: group.cursor = TopicCursor(offset: dead.log.firstOffset)
       case .end: return (count, 0)
+      case .forgotten: preconditionFailure("dead letters of a group are no queue")
       case .loading:
         if count > 0 { return (count, group.lag) }
         dead.waitingConnections.append(connection)

@@ -63,8 +63,9 @@ extension Broker {
   func addTopic(
     _ number: UInt32, _ name: String, _ retentionMs: Int64, _ retentionBytes: Int64, firstOffset: TopicOffset = 0
   ) -> Topic {
-    let log = TopicLog(
-      topic: number, firstOffset: firstOffset, segmentBytes: settings.segmentBytes, cache: cache, io: io)
+    let isQueue = retentionMs == QueueContents.retentionMs
+    let segmentBytes = isQueue ? settings.queueSegmentBytes : settings.segmentBytes
+    let log = TopicLog(topic: number, firstOffset: firstOffset, segmentBytes: segmentBytes, cache: cache, io: io)
     let topic = Topic(number: number, name: name, log: log, retentionMs: retentionMs, retentionBytes: retentionBytes)
     log.chunkLoaded = { [unowned self, unowned topic] in chunkLoaded(topic) }
     topics[number] = topic

@@ -163,7 +163,7 @@ public final class Broker {
   public func beginTurn(nowNs: Int64) {
     effects.removeAll(keepingCapacity: effects.capacity < 1 << 16)
     turnBytesLeft = settings.deliveryBytesPerTurn
-    burialsLeft = settings.releasesPerTurn
+    burialsLeft = settings.endingsPerTurn
     nowMs = max(nowMs, TimeUnits.msRoundedDown(ns: nowNs))
     nowRoundedUpMs = max(nowMs, TimeUnits.msRoundedUp(ns: nowNs))
     cache.evict()

@@ -32,6 +32,8 @@ public struct BrokerSettings: Sendable {
   public var heldBytesMax = 64 << 20
   /// A topic segment is sealed when it would grow beyond this.
   public var segmentBytes = 64 << 20
+  /// The same for a queue, which gives segments back as its messages end: an eighth, but not less than 1 MiB for that.
+  var queueSegmentBytes: Int { max(segmentBytes / 8, min(segmentBytes, 1 << 20)) }
   /// Memory for the newest and the last read parts of all topics.
   public var cacheBytes = 256 << 20
   /// The largest body.
@@ -47,6 +49,8 @@ public struct BrokerSettings: Sendable {
   public var outstandingMax = 1_000_000
   /// Messages released in one turn of the loop; also the most that expire or go to dead letters in one.
   public var releasesPerTurn = 4096
+  /// Messages of queues that end in one turn of the loop, by expiry and by refusal each: a dead letter takes some 14 µs.
+  public var endingsPerTurn = 512
   /// Messages in memory written out in one turn of the loop, in front of a checkpoint.
   public var copiesPerTurn = 4096
   /// Messages delivered to one group in one turn of the loop.

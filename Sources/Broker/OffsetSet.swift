@@ -87,6 +87,22 @@ struct OffsetSet {
     }
   }
 
+  /// Whether all offsets of a range are there. O(pages), and O(offsets) in pages that are neither full nor missing.
+  func contains(all range: Range<TopicOffset>) -> Bool {
+    var next = range.lowerBound
+    while next < range.upperBound {
+      guard let page = pages[next >> Self.pageBits] else { return false }
+      if page.words.isEmpty {
+        next = (next >> Self.pageBits + 1) << Self.pageBits
+      } else if contains(next) {
+        next += 1
+      } else {
+        return false
+      }
+    }
+    return true
+  }
+
   /// All offsets, ascending. O(pages log pages + offsets).
   var offsets: [TopicOffset] {
     var all: [TopicOffset] = []
@@ -107,7 +123,8 @@ struct OffsetSet {
   /// Bytes: u32 n pages: u64 page, u16 words (64, or 0 for a full page), words.
   func write(to writer: inout StateWriter) {
     writer.write(UInt32(pages.count))
-    for (key, page) in pages {
+    // In order, not by hash: the same run writes the same bytes.
+    for (key, page) in pages.sorted(by: { $0.key < $1.key }) {
       writer.write(key)
       writer.write(UInt16(page.words.count))
       for word in page.words { writer.write(word) }

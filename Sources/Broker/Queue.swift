@@ -57,6 +57,8 @@ public final class QueueContents {
   var immediate: [TopicOffset] = []
   var idleTimer = PendingSlab.noTimer
   var isUnsettled = false
+  /// Messages that have ended since segments were looked at.
+  var endedSinceLook = 0
   var mayTrim = false
 
   /// Forgets what is said of messages from `offset` on.

@@ -30,6 +30,8 @@ public enum TopicRead {
   case end
   /// Trimmed; the log begins later now.
   case trimmed
+  /// Forgotten with its segment; the next offset that may be there.
+  case forgotten(next: TopicOffset)
 }
 
 extension TopicLog {
@@ -39,11 +41,12 @@ extension TopicLog {
     guard cursor.offset >= firstOffset else { return .trimmed }
     var place = cursor.chunk - chunksTrimmed
     if !chunks.indices.contains(place) || cursor.offset < chunks[place].firstOffset
-      || cursor.offset >= chunks[place].firstOffset + UInt64(chunks[place].count)
+      || cursor.offset >= chunks[place].endOffset
     {
       place = findChunk(cursor.offset)
       cursor.chunk = -1
     }
+    if chunks[place].isForgotten { return .forgotten(next: chunks[place].endOffset) }
     chunks[place].wasUsed = true
     guard let memory = chunks[place].memory else {
       load(place)
@@ -79,13 +82,13 @@ extension TopicLog {
     guard low > 0 else { return firstOffset }
     let chunk = chunks[low - 1]
     var cursor = TopicCursor(offset: chunk.firstOffset)
-    while cursor.offset < chunk.firstOffset + UInt64(chunk.count) {
+    while cursor.offset < chunk.endOffset {
       switch read(&cursor) {
       case .record(let record):
         if record.stampMs >= timeMs { return cursor.offset }
         cursor.pass(record)
       case .loading: return nil
-      case .end, .trimmed: return nextOffset
+      case .end, .trimmed, .forgotten: return nextOffset
       }
     }
     return cursor.offset
@@ -102,18 +105,21 @@ extension TopicLog {
   }
 
   private func load(_ place: Int) {
-    guard chunks[place].memory == nil, !chunks[place].isLoading else { return }
+    guard chunks[place].memory == nil, !chunks[place].isLoading, !chunks[place].isForgotten else { return }
     chunks[place].isLoading = true
     let path = segmentPath(chunks[place].segmentBase)
     io.submit(ChunkReadTask(self, path: path, chunks[place], number: place + chunksTrimmed), .read)
   }
 
-  fileprivate func isGone(chunk number: Int) -> Bool { isDropped || !chunks.indices.contains(number - chunksTrimmed) }
+  fileprivate func isGone(chunk number: Int) -> Bool {
+    let place = number - chunksTrimmed
+    return isDropped || !chunks.indices.contains(place) || chunks[place].isForgotten
+  }
 
   fileprivate func loaded(_ number: Int, _ memory: Chunk) {
     let place = number - chunksTrimmed
-    guard chunks.indices.contains(place), chunks[place].isLoading else {
-      // Trimmed meanwhile: whoever waits has to look again.
+    guard chunks.indices.contains(place), chunks[place].isLoading, !chunks[place].isForgotten else {
+      // Trimmed or forgotten meanwhile: whoever waits has to look again.
       chunkLoaded?()
       return
     }

@@ -22,6 +22,7 @@ extension TopicLog {
           reason: "it has \(size) bytes where the checkpoint has \(state.length)")
       }
       if size > state.length { try files.storage.truncate(file, to: state.length) }
+      if let last = chunks.last, last.endOffset < state.baseOffset { chunks.append(Self.hole(behind: last, to: state)) }
       if state.isSealed, let known = try storedIndex(state, files) {
         chunks.append(contentsOf: known)
       } else {
@@ -30,13 +31,22 @@ extension TopicLog {
       let append = AppendFile(path: path, length: state.length, chunkBytesMax: Self.chunkBytes, io: io)
       segments.append(Segment(baseOffset: state.baseOffset, file: append, isSealed: state.isSealed))
     }
-    let end = chunks.last.map { $0.firstOffset + UInt64($0.count) } ?? self.nextOffset
+    let end = chunks.last?.endOffset ?? self.nextOffset
     guard end == nextOffset || chunks.isEmpty else {
       throw StorageError(
         kind: .damaged, operation: "open", path: Self.directory(topic),
         reason: "its segments end at offset \(end) where the checkpoint has \(nextOffset)")
     }
     self.nextOffset = nextOffset
+  }
+
+  /// Stands for the segments that were forgotten in front of one that is there.
+  private static func hole(behind last: LogChunk, to state: SegmentState) -> LogChunk {
+    var hole = LogChunk(
+      firstOffset: last.endOffset, count: Int(state.baseOffset - last.endOffset), filePosition: 0, length: 0,
+      firstReleasedMs: last.firstReleasedMs, segmentBase: .max)
+    hole.isForgotten = true
+    return hole
   }
 
   private func storedIndex(_ state: SegmentState, _ files: OpenFiles) throws(StorageError) -> [LogChunk]? {

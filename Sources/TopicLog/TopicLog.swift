@@ -1,7 +1,7 @@
 // A topic's released messages: segments of an append-only log with dense offsets, the newest part in memory.
 //
-// Holds: offsets firstOffset ..< nextOffset are all there, each in exactly one chunk; chunks of a segment follow each
-// other without gap; a record's `sequence` is its offset and its `stampMs` the time of its release, which never goes back.
+// Holds: offsets firstOffset ..< nextOffset are all there, each in exactly one chunk, but for those of segments that were
+// forgotten; chunks follow each other without gap, forgotten ones among them; a record's `sequence` is its offset and its `stampMs` the time of its release, which never goes back.
 // Leaves to others: durability (the journal has every append until a checkpoint), groups and their places, when to trim.
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
@@ -27,6 +27,10 @@ struct LogChunk {
   var memory: Chunk?
   var isLoading = false
   var wasUsed = true
+  /// Its file is gone, and nobody asks for what was in it.
+  var isForgotten = false
+
+  var endOffset: TopicOffset { firstOffset + UInt64(count) }
 }
 
 /// The log of one topic.
@@ -184,6 +188,48 @@ public final class TopicLog {
   /// Where the second segment begins; nil when there is at most one. What is below can be trimmed as a whole.
   public var oldestSegmentEndOffset: TopicOffset? { segments.count > 1 ? segments[1].baseOffset : nil }
 
+  /// The number of segments.
+  public var segmentCount: Int { segments.count }
+
+  /// The first offset of the segment that an offset lies in. O(log segments).
+  public func segmentBase(of offset: TopicOffset) -> TopicOffset {
+    var low = 0
+    var high = segments.count
+    while low < high {
+      let middle = (low + high) / 2
+      if segments[middle].baseOffset <= offset { low = middle + 1 } else { high = middle }
+    }
+    return low == 0 ? firstOffset : segments[low - 1].baseOffset
+  }
+
+  /// Forgets sealed segments of whose offsets `isFinished` says that nobody will read them, though messages before them stay.
+  /// Their files go with the next durable checkpoint. The first segment is `trim`'s. O(segments + chunks).
+  public func forgetSegments(where isFinished: (Range<TopicOffset>) -> Bool) {
+    guard segments.count > 2 else { return }
+    var kept = [segments[0]]
+    for place in 1..<segments.count {
+      let segment = segments[place]
+      guard segment.isSealed, place + 1 < segments.count,
+        isFinished(segment.baseOffset..<segments[place + 1].baseOffset)
+      else {
+        kept.append(segment)
+        continue
+      }
+      obsolete.append(segment.file.path)
+      obsolete.append(Self.indexPath(segment.file.path))
+      forgetChunks(ofSegment: segment.baseOffset)
+    }
+    segments = kept
+  }
+
+  private func forgetChunks(ofSegment base: TopicOffset) {
+    for place in chunks.indices where chunks[place].segmentBase == base {
+      cache.dropped(chunks[place])
+      chunks[place].memory = nil
+      chunks[place].isForgotten = true
+    }
+  }
+
   private func firstReleasedMs(ofSegment place: Int) -> UnixMs {
     let base = segments[place].baseOffset
     return chunks.first { $0.segmentBase == base }?.firstReleasedMs ?? lastReleasedMs
@@ -200,7 +246,7 @@ public final class TopicLog {
       segments.removeFirst()
     }
     firstOffset = max(firstOffset, min(offset, nextOffset))
-    let gone = chunks.firstIndex { $0.firstOffset + UInt64($0.count) > firstOffset } ?? chunks.count
+    let gone = chunks.firstIndex { $0.endOffset > firstOffset } ?? chunks.count
     for chunk in chunks[..<gone] { cache.dropped(chunk) }
     chunks.removeFirst(gone)
     chunksTrimmed += gone

@@ -24,6 +24,9 @@ struct OffsetSetTests {
         let range = start..<start + random.next() % 9_000
         offsets.remove(in: range)
         model = model.filter { !range.contains($0) }
+      case 2:
+        let range = start..<start + random.next() % 9_000
+        #expect(offsets.contains(all: range) == range.allSatisfy(model.contains), "seed \(seed)")
       default: break
       }
       for offset in start..<start + random.next() % 6_000 {

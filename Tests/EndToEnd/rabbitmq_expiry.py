@@ -421,3 +421,28 @@ def queues_are_listed():
             {"queue": "b", "durable": True, "messageCount": 2, "unacknowledged": 1, "expiring": 1, "consumerCount": 1},
         ], "queues")
         equal(r.client.ok("stats")["pending"], 0, "native messages that are pending")
+
+
+@case
+def one_that_waits_for_long_does_not_keep_the_others_on_disk():
+    """Messages that end behind one with a long time to live give their disk space back, also across a crash."""
+    server = own("--segment-bytes", "1048576", "--checkpoint-bytes", "1048576")
+    with Rabbit(server.client()) as r:
+        def bytes_on_disk():
+            return r.ok("queues")["queues"][0]["bytesOnDisk"]
+
+        queue = r.queue("q", durable=True)
+        for name in ("first", "middle", "last"):
+            r.publish(queue, name, expiration=str(HOUR_MS), **PERSISTENT)
+            r.publish_many(queue, ["x" * 1000] * 4000, expiration="300", **PERSISTENT)
+        most = bytes_on_disk()
+        eventually(lambda: r.count(queue) == 3, what="the short ones to end")
+        eventually(lambda: bytes_on_disk() < most / 2, what="the space of what ended")
+        server.restart()
+    with Rabbit(server.client()) as r:
+        equal(r.count(queue), 3, "messages after a crash")
+        r.publish(queue, "new", **PERSISTENT)
+        server.stop()
+        server.start()
+    with Rabbit(server.client()) as r:
+        equal(r.bodies(queue), ["first", "middle", "last", "new"], "what waited for long")

@@ -15,6 +15,8 @@ final class LogUnderTest {
   let log: TopicLog
   /// Bodies by offset, trimmed ones included.
   var model: [String] = []
+  /// Offsets of segments that were forgotten.
+  var forgotten: Set<TopicOffset> = []
 
   init(disk: SimulatedStorage = SimulatedStorage(), firstOffset: TopicOffset = 0) {
     self.disk = disk
@@ -40,13 +42,20 @@ final class LogUnderTest {
         return String(decoding: record.body, as: UTF8.self)
       case .loading: #expect(io.drain() == nil)
       case .end, .trimmed: return nil
+      case .forgotten(let next):
+        #expect(next > cursor.offset && (cursor.offset..<next).allSatisfy(forgotten.contains))
+        return nil
       }
     }
   }
 
   func check() {
     var cursor = TopicCursor(offset: log.firstOffset)
-    for offset in Int(log.firstOffset)..<model.count { #expect(read(&cursor) == model[offset], "offset \(offset)") }
+    for offset in Int(log.firstOffset)..<model.count {
+      let isForgotten = forgotten.contains(TopicOffset(offset))
+      #expect(read(&cursor) == (isForgotten ? nil : model[offset]), "offset \(offset)")
+      if isForgotten { cursor = TopicCursor(offset: TopicOffset(offset) + 1) }
+    }
     #expect(log.nextOffset == TopicOffset(model.count))
   }
 }
@@ -68,13 +77,22 @@ struct TopicLogTests {
       case 6:
         let offset = TopicOffset(random.next() % UInt64(test.model.count + 1))
         var jumped = TopicCursor(offset: offset)
-        let isThere = offset >= test.log.firstOffset && offset < test.log.nextOffset
+        let isThere =
+          offset >= test.log.firstOffset && offset < test.log.nextOffset && !test.forgotten.contains(offset)
         #expect(test.read(&jumped) == (isThere ? test.model[Int(offset)] : nil))
       case 7:
         if cursor.offset < test.log.firstOffset { cursor = TopicCursor(offset: test.log.firstOffset) }
+        while test.forgotten.contains(cursor.offset) { cursor = TopicCursor(offset: cursor.offset + 1) }
         let offset = Int(cursor.offset)
         #expect(test.read(&cursor) == (offset < test.model.count ? test.model[offset] : nil))
       case 8:
+        if random.next() % 6 == 0 {
+          test.log.forgetSegments { range in
+            let isFinished = random.next() % 4 == 0
+            if isFinished { test.forgotten.formUnion(range) }
+            return isFinished
+          }
+        }
         if random.next() % 6 == 0 { test.log.trim(to: test.log.trimTarget(olderThanMs: nowMs - 60, bytesMax: 9000)) }
       default: _ = test.io.drain()
       }
@@ -110,6 +128,11 @@ struct TopicLogTests {
       test.append(Int.random(in: 1...80, using: &random), releasedMs: Int64(place))
     }
     if seed & 1 == 0 { test.log.trim(to: test.log.trimTarget(olderThanMs: 0, bytesMax: 4000)) }
+    test.log.forgetSegments { range in
+      let isFinished = random.next() & 1 == 0
+      if isFinished { test.forgotten.formUnion(range) }
+      return isFinished
+    }
     var unsynced: [String] = []
     let states = test.log.checkpoint(unsynced: &unsynced)
     let count = test.model.count
@@ -121,6 +144,7 @@ struct TopicLogTests {
     let again = LogUnderTest(disk: test.disk.copy(), firstOffset: first)
     try again.log.recover(states, nextOffset: next, lastReleasedMs: lastMs, files: OpenFiles(storage: again.disk))
     again.model = Array(test.model.prefix(count))
+    again.forgotten = test.forgotten
     again.check()
     for _ in 0..<30 { again.append(25, releasedMs: 2000) }
     again.check()
