@@ -16,14 +16,14 @@ enum ExpiryBenchmark {
       --messages N   messages (1000000)
       --from-ms N    the shortest time to live; loading and the start must be over by then (60000)
       --to-ms N      the longest (180000)
-      --batch N      messages sent before their confirms are read (2000)
+      --batch N      messages sent before their confirms are read (100); they count from then
     \(Flags.serverHelp)
     """
 
   static func run(arguments: [String]) {
     let flags = Flags(
       arguments,
-      defaults: Flags.serverDefaults(["messages": "1000000", "from-ms": "60000", "to-ms": "180000", "batch": "2000"]),
+      defaults: Flags.serverDefaults(["messages": "1000000", "from-ms": "60000", "to-ms": "180000", "batch": "100"]),
       help: help)
     let count = max(1, flags.number("messages"))
     let fromMs = flags.number("from-ms")
