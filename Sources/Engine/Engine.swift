@@ -110,6 +110,8 @@ public final class Engine {
     if !records.isEmpty {
       commit.submit(records, mustSync: mustSync || waitingCheckpoint != nil)
       broker.records = commit.takeBuffer()
+    } else if mustSync, last > commit.settledSequence {
+      commit.requestSync()
     }
     beginCheckpointIfWritten()
     return last

@@ -28,8 +28,9 @@ extension GroupCommit {
 
   /// Writes what is queued and syncs what must be; whether there was anything.
   private func commitQueued(isStopping: Bool) throws(StorageError) -> Bool {
+    // First: whoever asks has submitted before.
+    var mustSync = syncIsWanted.exchange(false, ordering: .sequentiallyConsistent) || isStopping
     shared.withLock { swap(&taken, &$0.queue) }
-    var mustSync = isStopping
     var bytes = 0
     for buffer in taken {
       try writer.write(buffer)

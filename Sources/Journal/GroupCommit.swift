@@ -78,6 +78,7 @@ public final class GroupCommit: @unchecked Sendable {
   let isStopping = Atomic(false)
   let hasFailed = Atomic(false)
   let spaceIsLow = Atomic(false)
+  let syncIsWanted = Atomic(false)
   let released = Atomic<Sequence>(0)
   let written: Atomic<Sequence>
   let durable: Atomic<Sequence>
@@ -146,6 +147,12 @@ public final class GroupCommit: @unchecked Sendable {
     wakeIfParked()
   }
 
+  /// Asks for a sync of what was submitted before without one: something waits for it now.
+  public func requestSync() {
+    syncIsWanted.store(true, ordering: .sequentiallyConsistent)
+    wakeIfParked()
+  }
+
   /// Records up to `sequence` are in a durable checkpoint; segments that hold only such go.
   public func release(upTo sequence: Sequence) {
     released.store(sequence, ordering: .releasing)
@@ -209,7 +216,7 @@ public final class GroupCommit: @unchecked Sendable {
   }
 
   private var hasWork: Bool {
-    isStopping.load(ordering: .sequentiallyConsistent)
+    isStopping.load(ordering: .sequentiallyConsistent) || syncIsWanted.load(ordering: .sequentiallyConsistent)
       || released.load(ordering: .sequentiallyConsistent) > releasedDone
       || shared.withLock { !$0.queue.isEmpty }
   }

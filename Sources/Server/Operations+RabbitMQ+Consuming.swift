@@ -158,7 +158,8 @@ extension Server {
     try forEachQueue(taken) { group, offsets throws(BrokerStop) in
       isRequeued ? try broker.requeue(group, offsets) : try broker.reject(group, offsets)
     }
-    replySettled(request, taken)
+    // What goes back to its place is not recorded: a crash would put it there, too.
+    replySettled(request, isRequeued ? [] : taken)
   }
 
   private func replySettled(_ request: Request, _ taken: [RabbitMQConnection.Unsettled]) {

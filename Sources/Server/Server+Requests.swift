@@ -88,7 +88,9 @@ extension Server {
       connection.turnGate = Self.endOfTurn
     } else if connection.turnGate != Self.endOfTurn {
       // Nothing was written, but the answer may rest on what an earlier command wrote.
-      connection.turnGate = max(connection.turnGate, broker.records.lastSequence)
+      let last = broker.records.lastSequence
+      connection.turnGate = max(connection.turnGate, last)
+      if last > engine.commit.settledSequence { turnMustSync = true }
     }
   }
 }
