@@ -20,7 +20,10 @@ guard words.count <= 1, address.count == 2, let port = Int(address[1]) else {
   exit(2)
 }
 let client = EscapementClient(host: String(address[0]), port: port)
-try await client.connect()
+do { try await client.connect() } catch {
+  print("no server at \(address[0]):\(port): \(error)")
+  exit(1)
+}
 
 /// A parcel arrived: the review is planned. A parcel that is reported twice is one review.
 func delivered(_ parcel: String, at time: Date) async throws {

@@ -15,7 +15,10 @@ guard address.count == 2, let port = Int(address[1]) else {
   exit(2)
 }
 let client = EscapementClient(host: String(address[0]), port: port)
-try await client.connect()
+do { try await client.connect() } catch {
+  print("no server at \(address[0]):\(port): \(error)")
+  exit(1)
+}
 
 // The group is where the shop's servers share the work: start this program twice, and each time-out goes to one of them.
 let timeouts = try await client.subscribe(topic: topic, group: "shop")

@@ -96,7 +96,7 @@ public final class Server {
       try epoll.add(signals.descriptor, generation: 0, .readable)
       try epoll.add(clockWatch.descriptor, generation: 0, .readable)
     } catch {
-      throw ServerError(description: "\(error)")
+      throw ServerError(description: "\(error)" + Self.advice(error))
     }
     rabbitMQ.restore {
       if let failure = io.drain() { broker.fail(failure) }
@@ -105,6 +105,14 @@ public final class Server {
   }
 
   deinit { readBuffer.deallocate() }
+
+  /// What to do about a data folder that does not open. The journal's errors say more themselves.
+  private static func advice(_ error: any Error) -> String {
+    guard case .storage(let error)? = error as? EngineError, error.kind == .damaged, error.path != "journal" else {
+      return ""
+    }
+    return "; restore the data folder from a copy (`escapement check` lists all damage)"
+  }
 
   private static func open(
     _ storage: DiskStorage, _ io: ThreadedIOQueue, _ notify: EventSignal, _ settings: ServerSettings
