@@ -114,6 +114,8 @@ extension Broker {
     guard let topic = topics[record.topic] else { return noteLostTopic(record.topic) }
     let offset = topic.log.append(copyOf: record, releasedMs: atMs)
     if isSettled {
+      // An earlier message of this id may have left and not be booked: what it leaves of the id must not come last.
+      bookLeft()
       let hash = hasher.hash(topic: topic.number, id: record.id)
       settle(hash, .released(offset: offset, dueMs: record.dueMs), atMs: atMs)
     }
