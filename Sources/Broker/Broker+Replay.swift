@@ -246,6 +246,7 @@ extension Broker {
         group.ready.insert(entry.pointee.offset)
       }
     }
+    group.dyingCount = group.dying.count
     guard !group.dying.isEmpty else { return }
     group.dying.sort()
     markDirty(group)
