@@ -86,7 +86,7 @@ extension Broker {
     let hash = IDHash(low: low, high: reader.read(UInt64.self))
     let topic = topics[reader.read(UInt32.self)]
     let atMs = reader.read(Int64.self)
-    if let place = index.find(hash) { drop(hash, place, topic, atMs: atMs) }
+    if let place = place(of: hash) { drop(hash, place, topic, atMs: atMs) }
   }
 
   private func replayReleased(_ reader: inout PayloadReader, _ drain: () -> Void) {

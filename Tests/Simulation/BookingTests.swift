@@ -1,18 +1,22 @@
 // What has left and is not booked yet, where order counts: a replay must leave of an id what the running broker left of it.
 
-import Broker
 import Engine
 import Foundations
 import SimulatedDisk
 import Testing
 
+@testable import Broker
+
 @Suite("booking")
 struct BookingTests {
   /// A process without clients; checkpoints only where a test wants them.
   private final class QuietRun: PowerCutRun {
+    var releasesPerTurn = 4096
+
     override var settings: EngineSettings {
       var settings = super.settings
       settings.broker.idWindowMs = 10_000
+      settings.broker.releasesPerTurn = releasesPerTurn
       return settings
     }
 
@@ -20,8 +24,9 @@ struct BookingTests {
       try Array(text.utf8).withUnsafeBytes(body)
     }
 
-    func schedule(_ id: String, afterMs: Int64) throws {
-      _ = try with("t") { topic in
+    @discardableResult
+    func schedule(_ id: String, afterMs: Int64) throws -> ScheduleReply {
+      try with("t") { topic in
         try with(id) { id in
           let none = UnsafeRawBufferPointer(start: nil, count: 0)
           return try broker.schedule(
@@ -58,6 +63,30 @@ struct BookingTests {
     var third: TopicOffset = 0
     run.turn { third = try run.publish("x") }
     #expect(third == second)
+    #expect(run.complaints == [])
+  }
+
+  @Test("a command in the middle of a burst does not book the burst, unless it is about a message of it")
+  func commandsInABurst() throws {
+    let run = QuietRun(seed: 2, crashAt: nil)
+    run.checkpointBytes = 1 << 20
+    run.releasesPerTurn = 10
+    run.run(turns: 0)
+    run.turn { for number in 0..<100 { try run.schedule("\(number)", afterMs: 10) } }
+    run.time.nowNs += 20 * TimeUnits.nsPerMs
+    run.turn()
+    let waiting = run.broker.left.count
+    #expect(waiting >= 10)
+    run.turn {
+      try run.schedule("another", afterMs: 5000)
+      #expect(run.broker.left.count == waiting + 10)
+      #expect(run.broker.pendingCount == 100 - waiting - 10 + 1)
+    }
+    run.turn {
+      let again = try run.schedule("0", afterMs: 5000)
+      #expect(again.outcome == .released)
+      #expect(run.broker.left.count == 0)
+    }
     #expect(run.complaints == [])
   }
 }
