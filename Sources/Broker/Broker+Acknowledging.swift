@@ -38,8 +38,7 @@ extension Broker {
       count += 1
       takeBack(group, entry)
       if entry.pointee.attempts >= group.maxAttempts {
-        entry.pointee.state = .dying
-        group.dying.append(offset)
+        group.startDying(entry)
         return
       }
       let untilMs = nowRoundedUpMs + (delayMs ?? Self.backOffMs(attempts: entry.pointee.attempts))
@@ -134,8 +133,7 @@ extension Broker {
     if entry.pointee.isExpired, entry.pointee.attempts < group.maxAttempts {
       die(group, entry, .expired)
     } else if entry.pointee.attempts >= group.maxAttempts {
-      entry.pointee.state = .dying
-      group.dying.append(offset)
+      group.startDying(entry)
     } else {
       if let contents = group.contents {
         contents.readyBytes += Int(entry.pointee.bodyBytes)
@@ -203,7 +201,6 @@ extension Broker {
     if group.dying.isEmpty { return }
     if burialsLeft == 0 { return markDirty(group) }
     var later: [TopicOffset] = []
-    // Taken out one by one: while one is buried, the others still count as dying.
     group.dying.reverse()
     // So many that wait for the disk are enough to keep it busy.
     while burialsLeft > 0, later.count < 64, let offset = group.dying.popLast() {

@@ -74,7 +74,7 @@ extension Broker {
       case .reject: throw .refuse(.exists, "a message with this id is pending")
       case .replace: outcome = .replaced
       }
-    } else if case .released(_, let releasedMs)? = settled.find(hash, nowMs: nowMs)?.fate {
+    } else if case .released(_, let releasedMs)? = fate(of: hash) {
       if ifExists == .reject { throw .refuse(.exists, "a message with this id was released") }
       batch.replies.append(ScheduleReply(madeID: nil, deliverAtMs: releasedMs, outcome: .released))
       return
@@ -91,7 +91,7 @@ extension Broker {
 
   private func pendingDueMs(_ hash: IDHash, _ batch: ScheduleBatch) throws(BrokerStop) -> UnixMs? {
     if let dueMs = batch.pendingInBatch[hash] { return dueMs }
-    guard let place = index.find(hash) else { return nil }
+    guard let place = place(of: hash) else { return nil }
     return try pendingRecord(place, batch.connection).dueMs
   }
 

@@ -1,7 +1,7 @@
 // Booking: what has left its place in memory is taken out of the index, its id becomes a settled one, its memory is free.
 //
-// Holds: a message that has left and is not booked yet stands in the index and the slab as if it were pending; nobody sees
-// that, since `index` and `settled`, and whoever goes through the slab, book first.
+// Holds: a message that has left and is not booked yet stands in the index and the slab, marked there by `PendingSlab.hasLeft`;
+// nobody sees that: `place(of:)` books when it meets one, `index` and `settled`, and whoever goes through the slab, before.
 // Why not at once: these are two random places in large tables for each message, half the cost of a release. In a burst
 // the message behind it waits for them, and nothing else does; later they cost the same or less.
 
@@ -22,6 +22,22 @@ struct LeftMessage: BitwiseCopyable {
 }
 
 extension Broker {
+  /// Where a pending message is. One that has left is not there; then all that have left are booked, so that `fate(of:)` knows it.
+  func place(of hash: IDHash) -> MessagePlace? {
+    let place = store.index.find(hash)
+    guard !left.isEmpty, case .memory(let slot)? = place, slab[slot].pointee.timer == PendingSlab.hasLeft else {
+      return place
+    }
+    bookLeft()
+    return nil
+  }
+
+  /// What became lately of a message that `place(of:)` did not find.
+  func fate(of hash: IDHash) -> Settled.Fate? { settledTable.find(hash, nowMs: nowMs)?.fate }
+
+  /// Pending messages. O(1).
+  var pendingCount: Int { store.index.count - left.count }
+
   /// Where pending messages are.
   var index: PendingIndex {
     bookLeft()

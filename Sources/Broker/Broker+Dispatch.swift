@@ -58,8 +58,7 @@ extension Broker {
     }
     if entry.pointee.attempts >= group.maxAttempts {
       group.ready.removeFirst()
-      entry.pointee.state = .dying
-      group.dying.append(offset)
+      group.startDying(entry)
       markDirty(group)
       return true
     }

@@ -29,7 +29,7 @@ extension Broker {
   func stopExpiry(_ topic: Topic, _ offset: TopicOffset) {
     withMarkerID(offset) { id in
       let hash = hasher.hash(topic: topic.number, id: id)
-      guard let place = index.find(hash) else { return }
+      guard let place = place(of: hash) else { return }
       withdraw(hash, place)
       topic.pendingCount -= 1
     }

@@ -103,7 +103,7 @@ extension Broker {
   public func decide(_ id: UnsafeRawBufferPointer, _ verdict: HeldVerdict) throws(BrokerStop) -> HeldOutcome {
     try requireWorking()
     guard let number = GeneratedID(id)?.sequence, let message = held[number] else {
-      switch settled.find(heldHash(id), nowMs: nowMs)?.fate {
+      switch fate(of: heldHash(id)) {
       case .released(let offset, _): return .released(offset: offset)
       case .cancelled: return .dropped
       case .abandoned: return .abandoned

@@ -63,7 +63,7 @@ extension Broker {
   }
 
   private func isStillThere(_ entry: SliceListEntry) -> Bool {
-    if case .disk(_, let position)? = index.find(entry.hash) { return position == entry.position }
+    if case .disk(_, let position)? = place(of: entry.hash) { return position == entry.position }
     return false
   }
 

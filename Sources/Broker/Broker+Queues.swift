@@ -260,9 +260,8 @@ extension Broker {
   }
 
   func die(_ group: Group, _ entry: UnsafeMutablePointer<Outstanding>, _ reason: EndReason) {
-    entry.pointee.state = .dying
     entry.pointee.reason = reason.rawValue
-    group.dying.append(entry.pointee.offset)
+    group.startDying(entry)
     markDirty(group)
   }
 

@@ -75,6 +75,7 @@ extension Broker {
       }
     }
     if left.count >= LeftMessage.countMax { bookLeft(limit: settings.releasesPerTurn) }
+    message.pointee.timer = PendingSlab.hasLeft
     left.append(leaving)
     return true
   }

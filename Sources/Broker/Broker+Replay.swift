@@ -86,7 +86,7 @@ extension Broker {
     let hash = IDHash(low: low, high: reader.read(UInt64.self))
     let topic = topics[reader.read(UInt32.self)]
     let atMs = reader.read(Int64.self)
-    if let place = index.find(hash) { drop(hash, place, topic, atMs: atMs) }
+    if let place = place(of: hash) { drop(hash, place, topic, atMs: atMs) }
   }
 
   private func replayReleased(_ reader: inout PayloadReader, _ drain: () -> Void) {
@@ -114,6 +114,8 @@ extension Broker {
     guard let topic = topics[record.topic] else { return noteLostTopic(record.topic) }
     let offset = topic.log.append(copyOf: record, releasedMs: atMs)
     if isSettled {
+      // An earlier message of this id may have left and not be booked: what it leaves of the id must not come last.
+      bookLeft()
       let hash = hasher.hash(topic: topic.number, id: record.id)
       settle(hash, .released(offset: offset, dueMs: record.dueMs), atMs: atMs)
     }
@@ -244,6 +246,7 @@ extension Broker {
         group.ready.insert(entry.pointee.offset)
       }
     }
+    group.dyingCount = group.dying.count
     guard !group.dying.isEmpty else { return }
     group.dying.sort()
     markDirty(group)

@@ -18,7 +18,7 @@ extension Broker {
     var outcome = ScheduleReply.Outcome.scheduled
     if command.parts.id.count > 0 {
       let hash = hasher.hash(topic: topic.number, id: command.parts.id)
-      if let place = index.find(hash) {
+      if let place = place(of: hash) {
         switch command.ifExists {
         case .keep:
           let dueMs = try pendingRecord(place, command.connection).dueMs
@@ -26,7 +26,7 @@ extension Broker {
         case .reject: throw .refuse(.exists, "a message with this id is pending in topic '\(topic.name)'")
         case .replace: outcome = .replaced
         }
-      } else if case .released(_, let dueMs)? = settled.find(hash, nowMs: nowMs)?.fate {
+      } else if case .released(_, let dueMs)? = fate(of: hash) {
         if command.ifExists == .reject {
           throw .refuse(.exists, "a message with this id was released into topic '\(topic.name)'")
         }
@@ -98,7 +98,7 @@ extension Broker {
 
   /// - Parameter accepted: messages of the batch at hand that will be pending, too.
   func requireRoom(besides accepted: Int = 0) throws(BrokerStop) {
-    let count = index.count + accepted
+    let count = pendingCount + accepted
     guard count < settings.pendingMax else {
       throw .refuse(.limitExceeded, "\(count) messages are pending, and no more are allowed")
     }
@@ -129,7 +129,7 @@ extension Broker {
 
   /// Puts a recorded message into memory or onto disk. The same live and in replay.
   func place(_ record: MessageRecord, _ topic: Topic, leaveMs: UnixMs, hash: IDHash) {
-    if let old = index.find(hash) { withdraw(hash, old) } else { topic.pendingCount += 1 }
+    if let old = place(of: hash) { withdraw(hash, old) } else { topic.pendingCount += 1 }
     if leaveMs > wheel.currentTimeMs, store.belongsOnDisk(dueMs: leaveMs) {
       store.insert(record, dueMs: leaveMs, hash: hash)
       return
@@ -141,7 +141,7 @@ extension Broker {
     message.pointee.hash = hash
     message.pointee.topic = topic.number
     slab.uncopied.append(slot)
-    index.set(hash, .memory(slot))
+    store.index.set(hash, .memory(slot))
     startMessageTimer(slot)
   }
 
@@ -169,7 +169,7 @@ extension Broker {
         store.buryCopy(slice: message.pointee.copySlice, position: message.pointee.copyPosition)
       }
       slab.remove(slot)
-      index.remove(hash)
+      store.index.remove(hash)
     }
   }
 
@@ -179,8 +179,8 @@ extension Broker {
     try requireWorking()
     guard let topic = findTopic(name) else { return .unknown }
     let hash = hasher.hash(topic: topic.number, id: id)
-    guard let place = index.find(hash) else {
-      switch settled.find(hash, nowMs: nowMs)?.fate {
+    guard let place = place(of: hash) else {
+      switch fate(of: hash) {
       case .cancelled: return .cancelled
       case .released: return .released
       case .abandoned, nil: return .unknown
@@ -212,8 +212,8 @@ extension Broker {
     let unknown = ScheduleReply(madeID: nil, deliverAtMs: 0, outcome: .unknown)
     guard let topic = findTopic(name) else { return unknown }
     let hash = hasher.hash(topic: topic.number, id: id)
-    guard let place = index.find(hash) else {
-      if case .released? = settled.find(hash, nowMs: nowMs)?.fate {
+    guard let place = place(of: hash) else {
+      if case .released? = fate(of: hash) {
         return ScheduleReply(madeID: nil, deliverAtMs: 0, outcome: .released)
       }
       return unknown
@@ -231,8 +231,8 @@ extension Broker {
     try requireWorking()
     guard let topic = findTopic(name) else { return .unknown }
     let hash = hasher.hash(topic: topic.number, id: id)
-    if let place = index.find(hash) { return .pending(try pendingRecord(place, connection)) }
-    switch settled.find(hash, nowMs: nowMs)?.fate {
+    if let place = place(of: hash) { return .pending(try pendingRecord(place, connection)) }
+    switch fate(of: hash) {
     case .cancelled: return .cancelled
     case .released(let offset, _): return .released(offset: offset)
     case .abandoned, nil: return .unknown
@@ -277,10 +277,10 @@ extension Broker {
       return PublishReply(madeID: madeID, offset: offset)
     }
     let hash = hasher.hash(topic: topic.number, id: parts.id)
-    if index.find(hash) != nil {
+    if place(of: hash) != nil {
       throw .refuse(.exists, "a message with this id is pending in topic '\(topic.name)'")
     }
-    if case .released(let offset, _)? = settled.find(hash, nowMs: nowMs)?.fate {
+    if case .released(let offset, _)? = fate(of: hash) {
       return PublishReply(madeID: nil, offset: offset)
     }
     return PublishReply(madeID: nil, offset: append(parts, topic, hash))

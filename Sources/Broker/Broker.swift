@@ -246,8 +246,8 @@ public final class Broker {
 
   /// Keeps the sweep of settled ids going while there are any: an idle server without them never wakes.
   func sweepSettled() {
-    settled.sweep(nowMs: nowMs)
-    isSweeping = settled.count > 0
+    settledTable.sweep(nowMs: nowMs)
+    isSweeping = settledTable.count > 0
     if isSweeping { _ = startTimer(dueMs: nowMs + sweepIntervalMs, TimerTarget(kind: .sweep)) }
   }
 

@@ -20,7 +20,10 @@ public final class Group {
   @exclusivity(unchecked) var cursor: TopicCursor
   let outstanding = OutstandingTable()
   @exclusivity(unchecked) var ready = OffsetHeap()
+  /// Offsets in state dying, in their order; may hold some that have ended since.
   @exclusivity(unchecked) var dying: [TopicOffset] = []
+  /// Messages in state dying; that one counts, too, which is being buried.
+  @exclusivity(unchecked) var dyingCount = 0
   @exclusivity(unchecked) var consumers: [Consumer] = []
   @exclusivity(unchecked) var turn = 0
   @exclusivity(unchecked) var tags: [[UInt8]]?
@@ -83,6 +86,7 @@ public final class Group {
     outstanding.removeAll()
     ready.removeAll()
     dying = []
+    dyingCount = 0
     keyLines = [:]
     inFlightCount = 0
     for consumer in consumers { consumer.inFlight = 0 }
@@ -95,8 +99,17 @@ public final class Group {
     if entry.state == .inFlight {
       inFlightCount -= 1
       consumer(entry.consumer)?.inFlight -= 1
+    } else if entry.state == .dying {
+      dyingCount -= 1
     }
     return (entry, entry.keyHash == 0 ? nil : leaveLine(entry))
+  }
+
+  /// A delivery that came to nothing for the last time: it waits to be buried.
+  func startDying(_ entry: UnsafeMutablePointer<Outstanding>) {
+    entry.pointee.state = .dying
+    dying.append(entry.pointee.offset)
+    dyingCount += 1
   }
 
   private func leaveLine(_ entry: Outstanding) -> TopicOffset? {

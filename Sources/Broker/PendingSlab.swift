@@ -23,6 +23,8 @@ struct PendingMessage: BitwiseCopyable {
 /// Slots for near messages, with a free list.
 final class PendingSlab {
   static let noTimer = TimerID(index: .max, generation: .max)
+  /// In place of a timer: the message has left and is not booked yet.
+  static let hasLeft = TimerID(index: .max, generation: .max - 1)
   static let noSlice = UInt32.max
   private let elements = PagedArray(filler: PendingMessage())
   @exclusivity(unchecked) private var free: [UInt32] = []

@@ -77,7 +77,7 @@ extension Group {
   public var readyCount: Int {
     guard let contents else { return 0 }
     let above = Int(topic.log.nextOffset - min(cursor.offset, topic.log.nextOffset)) - contents.ended.count
-    return above + outstanding.count - inFlightCount - dying.count
+    return above + outstanding.count - inFlightCount - dyingCount
   }
 
   /// Whether a bounded queue would still be within its bounds with one more message. O(1), and O(body) with a bound for

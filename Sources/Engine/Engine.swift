@@ -126,7 +126,7 @@ public final class Engine {
 
   /// When the next turn has something to do by itself, in Unix ms of service time; nil for never.
   public var nextWakeUpMs: UnixMs? {
-    if isPreparing { return broker.nowMs }
+    if isPreparing, broker.failure == nil { return broker.nowMs }
     guard broker.isDiskFull else { return broker.nextWakeUpMs }
     let lookMs = broker.nowMs + SpaceWatch.intervalMs
     return min(lookMs, broker.nextWakeUpMs ?? .max)

@@ -189,6 +189,21 @@ def letters_that_a_full_queue_refuses():
 
 
 @case
+def letters_back_into_the_queue_they_died_in():
+    """A refused delivery leaves room in its queue for itself: it is not ready any more when it comes back as a letter."""
+    with rabbit() as r:
+        for overflow in ("reject-publish", "reject-publish-dlx"):
+            queue = unique("q")
+            r.queue(queue, x_max_length=3, x_overflow=overflow, x_dead_letter_exchange="", x_dead_letter_routing_key=queue)
+            for body in ("one", "two", "three"):
+                r.publish(queue, body)
+            tags = [r.get(queue, no_ack=False)["deliveryTag"] for _ in range(3)]
+            r.ok("nack", deliveryTag=tags[-1], multiple=True, requeue=False)
+            eventually(lambda: r.count(queue) == 3, what=f"{overflow}: all came back")
+            equal(r.bodies(queue), ["one", "two", "three"], overflow)
+
+
+@case
 def letters_in_a_circle_of_full_queues():
     """Full queues that refuse to one another: the letter ends when it comes to one where it died."""
     with rabbit() as r:
