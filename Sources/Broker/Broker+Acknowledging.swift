@@ -196,34 +196,40 @@ extension Broker {
 
   // MARK: Dead letters
 
-  /// Moves what is dying to the group's dead letters, as far as it can be read, a bounded number a turn.
+  /// Moves what is dying to the group's dead letters, in order, as far as it can be read; a bounded number a turn.
   func buryDying(_ group: Group) {
-    if group.dying.isEmpty { return }
-    if burialsLeft == 0 { return markDirty(group) }
-    var later: [TopicOffset] = []
-    group.dying.reverse()
-    // So many that wait for the disk are enough to keep it busy.
-    while burialsLeft > 0, later.count < 64, let offset = group.dying.popLast() {
+    while !group.dying.isEmpty {
+      if burialsLeft == 0 { return markDirty(group) }
       burialsLeft -= 1
+      let offset = group.dying.removeFirst()
       guard let entry = group.outstanding.find(offset), entry.pointee.state == .dying else { continue }
-      var cursor = TopicCursor(offset: offset)
-      switch group.topic.log.read(&cursor) {
-      case .record(let message):
-        if group.contents != nil {
-          bury(message, entry.pointee.reason, group)
-        } else if !bury(message, entry.pointee.attempts, group) {
-          later.append(offset)
-        }
-      case .trimmed: end(group, offset)
-      case .loading:
-        later.append(offset)
-        group.waitsForDisk = true
-      case .end, .forgotten: preconditionFailure("offset \(offset) is out and not in topic \(group.topic.number)")
+      if !bury(offset, entry, group) {
+        group.dying.putBack(offset)
+        return
       }
     }
-    group.dying.reverse()
-    group.dying = later + group.dying
-    if burialsLeft == 0 { markDirty(group) }
+  }
+
+  /// False when it must wait: for the disk, or until a topic can be made for it.
+  private func bury(_ offset: TopicOffset, _ entry: UnsafeMutablePointer<Outstanding>, _ group: Group) -> Bool {
+    var cursor = TopicCursor(offset: offset)
+    switch group.topic.log.read(&cursor) {
+    case .record(let message):
+      if group.contents == nil { return bury(message, entry.pointee.attempts, group) }
+      bury(message, entry.pointee.reason, group)
+    case .trimmed: end(group, offset)
+    case .loading:
+      group.waitsForDisk = true
+      // So that those behind it do not wait for one read each.
+      for distance in 0..<64 {
+        guard let next = group.dying.ahead(distance) else { break }
+        cursor = TopicCursor(offset: next)
+        _ = group.topic.log.read(&cursor)
+      }
+      return false
+    case .end, .forgotten: preconditionFailure("offset \(offset) is out and not in topic \(group.topic.number)")
+    }
+    return true
   }
 
   /// False when no topic can be made for it: then the message stays with the group and is tried again when the group moves.

@@ -31,6 +31,7 @@ extension Broker {
     if let record = slab.uncopied.ahead(8).flatMap({ slab[$0].pointee.record }) { prefetch(record) }
     let message = slab[slab.uncopied.removeFirst()]
     guard let record = message.pointee.record, message.pointee.copySlice == PendingSlab.noSlice,
+      message.pointee.timer != PendingSlab.hasLeft,
       topics[message.pointee.topic] != nil
     else { return }
     let copy = store.keepCopy(MessageRecord(record), dueMs: message.pointee.dueMs)

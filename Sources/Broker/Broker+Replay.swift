@@ -232,7 +232,8 @@ extension Broker {
   private func settle(_ group: Group) {
     settleExpired(group)
     group.ready.removeAll()
-    group.dying = []
+    group.dying = Fifo()
+    var dying: [TopicOffset] = []
     group.inFlightCount = 0
     group.outstanding.forEach { entry in
       entry.pointee.consumer = Outstanding.noConsumer
@@ -240,15 +241,15 @@ extension Broker {
       switch entry.pointee.state {
       case .waiting: wait(group, entry, entry.pointee.untilMs)
       case .parked: break
-      case .dying where group.contents != nil: group.dying.append(entry.pointee.offset)
+      case .dying where group.contents != nil: dying.append(entry.pointee.offset)
       case .inFlight, .ready, .dying:
         entry.pointee.state = .ready
         group.ready.insert(entry.pointee.offset)
       }
     }
-    group.dyingCount = group.dying.count
-    guard !group.dying.isEmpty else { return }
-    group.dying.sort()
+    group.dyingCount = dying.count
+    if dying.isEmpty { return }
+    for offset in dying.sorted() { group.dying.append(offset) }
     markDirty(group)
   }
 }

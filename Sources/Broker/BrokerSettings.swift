@@ -47,7 +47,7 @@ public struct BrokerSettings: Sendable {
   /// Messages of one group that were delivered and not acknowledged, waiting redeliveries among them; beyond it the group
   /// gets nothing new.
   public var outstandingMax = 1_000_000
-  /// Messages released in one turn of the loop; also the most that expire or go to dead letters in one.
+  /// Messages released in one turn of the loop.
   public var releasesPerTurn = 4096
   /// Messages of queues that end in one turn of the loop, by expiry and by refusal each: a dead letter takes some 14 µs.
   public var endingsPerTurn = 512

@@ -36,7 +36,10 @@ struct DueQueue {
   }
 
   /// Makes room for `count` more at once: growing by doubling would copy a burst's elements again and again.
-  mutating func reserve(_ count: Int) { elements.reserveCapacity(elements.count + count) }
+  mutating func reserve(_ count: Int) {
+    let needed = elements.count + count
+    if needed > elements.capacity { elements.reserveCapacity(max(needed, elements.capacity * 2)) }
+  }
 
   mutating func append(_ message: DueMessage) {
     if !isEmpty, DueMessage.isBefore(message, elements[elements.count - 1]) { isSorted = false }

@@ -21,7 +21,7 @@ public final class Group {
   let outstanding = OutstandingTable()
   @exclusivity(unchecked) var ready = OffsetHeap()
   /// Offsets in state dying, in their order; may hold some that have ended since.
-  @exclusivity(unchecked) var dying: [TopicOffset] = []
+  @exclusivity(unchecked) var dying = Fifo<TopicOffset>()
   /// Messages in state dying; that one counts, too, which is being buried.
   @exclusivity(unchecked) var dyingCount = 0
   @exclusivity(unchecked) var consumers: [Consumer] = []
@@ -85,7 +85,7 @@ public final class Group {
     lowest = offset
     outstanding.removeAll()
     ready.removeAll()
-    dying = []
+    dying = Fifo()
     dyingCount = 0
     keyLines = [:]
     inFlightCount = 0

@@ -1,6 +1,7 @@
 // Which messages a data folder holds back, without a broker: for people who look at a folder at rest.
 //
-// Holds: a checkpoint and the records behind it give the messages that `Broker.held` would have after a start.
+// Holds: a checkpoint and the records behind it give the messages that `Broker.held` would have after a start (but for those
+// whose topic a salvage would leave out).
 // Leaves to others: reading the folder (the engine's check).
 
 import Foundations

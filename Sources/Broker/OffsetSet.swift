@@ -48,7 +48,7 @@ struct OffsetSet {
     return true
   }
 
-  /// Removes `offset` and what follows it without a gap; gives the first that was not there. O(words of the pages passed).
+  /// Removes `offset` and what follows it without a gap; gives the first that was not there. O(full pages + offsets in others).
   mutating func removeRun(from offset: TopicOffset) -> TopicOffset {
     var next = offset
     while count > 0 {
@@ -66,7 +66,7 @@ struct OffsetSet {
     return next
   }
 
-  /// Removes all offsets in a range. O(pages that are there), and O(offsets) in the first and the last of the range.
+  /// Removes all offsets in a range. O(pages of the range), and O(offsets) in its first and last.
   mutating func remove(in range: Range<TopicOffset>) {
     var next = range.lowerBound
     while count > 0, next < range.upperBound {

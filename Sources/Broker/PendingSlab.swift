@@ -6,7 +6,7 @@
 import Foundations
 import TimingWheel
 
-/// A message waiting in memory; 72 bytes and its record.
+/// A message waiting in memory; 64 bytes and its record.
 struct PendingMessage: BitwiseCopyable {
   var record: UnsafeMutableRawPointer?
   var sequence: Sequence = 0

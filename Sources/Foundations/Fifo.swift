@@ -23,6 +23,16 @@ public struct Fifo<Element: BitwiseCopyable> {
   /// Adds an element at the end. Amortised O(1).
   public mutating func append(_ element: Element) { elements.append(element) }
 
+  /// Puts an element in front of all others. O(1) for the one that was taken out last.
+  public mutating func putBack(_ element: Element) {
+    if head > 0 {
+      head -= 1
+      elements[head] = element
+    } else {
+      elements.insert(element, at: 0)
+    }
+  }
+
   /// Takes the first element out; there must be one. Amortised O(1).
   public mutating func removeFirst() -> Element {
     let first = elements[head]

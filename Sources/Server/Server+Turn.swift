@@ -26,7 +26,8 @@ extension Server {
 
   /// How long there is nothing to do: 0 while work is left over, -1 for ever.
   private func waitNs() -> Int64 {
-    if !retries.isEmpty || hasReadyHeldBack { return 0 }
+    // A start may have left something to do: old segments, queues that are too long.
+    if !retries.isEmpty || hasReadyHeldBack || counters.turns == 0 { return 0 }
     guard let wakeMs = engine.nextWakeUpMs else { return -1 }
     if wakeMs <= broker.nowMs { return 0 }
     let wakeNs = wakeMs.multipliedReportingOverflow(by: TimeUnits.nsPerMs)
