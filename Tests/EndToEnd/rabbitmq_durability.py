@@ -1,5 +1,7 @@
 """RabbitMQ front end: what survives a crash and a stop, and what does not; confirms and their price."""
 
+import time
+
 from escapement_driver import equal, eventually, now_ms, unique, wait_until_ms
 from rabbitmq_client import HOUR_MS, PERSISTENT, Rabbit, deaths, header
 from suite import case, own, randomness
@@ -130,15 +132,18 @@ def transient_messages_cost_no_fsync():
         r.queue("durable", durable=True)
         r.queue("transient")
         r.client.ok("publish", topic="t", body=1)
-        before = r.client.ok("stats")["journalSyncs"]
-        for _ in range(20):
+        before, start = r.client.ok("stats")["journalSyncs"], time.monotonic()
+        for _ in range(50):
             r.publish("durable", "m")
             r.publish("transient", "m", **PERSISTENT)
             r.get("transient")
             for queue in ("durable", "transient"):
                 r.publish(queue, "m")
                 r.ack(r.get(queue, no_ack=False)["deliveryTag"])
-        equal(r.client.ok("stats")["journalSyncs"], before, "syncs")
+        # What nobody waits for is synced all the same, ten times a second at most.
+        syncs = r.client.ok("stats")["journalSyncs"] - before
+        assert syncs <= 1 + (time.monotonic() - start) / 0.1, f"{syncs} syncs for what nobody waits for"
+        before += syncs
         r.publish("durable", "m", **PERSISTENT)
         assert r.client.ok("stats")["journalSyncs"] > before, "a confirm of a persistent message is durable"
 
