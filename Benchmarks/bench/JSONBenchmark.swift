@@ -3,8 +3,8 @@
 // `bench json [lines [part of a name]]`: for each kind of line, the nanoseconds of a full parse with every field read,
 // as the server does.
 
-import Foundations
 import LineProtocol
+import Primitives
 
 /// Measures the JSON reader and writer on one thread.
 enum JSONBenchmark {

@@ -1,6 +1,6 @@
 // What becomes of a delivery: acknowledged, refused, timed out, given back, dead.
 
-import Foundations
+import Primitives
 import TimingWheel
 import TopicLog
 

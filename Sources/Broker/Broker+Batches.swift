@@ -2,7 +2,7 @@
 // none is.
 
 import DelayStore
-import Foundations
+import Primitives
 
 /// A batch on its way: what was decided about each message, and the records to be written.
 public final class ScheduleBatch {

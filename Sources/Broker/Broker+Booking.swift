@@ -6,7 +6,7 @@
 // the message behind it waits for them, and nothing else does; later they cost the same or less.
 
 import DelayStore
-import Foundations
+import Primitives
 
 /// A message that has left and is not booked yet.
 struct LeftMessage: BitwiseCopyable {

@@ -3,7 +3,7 @@
 //
 // Names are bytes: Swift's strings hold two spellings of `é` for equal, which two names in the catalog are not.
 
-import Foundations
+import Primitives
 
 extension Broker {
   /// Keeps a value under a name, in place of the one that was there. Durable with the turn's records.

@@ -2,7 +2,7 @@
 
 import DataFiles
 import DelayStore
-import Foundations
+import Primitives
 import TimingWheel
 import TopicLog
 

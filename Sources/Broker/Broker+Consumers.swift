@@ -1,6 +1,6 @@
 // Consumers come, go, pause, and say where their group begins.
 
-import Foundations
+import Primitives
 import TimingWheel
 import TopicLog
 

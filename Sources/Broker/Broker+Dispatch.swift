@@ -1,6 +1,6 @@
 // Dispatch: gives messages to whoever can take them, redeliveries before new ones, a bounded number a turn.
 
-import Foundations
+import Primitives
 import TopicLog
 
 extension Broker {

@@ -4,7 +4,7 @@
 // message, so that a crash between the two loses nothing. Messages end in the order in which their markers left.
 // Leaves to others: how markers wait (they are pending messages like any other).
 
-import Foundations
+import Primitives
 import TimingWheel
 import TopicLog
 

@@ -1,6 +1,6 @@
 // Fetch: the same deliveries, asked for. A fetch that finds nothing may wait; one that needs the disk always does.
 
-import Foundations
+import Primitives
 import TimingWheel
 
 /// What a fetch got.

@@ -5,7 +5,7 @@
 // topic for that. What became of it is remembered for the id window, so that a repeated answer gets the true outcome.
 // Leaves to others: who the owner is and how to ask it (`Notice.heldCheck`).
 
-import Foundations
+import Primitives
 import TimingWheel
 import TopicLog
 

@@ -1,6 +1,6 @@
 // What people may see of the inside: gauges, the wheel, and a digest of all state for tests.
 
-import Foundations
+import Primitives
 import TimingWheel
 import TopicLog
 

@@ -4,7 +4,7 @@
 // while a listing runs may be in it or not.
 
 import DelayStore
-import Foundations
+import Primitives
 
 /// A listing that reads slices.
 final class Listing {

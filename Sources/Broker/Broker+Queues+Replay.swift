@@ -1,6 +1,6 @@
 // Queues and the catalog in replay and in checkpoints.
 
-import Foundations
+import Primitives
 import TopicLog
 
 extension Broker {

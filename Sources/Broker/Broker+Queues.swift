@@ -1,6 +1,6 @@
 // Queues: made, filled, emptied. The journal's part is one record for a message and all the queues it goes to.
 
-import Foundations
+import Primitives
 import TopicLog
 
 extension Broker {

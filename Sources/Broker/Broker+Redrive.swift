@@ -1,6 +1,6 @@
 // Redrive: dead letters go back to the end of the topic they came from.
 
-import Foundations
+import Primitives
 import TopicLog
 
 extension Broker {

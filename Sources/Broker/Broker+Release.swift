@@ -1,7 +1,7 @@
 // Release: what the wheel hands over leaves into its topic, in (due, sequence) order, a bounded number a turn.
 
 import DelayStore
-import Foundations
+import Primitives
 import TimingWheel
 import TopicLog
 

@@ -1,6 +1,6 @@
 // Returning: a consumer gives a delivery back for good, and a copy goes elsewhere, now or later, in one decision.
 
-import Foundations
+import Primitives
 import TopicLog
 
 extension Broker {

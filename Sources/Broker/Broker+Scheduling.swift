@@ -1,7 +1,7 @@
 // Scheduling: new messages, cancelling, other times, looking one up.
 
 import DelayStore
-import Foundations
+import Primitives
 import TimingWheel
 import TopicLog
 

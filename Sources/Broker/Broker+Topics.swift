@@ -1,7 +1,7 @@
 // Topics: made on first use or by name, listed, trimmed, deleted.
 
 import DelayStore
-import Foundations
+import Primitives
 import TopicLog
 
 extension Broker {

@@ -9,8 +9,8 @@
 
 import DataFiles
 import DelayStore
-import Foundations
 import Journal
+import Primitives
 import TimingWheel
 import TopicLog
 

@@ -1,6 +1,6 @@
 // Every number that bounds or shapes the broker, with its default.
 
-import Foundations
+import Primitives
 
 /// Settings of a broker.
 public struct BrokerSettings: Sendable {

@@ -17,7 +17,7 @@
 
 import DataFiles
 import DelayStore
-import Foundations
+import Primitives
 import TopicLog
 
 /// A checkpoint ready to be written.

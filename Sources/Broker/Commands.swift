@@ -1,6 +1,6 @@
 // What the broker can be asked, and what it answers: values without sockets, JSON or clocks in them.
 
-import Foundations
+import Primitives
 
 /// When a message is due.
 public enum DueTime: Sendable {

@@ -34,8 +34,8 @@
 //                  appended to its topic, the one for what is abandoned
 // The sequence in a message record is its journal record's, times 1024, plus its place in that record.
 
-import Foundations
 import Journal
+import Primitives
 
 /// Kinds of journal records.
 public enum Decision: UInt8, CaseIterable, Sendable {

@@ -3,7 +3,7 @@
 // Holds: sorted before anything is taken out. Arrivals are nearly always in order already, so sorting is a check.
 // Leaves to others: whether an element is still meant (its slot may have been freed and used again: compare the sequence).
 
-import Foundations
+import Primitives
 
 struct DueMessage: BitwiseCopyable {
   var dueMs: UnixMs

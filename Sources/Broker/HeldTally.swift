@@ -4,7 +4,7 @@
 // whose topic a salvage would leave out).
 // Leaves to others: reading the folder (the engine's check).
 
-import Foundations
+import Primitives
 
 /// The held messages of a folder.
 public struct HeldTally {

@@ -2,7 +2,7 @@
 //
 // Holds: offsets ascend. Nearly always the first one goes: that must not move all others, for a busy key has many.
 
-import Foundations
+import Primitives
 
 /// A line of offsets.
 struct KeyLine {

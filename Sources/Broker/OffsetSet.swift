@@ -3,7 +3,7 @@
 // Holds: `count` is the number of bits set; a page without bits is not there, and a full page has no words.
 // Leaves to others: what it means to be in the set.
 
-import Foundations
+import Primitives
 
 /// Offsets that something is true of.
 struct OffsetSet {

@@ -2,7 +2,7 @@
 //
 // Leaves to others: where the entries are kept (OutstandingTable), timers, who gets them (Broker+Dispatch).
 
-import Foundations
+import Primitives
 import TimingWheel
 
 /// A message between its first delivery and its end.

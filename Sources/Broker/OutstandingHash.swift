@@ -3,7 +3,7 @@
 // Holds: linear probing; at most half full; an entry stands between its home slot and the first free slot behind it.
 // Leaves to others: which entries are kept here (OutstandingTable).
 
-import Foundations
+import Primitives
 
 /// A hash table of outstanding messages.
 final class OutstandingHash {

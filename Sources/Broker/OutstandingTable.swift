@@ -8,7 +8,7 @@
 // One table with linear probing and the offset as hash took 75 % of the server's time with 65 536 messages out: removing
 // one had to look through the whole run of neighbours behind it.
 
-import Foundations
+import Primitives
 
 /// A table of outstanding messages.
 final class OutstandingTable {

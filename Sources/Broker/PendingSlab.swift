@@ -3,7 +3,7 @@
 // Holds: an occupied element owns its record's memory; a free one has no record and points to the next free one.
 // Leaves to others: the timers (TimingWheel), where a message is found by id (PendingIndex).
 
-import Foundations
+import Primitives
 import TimingWheel
 
 /// A message waiting in memory; 64 bytes and its record.

@@ -7,7 +7,7 @@
 // `immediate`, or is marked expired while it is with a consumer.
 // Leaves to others: where dead letters go (`DeadLetterRouter`), what a queue is called and who may use it (front ends).
 
-import Foundations
+import Primitives
 
 /// Why a message left a queue without being acknowledged.
 public enum EndReason: UInt8, Sendable {

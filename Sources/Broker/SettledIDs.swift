@@ -8,7 +8,7 @@
 // Leaves to others: when to sweep (a timer), durability (journal, checkpoint).
 
 import DataFiles
-import Foundations
+import Primitives
 
 /// What became of a message.
 struct Settled: Equatable {

@@ -2,7 +2,7 @@
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
-import Foundations
+import Primitives
 import TopicLog
 
 /// A named log of released messages.

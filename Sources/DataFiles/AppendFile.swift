@@ -6,7 +6,7 @@
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
-import Foundations
+import Primitives
 
 /// A block of memory that holds a stretch of a file.
 public final class Chunk: @unchecked Sendable {

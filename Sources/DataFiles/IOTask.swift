@@ -5,7 +5,7 @@
 // they were submitted; the two lanes know nothing of each other.
 // Leaves to others: which thread a lane is (the server), or that there is none (the simulator runs tasks by hand).
 
-import Foundations
+import Primitives
 
 /// One piece of disk work that comes back to the loop thread when it is done.
 open class IOTask: @unchecked Sendable {

@@ -4,7 +4,7 @@
 // Holds: at most `capacity` files are open; a path is open at most once here.
 // Leaves to others: what the files mean; durability (tasks call `sync` on what they need durable).
 
-import Foundations
+import Primitives
 
 /// Path-addressed access to a storage with a bounded number of open files. One thread's own.
 public final class OpenFiles {

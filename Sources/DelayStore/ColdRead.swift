@@ -1,7 +1,7 @@
 // Reads of messages that lie on disk: one by its place, or those of a topic in due order.
 
 import DataFiles
-import Foundations
+import Primitives
 
 /// A message brought from a slice for whoever asked for it.
 public final class ColdRecord {

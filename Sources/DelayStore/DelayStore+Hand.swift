@@ -1,7 +1,7 @@
 // The hand of the wheels on disk: moves ahead of service time by at least one slice and brings what it passes into memory.
 
 import DataFiles
-import Foundations
+import Primitives
 
 extension DelayStore {
   /// Moves the hand towards one slice beyond `nowMs` as far as finished disk work allows, starting what is needed next.

@@ -1,7 +1,7 @@
 // Start: the slices that a checkpoint names, read back into the index and, where they are near, into memory.
 
 import DataFiles
-import Foundations
+import Primitives
 
 extension DelayStore {
   /// Takes over the slices of a checkpoint whose hand stood at `routedMs`. What lies behind `length` in a file was not part

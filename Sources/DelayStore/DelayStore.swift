@@ -7,7 +7,7 @@
 // its owner, when to release.
 
 import DataFiles
-import Foundations
+import Primitives
 
 /// What the store asks of the one who owns the messages.
 public protocol DelayStoreOwner: AnyObject {

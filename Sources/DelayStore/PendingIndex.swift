@@ -6,7 +6,7 @@
 // about 30 µs.
 // Leaves to others: what a place means (`MessagePlace` says), the ids themselves (128 keyed bits stand for them).
 
-import Foundations
+import Primitives
 
 /// Where a pending message is.
 public enum MessagePlace: Equatable, Sendable {

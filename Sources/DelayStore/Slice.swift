@@ -5,7 +5,7 @@
 // Leaves to others: which messages go here (DelayStore).
 
 import DataFiles
-import Foundations
+import Primitives
 
 /// One stretch of time on disk.
 final class Slice {

@@ -5,7 +5,7 @@
 // message is rewritten at most once a level on its way down.
 // Leaves to others: the files.
 
-import Foundations
+import Primitives
 
 /// Names one slice: all messages due in [number × width, (number + 1) × width).
 public struct SliceKey: Hashable, Sendable {

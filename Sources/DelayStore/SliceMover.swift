@@ -7,7 +7,7 @@
 // Leaves to others: when to move which slice (DelayStore+Hand).
 
 import DataFiles
-import Foundations
+import Primitives
 
 /// Streams one slice out of its file.
 final class SliceMover {

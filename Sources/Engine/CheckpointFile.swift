@@ -6,7 +6,7 @@
 // Leaves to others: what the state means.
 
 import DataFiles
-import Foundations
+import Primitives
 
 /// A checkpoint as it stands on disk.
 public struct CheckpointFile {

@@ -1,7 +1,7 @@
 // Writing a checkpoint, in the write lane, behind everything that it names.
 
 import DataFiles
-import Foundations
+import Primitives
 
 /// Syncs what a checkpoint names, then puts it in place.
 final class CheckpointTask: IOTask, @unchecked Sendable {

@@ -2,8 +2,8 @@
 
 import Broker
 import DataFiles
-import Foundations
 import Journal
+import Primitives
 
 /// Why a data folder does not open.
 public enum EngineError: Error, CustomStringConvertible {

@@ -7,8 +7,8 @@
 
 import Broker
 import DataFiles
-import Foundations
 import Journal
+import Primitives
 
 /// Settings of the engine beyond the broker's.
 public struct EngineSettings: Sendable {

@@ -3,8 +3,8 @@
 import Broker
 import DataFiles
 import DelayStore
-import Foundations
 import Journal
+import Primitives
 import TopicLog
 
 /// What a check found.

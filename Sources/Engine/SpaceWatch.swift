@@ -5,7 +5,7 @@
 // Leaves to others: waiting for space when a write has failed (the write lane), the journal's own reserve (GroupCommit).
 
 import DataFiles
-import Foundations
+import Primitives
 
 /// Watches one storage's free space.
 struct SpaceWatch {

@@ -16,7 +16,7 @@
 // Holds: a frame is accepted only when length, payload length, reserved bytes and checksum agree.
 // Leaves to others: which sequence is expected (recovery), what a payload means (the broker).
 
-import Foundations
+import Primitives
 
 /// Layout of a record on disk.
 public enum Frame {

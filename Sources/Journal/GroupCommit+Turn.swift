@@ -1,6 +1,6 @@
 // One turn of the journal thread: take all, write, sync, publish; then, with time left, look after the segments.
 
-import Foundations
+import Primitives
 
 extension GroupCommit {
   /// Does what there is to do, without waiting for more.

@@ -8,7 +8,7 @@
 // Leaves to others: the thread and its waiting (`run` takes the waiting as a closure; a simulator calls `turn` itself), limits
 // on bytes in flight (whoever submits), what a reply waits for (`settledSequence`).
 
-import Foundations
+import Primitives
 import Synchronization
 
 /// When written records are synced.

@@ -1,6 +1,6 @@
 // Why a journal cannot be opened.
 
-import Foundations
+import Primitives
 
 /// What keeps a journal from being recovered or continued.
 public enum JournalError: Error, Equatable, CustomStringConvertible {

@@ -10,7 +10,7 @@
 //   - nothing on disk is changed: the cut is made by SegmentWriter when writing goes on.
 // Leaves to others: what the records mean.
 
-import Foundations
+import Primitives
 
 /// Reads journals.
 public enum JournalReader {

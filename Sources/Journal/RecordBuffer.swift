@@ -4,7 +4,7 @@
 // `firstSequence`; nothing is written while a record is open.
 // Leaves to others: filling in the batch mark and writing (SegmentWriter), handing over between threads (GroupCommit).
 
-import Foundations
+import Primitives
 
 /// A run of records with dense sequences. Used by one thread at a time.
 ///

@@ -1,6 +1,6 @@
 // What a recovery found.
 
-import Foundations
+import Primitives
 
 /// The end of the last segment that was cut off, because no one can have been told that it was durable.
 public struct TornTail: Equatable, Sendable {

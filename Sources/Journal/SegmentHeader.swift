@@ -14,7 +14,7 @@
 // Holds: a segment is named for its first sequence, `<16 hex digits>.wal`; any other name in the folder is a file in the
 // making that a start may remove.
 
-import Foundations
+import Primitives
 
 /// What a segment says about itself.
 struct SegmentHeader: Equatable {

@@ -3,7 +3,7 @@
 // Holds: memory is bounded by one window and the longest frame; the file is never changed.
 // Leaves to others: which sequence must come next and what an invalid place means (JournalReader).
 
-import Foundations
+import Primitives
 
 /// An open segment file.
 final class SegmentReader {

@@ -1,6 +1,6 @@
 // The life of a segment file: zeroed ahead of time, named when its turn comes, recycled or removed when no longer needed.
 
-import Foundations
+import Primitives
 
 extension SegmentWriter {
   /// Whether the next segment is still to be made ready.

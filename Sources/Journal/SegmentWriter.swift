@@ -9,7 +9,7 @@
 // Leaves to others: threads and when to sync (GroupCommit), which records are still needed (whoever makes checkpoints), what
 // to do about an error: no call may follow one that threw, except `prepareStep` after a full disk.
 
-import Foundations
+import Primitives
 
 /// Appends batches of records to the journal.
 public final class SegmentWriter {

@@ -1,8 +1,8 @@
 // What can be done to an open file: read, write, sync, size.
 
 import CLinux
-import Foundations
 import Glibc
+import Primitives
 
 extension DiskStorage {
   /// The length of the file; see `Storage`.

@@ -1,8 +1,8 @@
 // What can be done to names and folders: rename, remove, list, make, sync, free space.
 
 import CLinux
-import Foundations
 import Glibc
+import Primitives
 
 extension DiskStorage {
   /// Renames; see `Storage`.

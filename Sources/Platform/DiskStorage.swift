@@ -5,8 +5,8 @@
 // Leaves to others: which thread may block here (never the loop), what to do about a failure.
 
 import CLinux
-import Foundations
 import Glibc
+import Primitives
 import Synchronization
 
 /// A `Storage` over a folder of the real file system. A `FileID` is a descriptor.

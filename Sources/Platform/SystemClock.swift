@@ -1,8 +1,8 @@
 // Readings of the machine's clocks, and random bytes: the only places where the outside world's accidents come in.
 
 import CLinux
-import Foundations
 import Glibc
+import Primitives
 
 /// Readings of the machine's clocks. About 25 ns each.
 public enum SystemClock {

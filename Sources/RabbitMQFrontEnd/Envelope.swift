@@ -5,8 +5,8 @@
 // `BCC`, which nobody may see, stand in the record's tag: for each its length in two bytes (little-endian) and its bytes.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 /// A property or a header: its value as it came, and read.
 struct EnvelopeMember {

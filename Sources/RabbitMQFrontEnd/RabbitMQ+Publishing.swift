@@ -1,8 +1,8 @@
 // Publishing, and its continuation: dead letters.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 /// A message to be published. Buffers are the caller's and only looked at during the call.
 public struct Publication {

@@ -6,8 +6,8 @@
 // Leaves to others: connections, tags and JSON lines (the server), messages, time and disk (the broker).
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 /// The front end's tables.
 public final class RabbitMQ {

@@ -4,8 +4,8 @@
 // highest; 0 and a past time are no delay.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 /// The delay fields of a send, as they are on the wire.
 public struct DelayFields: Equatable, Sendable {

@@ -4,8 +4,8 @@
 // Holds: user properties cannot have the names that RocketMQ itself uses; what is in the headers is JSON between quotes.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 /// Names of headers and properties.
 public enum PropertyName {

@@ -4,7 +4,7 @@
 // is told from one that it did.
 // Leaves to others: the mark (`Broker.mark`), what becomes of the message.
 
-import Foundations
+import Primitives
 
 /// A recall handle.
 public struct RecallHandle: Equatable, Sendable {

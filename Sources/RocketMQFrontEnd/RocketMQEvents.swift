@@ -1,8 +1,8 @@
 // What the server pushes to RocketMQ clients.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 enum RocketMQEvents {
   /// `{"event":"rocketmq.message",…}` and a newline.

@@ -1,8 +1,8 @@
 // subscribe, ack, sendBack.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 extension RocketMQFrontEnd {
   /// RocketMQ's time for the consumption of one message.

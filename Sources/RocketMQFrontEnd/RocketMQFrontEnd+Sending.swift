@@ -1,8 +1,8 @@
 // send, recall, levels, and the two halves of a transaction.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 extension RocketMQFrontEnd {
   /// `rocketmq.send`.

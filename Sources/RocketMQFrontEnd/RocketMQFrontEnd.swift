@@ -5,8 +5,8 @@
 // Leaves to others: reading lines, checking which fields an operation takes, sending (Server).
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 /// Why an operation did not answer.
 public enum RocketMQStop: Error {

@@ -6,7 +6,7 @@
 // Leaves to others: the deliveries themselves (Broker).
 
 import Broker
-import Foundations
+import Primitives
 
 /// A subscription: a topic, and the retries of its group.
 final class RocketMQSubscription {

@@ -1,8 +1,8 @@
 // The message that a producer sends, read from its request.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 /// A message on its way in. Its buffers are good until the reader's next line; the headers are its own.
 struct SentMessage {

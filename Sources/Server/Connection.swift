@@ -5,9 +5,9 @@
 // Leaves to others: the socket calls (Server+Connections), what the lines mean (the operation table).
 
 import Broker
-import Foundations
 import LineProtocol
 import Platform
+import Primitives
 import RocketMQFrontEnd
 
 /// A client connection.

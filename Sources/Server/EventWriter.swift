@@ -1,8 +1,8 @@
 // Messages as JSON: events, fetched messages, listings.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 enum EventWriter {
   /// `{"event":"message",…}` and a newline.

@@ -1,8 +1,8 @@
 // subscribe, unsubscribe, fetch, ack, nack, touch, seek.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 extension Server {
   func subscribe(_ request: Request) throws(RequestStop) {

@@ -1,8 +1,8 @@
 // rabbitmq.consume, cancel, get, ack, nack, reject.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 import RabbitMQFrontEnd
 
 extension Server {

@@ -1,8 +1,8 @@
 // rabbitmq.exchangeDeclare … queueDelete, publish: what changes or uses the topology.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 import RabbitMQFrontEnd
 
 extension RequestStop {

@@ -1,8 +1,8 @@
 // The operations of the RocketMQ front end, as far as they are the server's: connections, and when a reply may go.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 import RocketMQFrontEnd
 
 extension Server {

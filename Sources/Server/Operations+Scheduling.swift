@@ -1,8 +1,8 @@
 // schedule, publish, cancel, reschedule, get, list.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 extension Server {
   func schedule(_ request: Request) throws(RequestStop) {

@@ -1,8 +1,8 @@
 // hello, ping.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 extension Server {
   func hello(_ request: Request) throws(RequestStop) {

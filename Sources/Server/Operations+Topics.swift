@@ -1,8 +1,8 @@
 // createTopic, deleteTopic, topics, stats, wheel.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 extension Server {
   func createTopic(_ request: Request) throws(RequestStop) {

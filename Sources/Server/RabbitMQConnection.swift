@@ -5,8 +5,8 @@
 // Leaves to others: queues and messages (RabbitMQ, Broker).
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 import RabbitMQFrontEnd
 
 /// The front end's side of a connection.

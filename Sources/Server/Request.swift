@@ -1,8 +1,8 @@
 // A request as the operations see it: fields by name, with the checks that several operations share.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 
 /// One request of one connection.
 struct Request {

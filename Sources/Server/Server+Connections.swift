@@ -1,9 +1,9 @@
 // Connections come, send, get, and go.
 
 import Broker
-import Foundations
 import LineProtocol
 import Platform
+import Primitives
 
 extension Server {
   // MARK: Coming

@@ -1,9 +1,9 @@
 // One line: read, looked up in the operation table, done, answered.
 
 import Broker
-import Foundations
 import LineProtocol
 import Platform
+import Primitives
 
 /// Why an operation did not answer.
 enum RequestStop: Error {

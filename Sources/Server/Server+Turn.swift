@@ -2,9 +2,9 @@
 // records, send what is settled.
 
 import Broker
-import Foundations
 import LineProtocol
 import Platform
+import Primitives
 
 extension Server {
   func turn() throws(SystemError) {

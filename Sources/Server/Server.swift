@@ -7,10 +7,10 @@
 import Broker
 import DataFiles
 import Engine
-import Foundations
 import Journal
 import LineProtocol
 import Platform
+import Primitives
 import RabbitMQFrontEnd
 import RocketMQFrontEnd
 

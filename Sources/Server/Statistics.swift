@@ -1,8 +1,8 @@
 // Counters and gauges in one list: what `stats` answers.
 
 import Broker
-import Foundations
 import Journal
+import Primitives
 
 extension Server {
   /// Every number by name. Counters count since the start; names say their unit.

@@ -6,8 +6,8 @@
 // Leaves to others: what tasks do; telling clients about the full disk (SpaceWatch).
 
 import DataFiles
-import Foundations
 import Platform
+import Primitives
 import Synchronization
 
 /// Runs tasks on one thread a lane.

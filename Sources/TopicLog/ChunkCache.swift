@@ -5,7 +5,7 @@
 // Leaves to others: which chunk is which (TopicLog).
 
 import DataFiles
-import Foundations
+import Primitives
 
 /// Memory of all topic logs.
 public final class ChunkCache {

@@ -5,7 +5,7 @@
 // u64 file position, i64 release time of the first record. Little-endian.
 
 import DataFiles
-import Foundations
+import Primitives
 
 enum SegmentIndex {
   static let headerBytes = 8

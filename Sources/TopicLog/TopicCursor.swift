@@ -1,7 +1,7 @@
 // Reading a topic in order: a place in the log that remembers its chunk, so that the next record is one addition away.
 
 import DataFiles
-import Foundations
+import Primitives
 
 /// A place in a topic log.
 public struct TopicCursor: Sendable {

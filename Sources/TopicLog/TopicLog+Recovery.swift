@@ -1,7 +1,7 @@
 // Start: the segments that a checkpoint names, read back into a log.
 
 import DataFiles
-import Foundations
+import Primitives
 
 extension TopicLog {
   /// Takes over the segments of a checkpoint. What lies behind a segment's length is cut off: the journal has it. Sealed

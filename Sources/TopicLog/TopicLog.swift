@@ -7,7 +7,7 @@
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
 import DataFiles
-import Foundations
+import Primitives
 
 /// One file of a topic.
 struct Segment {

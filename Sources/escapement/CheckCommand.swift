@@ -2,8 +2,8 @@
 
 import Engine
 import Foundation
-import Foundations
 import Platform
+import Primitives
 import RabbitMQFrontEnd
 import RocketMQFrontEnd
 

@@ -1,7 +1,7 @@
 // Batches of messages, asked of the broker alone.
 
 import DataFiles
-import Foundations
+import Primitives
 import SimulatedDisk
 import Testing
 

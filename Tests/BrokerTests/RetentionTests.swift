@@ -1,7 +1,7 @@
 // Retention by age, asked of the broker alone: what goes when, and when the broker wants to be woken for it.
 
 import DataFiles
-import Foundations
+import Primitives
 import SimulatedDisk
 import Testing
 

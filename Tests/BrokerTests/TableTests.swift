@@ -1,7 +1,7 @@
 // The broker's own tables against dictionaries.
 
 import DataFiles
-import Foundations
+import Primitives
 import SimulatedDisk
 import Testing
 

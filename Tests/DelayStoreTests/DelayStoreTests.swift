@@ -3,7 +3,7 @@
 
 import DataFiles
 import DelayStore
-import Foundations
+import Primitives
 import SimulatedDisk
 import Testing
 

@@ -1,7 +1,7 @@
 // The index of pending messages against a dictionary, and the arithmetic of slices against its definition.
 
 import DelayStore
-import Foundations
+import Primitives
 import SimulatedDisk
 import Testing
 

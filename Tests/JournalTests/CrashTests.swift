@@ -1,8 +1,8 @@
 // The machine or the process stops at every operation, or the disk fails there, again and again: what was synced is there,
 // dense and true, and nothing else.
 
-import Foundations
 import Journal
+import Primitives
 import SimulatedDisk
 import Testing
 

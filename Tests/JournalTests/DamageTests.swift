@@ -1,7 +1,7 @@
 // Every place of a small journal damaged, cut or taken away: a recovery gives a prefix of the truth or refuses.
 
-import Foundations
 import Journal
+import Primitives
 import SimulatedDisk
 import Testing
 

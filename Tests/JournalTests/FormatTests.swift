@@ -1,7 +1,7 @@
 // The bytes of format version 1, frozen: files written by this version stay readable, and are written the same.
 
-import Foundations
 import Journal
+import Primitives
 import SimulatedDisk
 import Testing
 

@@ -1,7 +1,7 @@
 // Group commit, turn by turn on one thread, and once with a real thread.
 
-import Foundations
 import Journal
+import Primitives
 import SimulatedDisk
 import Synchronization
 import Testing

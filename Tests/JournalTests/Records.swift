@@ -1,6 +1,6 @@
 // What the tests write, and what they must read again.
 
-import Foundations
+import Primitives
 import SimulatedDisk
 import Testing
 

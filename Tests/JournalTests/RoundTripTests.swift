@@ -1,7 +1,7 @@
 // What is written is read again, across segments and restarts.
 
-import Foundations
 import Journal
+import Primitives
 import SimulatedDisk
 import Testing
 

@@ -1,8 +1,8 @@
 // Group commit on a thread of its own and a real disk: what is reported durable is in the files.
 
-import Foundations
 import Journal
 import Platform
+import Primitives
 import Testing
 
 @Suite struct ThreadedCommitTests {

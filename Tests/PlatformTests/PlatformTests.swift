@@ -1,7 +1,7 @@
 // The system calls, each once for real.
 
-import Foundations
 import Platform
+import Primitives
 import Testing
 
 @Suite struct PlatformTests {

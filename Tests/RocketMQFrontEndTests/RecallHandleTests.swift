@@ -1,7 +1,7 @@
 // Recall handles: what they look like, and that only our own are read.
 
 import Broker
-import Foundations
+import Primitives
 import Testing
 
 @testable import RocketMQFrontEnd

@@ -1,8 +1,8 @@
 // Tag expressions, delays, the retry rule and names, each as a table.
 
 import Broker
-import Foundations
 import LineProtocol
+import Primitives
 import Testing
 
 @testable import RocketMQFrontEnd

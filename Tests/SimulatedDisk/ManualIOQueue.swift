@@ -5,7 +5,7 @@
 // Leaves to others: the order between the lanes (the simulation draws it).
 
 import DataFiles
-import Foundations
+import Primitives
 
 /// An `IOQueue` that is driven by hand. Lane 0 is the write lane, lane 1 the read lane.
 public final class ManualIOQueue: IOQueue {

@@ -1,6 +1,6 @@
 // The calls of the storage seam on a simulated disk.
 
-import Foundations
+import Primitives
 import Synchronization
 
 extension SimulatedStorage {

@@ -4,7 +4,7 @@
 // with a number, from 1; faults are set by these numbers. Reads are not counted.
 // Leaves to others: what the files mean.
 
-import Foundations
+import Primitives
 import SeededRandom
 import Synchronization
 

@@ -1,7 +1,7 @@
 // What has left and is not booked yet, where order counts: a replay must leave of an id what the running broker left of it.
 
 import Engine
-import Foundations
+import Primitives
 import SimulatedDisk
 import Testing
 

@@ -1,7 +1,7 @@
 // Operations that fail, a disk that runs full, a replay of what has just been lived.
 
 import Broker
-import Foundations
+import Primitives
 import SimulatedDisk
 import Testing
 

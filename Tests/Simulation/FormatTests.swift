@@ -6,7 +6,7 @@
 
 import Engine
 import Foundation
-import Foundations
+import Primitives
 import SimulatedDisk
 import Testing
 

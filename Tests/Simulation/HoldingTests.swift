@@ -5,8 +5,8 @@
 
 import Broker
 import Engine
-import Foundations
 import Journal
+import Primitives
 import SimulatedDisk
 import Testing
 

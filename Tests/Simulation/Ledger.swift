@@ -4,7 +4,7 @@
 // the facts up to some sequence; whatever was acknowledged must be among them. The state below is the fold of the facts.
 // Leaves to others: asking and listening (Simulation).
 
-import Foundations
+import Primitives
 
 /// A message's name for its whole life: the topic's number, which is never used again, and the id.
 struct MessageKey: Hashable {

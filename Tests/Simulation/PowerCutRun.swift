@@ -5,8 +5,8 @@
 
 import Broker
 import Engine
-import Foundations
 import Journal
+import Primitives
 import SimulatedDisk
 
 /// A run with crashes on the way. Subclasses override the hooks.

@@ -2,7 +2,7 @@
 
 import Broker
 import Engine
-import Foundations
+import Primitives
 import SimulatedDisk
 import Testing
 

@@ -9,8 +9,8 @@
 
 import Broker
 import Foundation
-import Foundations
 import LineProtocol
+import Primitives
 import RabbitMQFrontEnd
 import SimulatedDisk
 import Testing

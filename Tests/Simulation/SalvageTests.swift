@@ -4,7 +4,7 @@
 // Leaves to others: what the journal finds and says (JournalTests); what is lost is lost, so no ledger is kept.
 
 import Engine
-import Foundations
+import Primitives
 import SimulatedDisk
 import Testing
 

@@ -4,7 +4,7 @@
 // Leaves to others: doing it (Simulation+Steps), judging it (Ledger).
 
 import Broker
-import Foundations
+import Primitives
 import SimulatedDisk
 
 /// One thing that a client does.

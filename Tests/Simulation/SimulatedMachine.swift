@@ -6,8 +6,8 @@
 import Broker
 import DataFiles
 import Engine
-import Foundations
 import Journal
+import Primitives
 import SimulatedDisk
 import Synchronization
 

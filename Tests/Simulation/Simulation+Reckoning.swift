@@ -2,7 +2,7 @@
 // has the last word.
 
 import Broker
-import Foundations
+import Primitives
 import SimulatedDisk
 
 extension Simulation {

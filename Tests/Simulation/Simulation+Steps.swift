@@ -1,7 +1,7 @@
 // What clients ask, done on the broker as the server's operations do it, and what they make of the answers.
 
 import Broker
-import Foundations
+import Primitives
 import SimulatedDisk
 
 extension Simulation {

@@ -7,8 +7,8 @@
 import Broker
 import DataFiles
 import Engine
-import Foundations
 import Journal
+import Primitives
 import SimulatedDisk
 
 /// A simulation.

@@ -1,7 +1,7 @@
 // A topic log against an array: appends, reads from disk and memory, trimming, recovery.
 
 import DataFiles
-import Foundations
+import Primitives
 import SimulatedDisk
 import Testing
 

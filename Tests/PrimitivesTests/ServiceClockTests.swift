@@ -1,6 +1,6 @@
 // Service time by table: what the clocks said, and what time it was.
 
-import Foundations
+import Primitives
 import Testing
 
 @Suite struct ServiceClockTests {

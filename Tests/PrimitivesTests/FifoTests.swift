@@ -1,6 +1,6 @@
 // The queue against an array.
 
-import Foundations
+import Primitives
 import Testing
 
 @Suite("fifo")
