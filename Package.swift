@@ -65,7 +65,7 @@ let package = Package(
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
     tests("JournalTests", ["Journal", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
-    tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "LineProtocol", "SeededRandom"]),
+    tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("RocketMQFrontEndTests", ["RocketMQFrontEnd", "LineProtocol", "Broker", "Primitives"]),
     tests("EscapementClientTests", ["EscapementClient"]),
     tests("ProgramTests", ["escapement"]),

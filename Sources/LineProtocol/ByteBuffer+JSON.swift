@@ -4,6 +4,7 @@
 // Leaves to others: the order of fields, commas between them (they stand in the literals), which fields a reply has.
 
 import Glibc
+import Primitives
 
 extension ByteBuffer {
   /// Appends an integer in decimal.
@@ -14,7 +15,7 @@ extension ByteBuffer {
 
   /// Appends an integer in decimal.
   public mutating func appendInteger(_ value: UInt64) {
-    reserve(20)
+    let room = writable(20)
     // Two digits a division, from the back, into the longest place they can need.
     var rest = value
     var digits: (UInt64, UInt64, UInt64) = (0, 0, 0)
@@ -36,10 +37,10 @@ extension ByteBuffer {
         first -= 1
         scratch[first] = UInt8(ascii: "0") + UInt8(rest)
       }
-      memcpy(base + tail, scratch.baseAddress! + first, scratch.count - first)
+      memcpy(room.baseAddress!, scratch.baseAddress! + first, scratch.count - first)
       return scratch.count - first
     }
-    tail += written
+    commit(written)
   }
 
   private static var digitPairs: StaticString {
@@ -53,14 +54,14 @@ extension ByteBuffer {
   ///
   /// - Precondition: it has no more digits than that, and `width` is at most 19.
   mutating func appendDigits(_ value: Int, width: Int) {
-    reserve(width)
+    let room = writable(width)
     var rest = value
     for place in stride(from: width - 1, through: 0, by: -1) {
-      base.storeBytes(of: UInt8(ascii: "0") + UInt8(rest % 10), toByteOffset: tail + place, as: UInt8.self)
+      room[place] = UInt8(ascii: "0") + UInt8(rest % 10)
       rest /= 10
     }
     precondition(rest == 0, "a padded number fits its width")
-    tail += width
+    commit(width)
   }
 
   /// Appends `true` or `false`.

@@ -5,6 +5,7 @@
 // Leaves to others: reading (the connection), answering `line_too_long` and closing (the server).
 
 import Glibc
+import Primitives
 
 /// The receiving side of a connection: bytes in, lines out.
 public struct LineFramer: ~Copyable {

@@ -3,6 +3,8 @@
 // Holds: reading rounds up to the next whole millisecond, so that no message is early; the calendar is checked in full.
 // Source: RFC 3339 section 5.6 and 5.7; days from civil dates after Howard Hinnant's `days_from_civil`.
 
+import Primitives
+
 /// Reads a time such as `2026-03-01T09:30:00.5+01:00`.
 ///
 /// `T`, `t` or a space stands between date and time; the offset is required (`Z`, `z`, `±hh:mm`); a fraction may have any

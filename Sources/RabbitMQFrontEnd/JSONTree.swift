@@ -3,6 +3,7 @@
 // Holds: numbers that are no 64-bit integers are kept as they were written.
 
 import LineProtocol
+import Primitives
 
 /// A JSON value.
 public indirect enum JSONTree: Equatable, Sendable {

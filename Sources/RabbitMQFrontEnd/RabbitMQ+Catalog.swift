@@ -5,6 +5,7 @@
 
 import Broker
 import LineProtocol
+import Primitives
 
 extension RabbitMQ {
   private static let exchangePrefix = Array("rabbitmq/exchange/".utf8)

@@ -1,5 +1,6 @@
 // The output side: bytes, integers, strings, replies.
 
+import Primitives
 import SeededRandom
 import Testing
 

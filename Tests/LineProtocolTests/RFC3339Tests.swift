@@ -1,6 +1,7 @@
 // Times as text and back.
 
 import Foundation
+import Primitives
 import SeededRandom
 import Testing
 

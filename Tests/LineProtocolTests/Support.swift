@@ -1,5 +1,7 @@
 // What the tests of this module share: a place for lines, short forms.
 
+import Primitives
+
 @testable import LineProtocol
 
 /// A reader together with a copy of its line that ends exactly where the memory does, so that a sanitizer sees overreads.

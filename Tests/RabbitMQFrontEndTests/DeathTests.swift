@@ -1,6 +1,7 @@
 // x-death: entries, counts, order, cycles.
 
 import LineProtocol
+import Primitives
 import Testing
 
 @testable import RabbitMQFrontEnd

@@ -5,6 +5,7 @@
 
 import LineProtocol
 import Platform
+import Primitives
 
 final class GroupReader: @unchecked Sendable {
   private let connection: LineConnection

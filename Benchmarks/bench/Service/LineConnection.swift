@@ -6,6 +6,7 @@
 import Glibc
 import LineProtocol
 import Platform
+import Primitives
 
 final class LineConnection: @unchecked Sendable {
   private let descriptor: Int32

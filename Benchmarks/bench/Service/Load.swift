@@ -2,6 +2,7 @@
 
 import LineProtocol
 import Platform
+import Primitives
 
 enum Load {
   /// What two processors do at least, to say beforehand how long a benchmark will take.

@@ -6,6 +6,7 @@
 import Glibc
 import LineProtocol
 import Platform
+import Primitives
 
 enum PrecisionBenchmark {
   private static let help = """

@@ -1,6 +1,7 @@
 // Request lines as bytes.
 
 import LineProtocol
+import Primitives
 
 /// Writes request lines; makes each part that never changes once.
 struct RequestText {

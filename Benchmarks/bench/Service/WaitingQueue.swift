@@ -8,6 +8,7 @@
 import Glibc
 import LineProtocol
 import Platform
+import Primitives
 
 final class WaitingQueue {
   let ttlsMs: [Int]
