@@ -11,7 +11,7 @@ extension Broker {
   // MARK: By consumers
 
   /// Ends deliveries of a group; gives how many there were. O(1) each.
-  public func acknowledge(_ group: Group, _ selection: Selection) throws(BrokerStop) -> Int {
+  public func acknowledge(_ group: Group, _ selection: Selection) throws(BrokerStop) -> Answer<Int> {
     try requireWorking()
     var count = 0
     forEach(selection, group) { offset in
@@ -22,12 +22,14 @@ extension Broker {
     }
     counters.acknowledged += UInt64(count)
     if count > 0 { markDirty(group) }
-    return count
+    return ended(count)
   }
 
   /// Refuses deliveries: they come again after `delayMs`, or after the back-off of their attempt; those delivered often
   /// enough go to the dead letters.
-  public func refuse(_ group: Group, _ selection: Selection, delayMs: Int64?) throws(BrokerStop) -> Int {
+  public func refuse(
+    _ group: Group, _ selection: Selection, delayMs: Int64?
+  ) throws(BrokerStop) -> Answer<Int> {
     try requireWorking()
     if let delayMs, delayMs > settings.maxDelayMs {
       throw .refuse(.delayOutOfRange, "a message can be at most \(settings.maxDelayMs) ms ahead")
@@ -52,11 +54,11 @@ extension Broker {
     }
     counters.refused += UInt64(count)
     if count > 0 { markDirty(group) }
-    return count
+    return ended(count)
   }
 
   /// Starts the ack wait of deliveries anew; gives how many there were.
-  public func touch(_ group: Group, _ selection: Selection) throws(BrokerStop) -> Int {
+  public func touch(_ group: Group, _ selection: Selection) throws(BrokerStop) -> Answer<Int> {
     try requireWorking()
     var count = 0
     forEach(selection, group) { offset in
@@ -68,8 +70,11 @@ extension Broker {
         dueMs: nowRoundedUpMs + consumer.options.ackWaitMs,
         TimerTarget(kind: .outstanding, owner: group.number, value: offset))
     }
-    return count
+    return ended(count)
   }
+
+  /// The answer to a command about deliveries. Acknowledgements of a turn are recorded together, at its end.
+  private func ended(_ count: Int) -> Answer<Int> { Answer(count, gate: count > 0 ? .endOfTurn : .open) }
 
   /// One second, doubled each attempt, ten minutes at most.
   static func backOffMs(attempts: UInt32) -> Int64 { min(600_000, 1000 << Int64(min(attempts - 1, 20))) }

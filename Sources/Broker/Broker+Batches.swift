@@ -24,7 +24,7 @@ public final class ScheduleBatch {
   /// Messages that will be pending in addition: those that replace none.
   var addedCount = 0
   /// What became of each message so far.
-  public internal(set) var replies: [ScheduleReply] = []
+  var replies: [ScheduleReply] = []
 
   /// Messages of one batch; they share ten bits of the sequence.
   public static let messagesMax = 1000
@@ -118,8 +118,8 @@ extension Broker {
   }
 
   /// Accepts the whole batch in one record.
-  public func commit(_ batch: ScheduleBatch) throws(BrokerStop) {
-    guard !batch.entries.isEmpty else { return }
+  public func commit(_ batch: ScheduleBatch) throws(BrokerStop) -> Answer<[ScheduleReply]> {
+    guard !batch.entries.isEmpty else { return answer(batch.replies) }
     let topic = try batch.topicName.withBytes { name throws(BrokerStop) in try topicOnUse(name) }
     precondition(
       topic.number == batch.topicNumber && records.nextSequence == batch.recordSequence,
@@ -138,6 +138,7 @@ extension Broker {
       }
     }
     counters.scheduled += UInt64(batch.entries.count)
+    return answer(batch.replies)
   }
 }
 

@@ -16,7 +16,7 @@ extension Broker {
   public func subscribe(
     topic name: UnsafeRawBufferPointer, group groupName: UnsafeRawBufferPointer?, sub: Int64, connection: UInt64,
     _ options: ConsumerOptions, companion: Consumer? = nil
-  ) throws(BrokerStop) -> Consumer {
+  ) throws(BrokerStop) -> Answer<Consumer> {
     try requireWorking()
     let topic = try options.createsAlways ? topicAlways(name) : topicOnUse(name)
     if let groupName {
@@ -25,14 +25,14 @@ extension Broker {
       group.consumers.append(consumer)
       if let companion { pair(consumer, companion) }
       adopt(options, group)
-      return consumer
+      return answer(consumer)
     }
     let start = try offset(of: options.from ?? .latest, topic, connection)
     let consumer = addConsumer(connection, sub, .tail, topic, nil, options)
     consumer.cursor = TopicCursor(offset: start)
     topic.tails.append(consumer)
     markTailsDirty(topic)
-    return consumer
+    return answer(consumer)
   }
 
   private func pair(_ consumer: Consumer, _ companion: Consumer) {
@@ -187,7 +187,7 @@ extension Broker {
   public func seek(
     topic name: UnsafeRawBufferPointer, group groupName: UnsafeRawBufferPointer, to start: StartPosition,
     connection: UInt64
-  ) throws(BrokerStop) -> TopicOffset {
+  ) throws(BrokerStop) -> Answer<TopicOffset> {
     try requireWorking()
     let topic = try topicOnUse(name)
     let offset = try offset(of: start, topic, connection)
@@ -201,7 +201,7 @@ extension Broker {
     records.finish()
     group.moveTo(offset)
     markDirty(group)
-    return offset
+    return answer(offset)
   }
 
   /// The group of these names.

@@ -14,7 +14,9 @@ public enum FetchReply {
 
 extension Broker {
   /// Takes up to `limit` messages for a group now, or waits up to `waitMs` for the first.
-  public func fetch(_ consumer: Consumer, limit: Int, waitMs: Int64, token: UInt64) throws(BrokerStop) -> FetchReply {
+  public func fetch(
+    _ consumer: Consumer, limit: Int, waitMs: Int64, token: UInt64
+  ) throws(BrokerStop) -> Answer<FetchReply> {
     try requireWorking()
     guard let group = consumer.group else { preconditionFailure("a fetch without a group") }
     consumer.fetches.append(
@@ -30,14 +32,21 @@ extension Broker {
     let collected = consumer.fetches[place].collected
     if !collected.isEmpty || (waitMs == 0 && !group.waitsForDisk) {
       consumer.fetches.remove(at: place)
-      return .messages(collected)
+      return Answer(.messages(collected), gate: gate(of: collected, to: consumer))
     }
     consumer.fetches[place].endsWhenLoaded = waitMs == 0
     if waitMs > 0 {
       let target = TimerTarget(kind: .fetch, owner: consumer.number, value: token)
       consumer.fetches[place].timer = startTimer(dueMs: nowRoundedUpMs + waitMs, target)
     }
-    return .later(forDisk: waitMs == 0)
+    return answer(.later(forDisk: waitMs == 0))
+  }
+
+  /// What must be durable before these deliveries to one consumer may be shown: that their topic holds them and, where a
+  /// delivery is its own acknowledgement, that it is recorded.
+  public func gate(of deliveries: [Delivery], to consumer: Consumer) -> Gate {
+    if deliveries.contains(where: \.waitsForItsEnd) { return .endOfTurn }
+    return deliveries.isEmpty ? gate : Gate(consumer.topic.appendSequence)
   }
 
   /// Answers the fetches of a group that have something, or that only waited for the disk.

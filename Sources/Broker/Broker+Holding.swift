@@ -70,14 +70,14 @@ extension Broker {
   /// - Throws: `bodyTooLarge`, `notFound`, `diskFull`; `limitExceeded` when too much is held already.
   public func hold(
     topic name: UnsafeRawBufferPointer, _ parts: MessageParts, owner: UnsafeRawBufferPointer
-  ) throws(BrokerStop) -> GeneratedID {
+  ) throws(BrokerStop) -> Answer<GeneratedID> {
     try requireSpace()
     try requireFitting(parts)
     guard heldBytes + parts.recordLength <= settings.heldBytesMax else {
       throw .refuse(.limitExceeded, "\(held.count) messages are held, and there is no memory set aside for more")
     }
     let topic = try topicOnUse(name)
-    return acceptWithMadeID(parts) { parts in
+    let madeID = acceptWithMadeID(parts) { parts in
       let sequence = MessageSequence.of(record: records.nextSequence)
       let nextCheckMs = nowRoundedUpMs + settings.heldFirstCheckMs
       let length = parts.recordLength
@@ -97,30 +97,31 @@ extension Broker {
         HeldMessage(
           copyOf: record!, owner: String(decoding: owner, as: UTF8.self), checks: 0, nextCheckMs: nextCheckMs))
     }
+    return answer(madeID)
   }
 
   /// Decides about a held message. Asked again, it answers what became of it the first time.
-  public func decide(_ id: UnsafeRawBufferPointer, _ verdict: HeldVerdict) throws(BrokerStop) -> HeldOutcome {
+  public func decide(_ id: UnsafeRawBufferPointer, _ verdict: HeldVerdict) throws(BrokerStop) -> Answer<HeldOutcome> {
     try requireWorking()
     guard let number = GeneratedID(id)?.sequence, let message = held[number] else {
       switch fate(of: heldHash(id)) {
-      case .released(let offset, _): return .released(offset: offset)
-      case .cancelled: return .dropped
-      case .abandoned: return .abandoned
-      case nil: return .unknown
+      case .released(let offset, _): return answer(.released(offset: offset))
+      case .cancelled: return answer(.dropped)
+      case .abandoned: return answer(.abandoned)
+      case nil: return answer(.unknown)
       }
     }
     switch verdict {
-    case .undecided: return .held
+    case .undecided: return answer(.held)
     case .release:
       recordHeld(.heldReleased, number)
       let offset = release(message, atMs: nowMs)
       counters.published += 1
-      return .released(offset: offset)
+      return answer(.released(offset: offset))
     case .drop:
       recordHeld(.heldDropped, number)
       end(message, .cancelled, atMs: nowMs)
-      return .dropped
+      return answer(.dropped)
     }
   }
 

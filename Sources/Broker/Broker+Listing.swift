@@ -25,16 +25,16 @@ extension Broker {
   /// each slice that does.
   ///
   /// - Throws: `waitForDisk` while slices are read.
-  public func list(_ command: ListCommand) throws(BrokerStop) -> ListPage {
+  public func list(_ command: ListCommand) throws(BrokerStop) -> Answer<ListPage> {
     try requireWorking()
     let topic = try existingTopic(command.topic)
     if let listing = listings[command.connection] {
       guard !listing.isRunning else { throw .waitForDisk }
       listings[command.connection] = nil
-      return page(topic, command, onDisk: listing.found.filter(isStillThere))
+      return answer(page(topic, command, onDisk: listing.found.filter(isStillThere)))
     }
     let near = page(topic, command, onDisk: [])
-    if near.hasMore || store.onDiskCount == 0 { return near }
+    if near.hasMore || store.onDiskCount == 0 { return answer(near) }
     let listing = Listing(topic: topic.number, command)
     let fromMs = max(command.dueMs.lowerBound, listing.after.dueMs)
     listing.slices = store.slicesOnDisk(fromMs: fromMs).filter { $0.startMs <= command.dueMs.upperBound }.map(\.number)

@@ -177,7 +177,7 @@ extension Broker {
   // MARK: Emptying
 
   /// Ends every ready message of a queue; gives how many. O(messages waiting).
-  public func purge(_ group: Group) throws(BrokerStop) -> Int {
+  public func purge(_ group: Group) throws(BrokerStop) -> Answer<Int> {
     try requireWorking()
     guard let contents = group.contents else { preconditionFailure("only a queue is purged") }
     var ready: [TopicOffset] = []
@@ -190,7 +190,7 @@ extension Broker {
     let count = ready.count + endWaiting(group, contents)
     contents.immediate = []
     contents.readyBytes = 0
-    return count
+    return Answer(count, gate: count > 0 ? .endOfTurn : gate)
   }
 
   /// Ends everything at and above the cursor; gives how many messages that were.
@@ -209,8 +209,8 @@ extension Broker {
     return count
   }
 
-  /// Gives deliveries back to their places; gives how many there were.
-  public func requeue(_ group: Group, _ offsets: [TopicOffset]) throws(BrokerStop) -> Int {
+  /// Gives deliveries back to their places. No record: a crash would put them there, too.
+  public func requeue(_ group: Group, _ offsets: [TopicOffset]) throws(BrokerStop) {
     try requireWorking()
     var count = 0
     for offset in offsets {
@@ -219,12 +219,11 @@ extension Broker {
       count += 1
     }
     counters.refused += UInt64(count)
-    return count
   }
 
-  /// Ends deliveries as dead letters; gives how many there were. That they end is recorded here; where they go is asked when
+  /// Ends deliveries as dead letters. That they end is recorded here; where they go is asked when
   /// they are buried, which may have to wait for the disk.
-  public func reject(_ group: Group, _ offsets: [TopicOffset]) throws(BrokerStop) -> Int {
+  public func reject(_ group: Group, _ offsets: [TopicOffset]) throws(BrokerStop) {
     try requireWorking()
     var count = 0
     var runs: [(start: TopicOffset, count: UInt32)] = []
@@ -241,7 +240,6 @@ extension Broker {
     }
     recordDoomed(group, .rejected, runs)
     counters.refused += UInt64(count)
-    return count
   }
 
   private func recordDoomed(_ group: Group, _ reason: EndReason, _ runs: [(start: TopicOffset, count: UInt32)]) {

@@ -15,11 +15,11 @@ extension Broker {
   /// - Throws: `notFound` when the topic or the group is not there; `waitForDisk`.
   public func redrive(
     topic topicName: UnsafeRawBufferPointer, group groupName: UnsafeRawBufferPointer, limit: Int, connection: UInt64
-  ) throws(BrokerStop) -> (redriven: Int, remaining: UInt64) {
+  ) throws(BrokerStop) -> Answer<(redriven: Int, remaining: UInt64)> {
     try requireSpace()
     let origin = try existingGroup(topicName, groupName).topic
     let name = "\(origin.name).\(String(decoding: groupName, as: UTF8.self)).dlq"
-    guard let dead = name.withBytes({ findTopic($0) }) else { return (0, 0) }
+    guard let dead = name.withBytes({ findTopic($0) }) else { return answer((0, 0)) }
     let group = try redriveGroup(of: dead, connection)
     var count = 0
     var bytesLeft = settings.deliveryBytesPerTurn
@@ -32,15 +32,15 @@ extension Broker {
         count += 1
         bytesLeft -= message.length
       case .trimmed: group.cursor = TopicCursor(offset: dead.log.firstOffset)
-      case .end: return (count, 0)
+      case .end: return answer((count, 0))
       case .forgotten: preconditionFailure("dead letters of a group are no queue")
       case .loading:
-        if count > 0 { return (count, group.lag) }
+        if count > 0 { return answer((count, group.lag)) }
         dead.waitingConnections.append(connection)
         throw .waitForDisk
       }
     }
-    return (count, group.lag)
+    return answer((count, group.lag))
   }
 
   private func redriveGroup(of topic: Topic, _ connection: UInt64) throws(BrokerStop) -> Group {

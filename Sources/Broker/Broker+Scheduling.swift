@@ -10,7 +10,7 @@ extension Broker {
   ///
   /// - Throws: `delayOutOfRange`, `badRequest` (negative delay, no such level), `exists`, `diskFull`, `limitExceeded`,
   ///   `bodyTooLarge`, `notFound`; `waitForDisk` when the id is pending on disk and its due time must be read.
-  public func schedule(_ command: ScheduleCommand) throws(BrokerStop) -> ScheduleReply {
+  public func schedule(_ command: ScheduleCommand) throws(BrokerStop) -> Answer<ScheduleReply> {
     try requireSpace()
     let dueMs = try dueTime(command.due)
     try requireFitting(command.parts)
@@ -22,7 +22,7 @@ extension Broker {
         switch command.ifExists {
         case .keep:
           let dueMs = try pendingRecord(place, command.connection).dueMs
-          return ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: .kept)
+          return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: .kept))
         case .reject: throw .refuse(.exists, "a message with this id is pending in topic '\(topic.name)'")
         case .replace: outcome = .replaced
         }
@@ -30,12 +30,12 @@ extension Broker {
         if command.ifExists == .reject {
           throw .refuse(.exists, "a message with this id was released into topic '\(topic.name)'")
         }
-        return ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: .released)
+        return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: .released))
       }
       if outcome == .scheduled { try requireRoom() }
       accept(command.parts, topic, dueMs: dueMs, acceptedMs: nowMs, hash: hash)
       counters.scheduled += 1
-      return ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: outcome)
+      return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: outcome))
     }
     try requireRoom()
     let madeID = acceptWithMadeID(command.parts) { parts in
@@ -43,7 +43,7 @@ extension Broker {
       accept(parts, topic, dueMs: dueMs, acceptedMs: nowMs, hash: hash)
     }
     counters.scheduled += 1
-    return ScheduleReply(madeID: madeID, deliverAtMs: dueMs, outcome: .scheduled)
+    return answer(ScheduleReply(madeID: madeID, deliverAtMs: dueMs, outcome: .scheduled))
   }
 
   func acceptWithMadeID(_ parts: MessageParts, _ body: (MessageParts) -> Void) -> GeneratedID {
@@ -174,16 +174,17 @@ extension Broker {
   }
 
   /// Cancels a pending message. An acknowledged cancel is never released.
-  public func cancel(topic name: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer) throws(BrokerStop) -> CancelOutcome
-  {
+  public func cancel(
+    topic name: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer
+  ) throws(BrokerStop) -> Answer<CancelOutcome> {
     try requireWorking()
-    guard let topic = findTopic(name) else { return .unknown }
+    guard let topic = findTopic(name) else { return answer(.unknown) }
     let hash = hasher.hash(topic: topic.number, id: id)
     guard let place = place(of: hash) else {
       switch fate(of: hash) {
-      case .cancelled: return .cancelled
-      case .released: return .released
-      case .abandoned, nil: return .unknown
+      case .cancelled: return answer(.cancelled)
+      case .released: return answer(.released)
+      case .abandoned, nil: return answer(.unknown)
       }
     }
     records.begin(Decision.cancelled.rawValue)
@@ -194,7 +195,7 @@ extension Broker {
     records.finish()
     drop(hash, place, topic, atMs: nowMs)
     counters.cancelled += 1
-    return .cancelled
+    return answer(.cancelled)
   }
 
   func drop(_ hash: IDHash, _ place: MessagePlace, _ topic: Topic?, atMs: UnixMs) {
@@ -206,36 +207,36 @@ extension Broker {
   /// Gives a pending message another time. It counts as accepted now where order is concerned.
   public func reschedule(
     topic name: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, due: DueTime, connection: UInt64
-  ) throws(BrokerStop) -> ScheduleReply {
+  ) throws(BrokerStop) -> Answer<ScheduleReply> {
     try requireWorking()
     let dueMs = try dueTime(due)
     let unknown = ScheduleReply(madeID: nil, deliverAtMs: 0, outcome: .unknown)
-    guard let topic = findTopic(name) else { return unknown }
+    guard let topic = findTopic(name) else { return answer(unknown) }
     let hash = hasher.hash(topic: topic.number, id: id)
     guard let place = place(of: hash) else {
       if case .released? = fate(of: hash) {
-        return ScheduleReply(madeID: nil, deliverAtMs: 0, outcome: .released)
+        return answer(ScheduleReply(madeID: nil, deliverAtMs: 0, outcome: .released))
       }
-      return unknown
+      return answer(unknown)
     }
     let record = try pendingRecord(place, connection)
     accept(record.parts, topic, dueMs: dueMs, acceptedMs: record.stampMs, hash: hash)
     counters.rescheduled += 1
-    return ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: .rescheduled)
+    return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: .rescheduled))
   }
 
   /// The state of a message by its id.
   public func get(
     topic name: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, connection: UInt64
-  ) throws(BrokerStop) -> MessageState {
+  ) throws(BrokerStop) -> Answer<MessageState> {
     try requireWorking()
-    guard let topic = findTopic(name) else { return .unknown }
+    guard let topic = findTopic(name) else { return answer(.unknown) }
     let hash = hasher.hash(topic: topic.number, id: id)
-    if let place = place(of: hash) { return .pending(try pendingRecord(place, connection)) }
+    if let place = place(of: hash) { return answer(.pending(try pendingRecord(place, connection))) }
     switch fate(of: hash) {
-    case .cancelled: return .cancelled
-    case .released(let offset, _): return .released(offset: offset)
-    case .abandoned, nil: return .unknown
+    case .cancelled: return answer(.cancelled)
+    case .released(let offset, _): return answer(.released(offset: offset))
+    case .abandoned, nil: return answer(.unknown)
     }
   }
 
@@ -265,7 +266,9 @@ extension Broker {
   ///
   /// - Throws: `exists` when a message of the same id is pending. One released in the window is not published again: the
   ///   answer has its offset.
-  public func publish(topic name: UnsafeRawBufferPointer, _ parts: MessageParts) throws(BrokerStop) -> PublishReply {
+  public func publish(
+    topic name: UnsafeRawBufferPointer, _ parts: MessageParts
+  ) throws(BrokerStop) -> Answer<PublishReply> {
     try requireSpace()
     try requireFitting(parts)
     let topic = try topicOnUse(name)
@@ -274,16 +277,16 @@ extension Broker {
       let madeID = acceptWithMadeID(parts) { parts in
         offset = append(parts, topic, hasher.hash(topic: topic.number, id: parts.id))
       }
-      return PublishReply(madeID: madeID, offset: offset)
+      return answer(PublishReply(madeID: madeID, offset: offset))
     }
     let hash = hasher.hash(topic: topic.number, id: parts.id)
     if place(of: hash) != nil {
       throw .refuse(.exists, "a message with this id is pending in topic '\(topic.name)'")
     }
     if case .released(let offset, _)? = fate(of: hash) {
-      return PublishReply(madeID: nil, offset: offset)
+      return answer(PublishReply(madeID: nil, offset: offset))
     }
-    return PublishReply(madeID: nil, offset: append(parts, topic, hash))
+    return answer(PublishReply(madeID: nil, offset: append(parts, topic, hash)))
   }
 
   private func append(_ parts: MessageParts, _ topic: Topic, _ hash: IDHash) -> TopicOffset {

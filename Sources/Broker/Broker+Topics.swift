@@ -79,29 +79,29 @@ extension Broker {
   /// - Throws: `exists` when it is there with other settings, `limitExceeded`.
   public func createTopic(
     _ name: UnsafeRawBufferPointer, retentionMs: Int64?, retentionBytes: Int64?
-  ) throws(BrokerStop) -> Bool {
+  ) throws(BrokerStop) -> Answer<Bool> {
     try requireSpace()
     let age = retentionMs ?? settings.retentionMsDefault
     let size = retentionBytes ?? settings.retentionBytesDefault
     guard let topic = findTopic(name) else {
       _ = try makeTopic(name, age, size)
-      return true
+      return answer(true)
     }
-    if topic.retentionMs == age, topic.retentionBytes == size { return false }
+    if topic.retentionMs == age, topic.retentionBytes == size { return answer(false) }
     throw .refuse(
       .exists,
       "topic '\(topic.name)' exists with retentionMs \(topic.retentionMs) and retentionBytes \(topic.retentionBytes)")
   }
 
   /// Deletes a topic with its pending messages and its groups; false when there is none. Its consumers get `ended`.
-  public func deleteTopic(_ name: UnsafeRawBufferPointer) throws(BrokerStop) -> Bool {
+  public func deleteTopic(_ name: UnsafeRawBufferPointer) throws(BrokerStop) -> Answer<Bool> {
     try requireWorking()
-    guard let topic = findTopic(name) else { return false }
+    guard let topic = findTopic(name) else { return answer(false) }
     records.begin(Decision.topicDeleted.rawValue)
     records.append(topic.number)
     records.finish()
     dropTopic(topic)
-    return true
+    return answer(true)
   }
 
   func dropTopic(_ topic: Topic) {

@@ -35,8 +35,8 @@ public struct PublicationOutcome {
   public var isRouted = false
   /// A queue that was full and refused it.
   public var refusedBy: Text?
-  /// Whether a persistent message went into a durable queue: then the confirm waits for the disk.
-  public var mustSync = false
+  /// What the confirm waits for: the message's record when it is persistent and went into a durable queue.
+  public var gate = Gate.open
   /// What comes back to the publisher: set when it is mandatory and there is no queue for it.
   public var returned: Envelope?
 }
@@ -85,6 +85,7 @@ extension RabbitMQ {
     let flags = publication.isPersistent ? 0 : RecordFlags.transient
     var targets: [QueueTarget] = []
     var overflowing: [Queue] = []
+    var isKept = false
     for queue in queues {
       // Consumers that are ready make room first.
       if isRefusing(queue, publication.body) { broker.serve(queue.group) }
@@ -93,7 +94,7 @@ extension RabbitMQ {
         overflowing.append(queue)
         continue
       }
-      if publication.isPersistent, queue.isDurable { outcome.mustSync = true }
+      if publication.isPersistent, queue.isDurable { isKept = true }
       targets.append(target(queue, timeToLiveMs))
     }
     _ = try put(envelope, publication.body, flags, targets)
@@ -101,6 +102,7 @@ extension RabbitMQ {
       _ = try sendOn(envelope, publication.body, flags, from: queue, because: "maxlen", endOf: nil, mustHaveRoom: true)
     }
     broker.settleQueues()
+    if isKept { outcome.gate = broker.gate }
     return outcome
   }
 

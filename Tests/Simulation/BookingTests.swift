@@ -31,7 +31,8 @@ struct BookingTests {
           let none = UnsafeRawBufferPointer(start: nil, count: 0)
           return try broker.schedule(
             ScheduleCommand(
-              topic: topic, parts: MessageParts(id: id, body: none), due: .delay(afterMs), connection: 1))
+              topic: topic, parts: MessageParts(id: id, body: none), due: .delay(afterMs), connection: 1)
+          ).value
         }
       }
     }
@@ -40,7 +41,7 @@ struct BookingTests {
       try with("t") { topic in
         try with(id) { id in
           try broker.publish(topic: topic, MessageParts(id: id, body: UnsafeRawBufferPointer(start: nil, count: 0)))
-            .offset
+            .value.offset
         }
       }
     }

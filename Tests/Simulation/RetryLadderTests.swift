@@ -49,7 +49,7 @@ final class LadderRun: PowerCutRun {
   override func connect() throws {
     let front = rabbitMQ!
     for name in ["orders", "dead"] {
-      try front.declare(
+      _ = try front.declare(
         RabbitMQ.ExchangeDeclaration(
           name: Text(name), kind: .direct, isDurable: true, isAutoDelete: false, isInternal: false, arguments: []))
     }
@@ -70,7 +70,7 @@ final class LadderRun: PowerCutRun {
     _ = try rabbitMQ!.declare(
       RabbitMQ.QueueDeclaration(
         name: name, isDurable: true, isExclusive: false, isAutoDelete: false, arguments: arguments + more), 1)
-    try rabbitMQ!.bind(name, exchange, name, [], 1)
+    _ = try rabbitMQ!.bind(name, exchange, name, [], 1)
   }
 
   private func consume(prefetch: Int) throws {
