@@ -45,7 +45,7 @@ extension Broker {
       }
       let untilMs = nowRoundedUpMs + (delayMs ?? Self.backOffMs(attempts: entry.pointee.attempts))
       recordAcks(group)
-      records.begin(Decision.refused.rawValue)
+      records.begin(DecisionKind.refused.rawValue)
       records.append(group.number)
       records.append(untilMs)
       records.append(offset)
@@ -115,7 +115,7 @@ extension Broker {
   /// Takes an entry from its consumer. What it becomes is the caller's.
   func takeBack(_ group: Group, _ entry: UnsafeMutablePointer<Outstanding>) {
     stopTimer(entry.pointee.timer)
-    entry.pointee.timer = PendingSlab.noTimer
+    entry.pointee.timer = TimerID.none
     if entry.pointee.state == .inFlight {
       group.inFlightCount -= 1
       if entry.pointee.consumer != Outstanding.noConsumer { consumers[Int(entry.pointee.consumer)]?.inFlight -= 1 }
@@ -156,7 +156,7 @@ extension Broker {
       return
     }
     if entry.pointee.state == .waiting {
-      entry.pointee.timer = PendingSlab.noTimer
+      entry.pointee.timer = TimerID.none
       entry.pointee.state = .ready
       group.ready.insert(offset)
       markDirty(group)
@@ -182,14 +182,14 @@ extension Broker {
   func recordAcks(_ group: Group) {
     var rest = group.unrecordedAcks[...]
     while !rest.isEmpty {
-      records.begin(Decision.acknowledged.rawValue)
+      records.begin(DecisionKind.acknowledged.rawValue)
       records.append(group.number)
-      for run in rest.prefix(Decision.runsMax) {
+      for run in rest.prefix(DecisionKind.runsMax) {
         records.append(run.start)
         records.append(run.count)
       }
       records.finish()
-      rest = rest.dropFirst(Decision.runsMax)
+      rest = rest.dropFirst(DecisionKind.runsMax)
     }
     group.unrecordedAcks.removeAll(keepingCapacity: true)
   }
@@ -259,7 +259,7 @@ extension Broker {
     parts.headers = headers
     recordAcks(group)
     let length = parts.recordLength
-    records.append(kind: Decision.forwarded.rawValue, payloadCapacity: 20 + length) { payload in
+    records.append(kind: DecisionKind.forwarded.rawValue, payloadCapacity: 20 + length) { payload in
       let base = payload.baseAddress!
       base.storeBytes(of: group.number.littleEndian, as: UInt32.self)
       base.storeBytes(of: message.sequence.littleEndian, toByteOffset: 4, as: UInt64.self)

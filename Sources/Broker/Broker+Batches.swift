@@ -57,8 +57,9 @@ extension Broker {
   ) throws(BrokerStop) {
     let dueMs = try dueTime(due)
     try requireFitting(parts)
-    guard batch.bytes.count + 8 + parts.recordLength <= Decision.messageBytesMax else {
-      throw .refuse(.bodyTooLarge, "the messages have more than the \(Decision.messageBytesMax) bytes of one record")
+    guard batch.bytes.count + 8 + parts.recordLength <= DecisionKind.messageBytesMax else {
+      throw .refuse(
+        .bodyTooLarge, "the messages have more than the \(DecisionKind.messageBytesMax) bytes of one record")
     }
     guard parts.id.count > 0 else {
       try takeRoom(batch)
@@ -128,7 +129,7 @@ extension Broker {
       for entry in batch.entries {
         bytes.storeBytes(of: leaveMs(entry.dueMs).littleEndian, toByteOffset: entry.place, as: Int64.self)
       }
-      records.begin(Decision.scheduledMany.rawValue)
+      records.begin(DecisionKind.scheduledMany.rawValue)
       records.append(bytes: UnsafeRawBufferPointer(bytes))
       records.finish()
       for entry in batch.entries {

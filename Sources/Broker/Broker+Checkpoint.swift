@@ -57,6 +57,7 @@ extension Broker {
     writeFiles(&writer, &unsynced)
     writeHeld(&writer)
     writeQueues(&writer)
+    catalog.write(to: &writer)
     defer {
       obsoletePaths = []
       obsoleteDirectories = []
@@ -144,7 +145,7 @@ extension Broker {
   ///
   /// - Throws: `damaged` when a file does not hold what the checkpoint says.
   public func recover(_ state: CheckpointState, files: OpenFiles) throws(StorageError) {
-    nowMs = state.nowMs
+    turn.recover(nowMs: state.nowMs)
     watermark = state.watermark
     for topic in state.topics {
       let added = addTopic(
@@ -161,6 +162,7 @@ extension Broker {
     while groups.count < Int(state.groupsMade) { groups.append(nil) }
     for message in state.held { keep(message) }
     recoverQueues(state.queues)
+    catalog.recover(state.catalog)
     try settled.recover(state.buckets, files: files)
     wheel = TimingWheel(tickMs: 1, wheelSize: 512, startMs: max(0, watermark.dueMs))
     try store.recover(state.slices, routedMs: state.handMs, files: files) { dueMs, sequence in

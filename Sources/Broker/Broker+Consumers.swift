@@ -102,7 +102,7 @@ extension Broker {
     }
     let start = try offset(of: options.from ?? .earliest, topic, connection)
     let number = UInt32(groups.count)
-    records.begin(Decision.groupCreated.rawValue)
+    records.begin(DecisionKind.groupCreated.rawValue)
     records.append(number)
     records.append(topic.number)
     records.append(start)
@@ -195,7 +195,7 @@ extension Broker {
     options.from = .offset(offset)
     let group = try group(topic, groupName, options, connection)
     recordAcks(group)
-    records.begin(Decision.moved.rawValue)
+    records.begin(DecisionKind.moved.rawValue)
     records.append(group.number)
     records.append(offset)
     records.finish()

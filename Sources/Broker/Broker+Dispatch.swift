@@ -68,7 +68,7 @@ extension Broker {
       group.ready.removeFirst()
       if endIfOver(message, group) { return true }
       recordAcks(group)
-      records.begin(Decision.redelivered.rawValue)
+      records.begin(DecisionKind.redelivered.rawValue)
       records.append(group.number)
       records.append(offset)
       records.finish()
@@ -192,16 +192,16 @@ extension Broker {
     let to = group.cursor.offset
     guard to > fresh.from else { return }
     recordAcks(group)
-    records.begin(Decision.delivered.rawValue)
+    records.begin(DecisionKind.delivered.rawValue)
     records.append(group.number)
     records.append(fresh.from)
     records.append(to)
     if fresh.isPlain, UInt64(fresh.entries.count) == to - fresh.from {
-      records.append(Decision.allDelivered)
+      records.append(DecisionKind.allDelivered)
     } else {
       records.append(UInt32(fresh.entries.count))
       for entry in fresh.entries {
-        records.append(UInt32(entry.offset - fresh.from) | (entry.isParked ? Decision.parkedBit : 0))
+        records.append(UInt32(entry.offset - fresh.from) | (entry.isParked ? DecisionKind.parkedBit : 0))
         records.append(entry.keyHash)
       }
     }

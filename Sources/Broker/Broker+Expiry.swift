@@ -196,12 +196,12 @@ extension Broker {
   public func stopIdleTimer(_ group: Group) {
     guard let contents = group.contents else { return }
     stopTimer(contents.idleTimer)
-    contents.idleTimer = PendingSlab.noTimer
+    contents.idleTimer = TimerID.none
   }
 
   func idleTimerFired(group number: UInt32, _ timer: TimerID) {
     guard let group = groups[Int(number)], let contents = group.contents, contents.idleTimer == timer else { return }
-    contents.idleTimer = PendingSlab.noTimer
+    contents.idleTimer = TimerID.none
     deadLetterRouter?.idleTimerFired(group)
   }
 }

@@ -23,7 +23,7 @@ public final class HeldMessage {
   /// The message.
   public let record: MessageRecord
   var nextCheckMs: UnixMs
-  var timer = PendingSlab.noTimer
+  var timer = TimerID.none
 
   init(copyOf record: MessageRecord, owner: String, checks: UInt32, nextCheckMs: UnixMs) {
     let memory = UnsafeMutableRawPointer.allocate(byteCount: record.length, alignment: 8)
@@ -83,7 +83,7 @@ extension Broker {
       let length = parts.recordLength
       let start = 10 + owner.count
       var record: MessageRecord?
-      records.append(kind: Decision.held.rawValue, payloadCapacity: start + length) { payload in
+      records.append(kind: DecisionKind.held.rawValue, payloadCapacity: start + length) { payload in
         let base = payload.baseAddress!
         base.storeBytes(of: nextCheckMs.littleEndian, as: Int64.self)
         base.storeBytes(of: UInt16(owner.count).littleEndian, toByteOffset: 8, as: UInt16.self)
@@ -172,7 +172,7 @@ extension Broker {
 
   private func remove(_ message: HeldMessage) {
     stopTimer(message.timer)
-    message.timer = PendingSlab.noTimer
+    message.timer = TimerID.none
     held[message.number] = nil
     heldBytes -= message.bytes
   }
@@ -182,7 +182,7 @@ extension Broker {
     for message in heldInOrder where message.record.topic == topic.number { remove(message) }
   }
 
-  private func recordHeld(_ decision: Decision, _ number: HeldNumber) {
+  private func recordHeld(_ decision: DecisionKind, _ number: HeldNumber) {
     records.begin(decision.rawValue)
     records.append(number)
     records.append(nowMs)
@@ -197,12 +197,12 @@ extension Broker {
 
   func heldTimerFired(_ number: HeldNumber, _ timer: TimerID) {
     guard let message = held[number], message.timer == timer else { return }
-    message.timer = PendingSlab.noTimer
+    message.timer = TimerID.none
     if message.checks >= settings.heldChecksMax, abandon(message) { return }
     message.nextCheckMs = nowMs + settings.heldCheckIntervalMs
     if message.checks < settings.heldChecksMax {
       message.checks += 1
-      records.begin(Decision.heldChecked.rawValue)
+      records.begin(DecisionKind.heldChecked.rawValue)
       records.append(number)
       records.append(message.nextCheckMs)
       records.finish()
@@ -226,7 +226,7 @@ extension Broker {
       var parts = message.record.parts
       parts.headers = headers
       let length = parts.recordLength
-      records.append(kind: Decision.heldAbandoned.rawValue, payloadCapacity: 16 + length) { payload in
+      records.append(kind: DecisionKind.heldAbandoned.rawValue, payloadCapacity: 16 + length) { payload in
         let base = payload.baseAddress!
         base.storeBytes(of: message.number.littleEndian, as: UInt64.self)
         base.storeBytes(of: nowMs.littleEndian, toByteOffset: 8, as: Int64.self)
@@ -245,14 +245,14 @@ extension Broker {
 
   // MARK: Replay
 
-  func replayHeld(_ decision: Decision, _ reader: inout PayloadReader) {
+  func replayHeld(_ decision: DecisionKind, _ reader: inout PayloadReader) {
     if decision == .held { return replayHold(&reader) }
     let message = held[reader.read(UInt64.self)]
     let timeMs = reader.read(Int64.self)
     guard let message else { return }
     switch decision {
     case .heldReleased:
-      nowMs = max(nowMs, timeMs)
+      turn.note(timeMs)
       _ = release(message, atMs: timeMs)
     case .heldDropped: end(message, .cancelled, atMs: timeMs)
     case .heldChecked:

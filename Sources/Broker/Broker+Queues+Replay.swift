@@ -1,4 +1,4 @@
-// Queues and the catalog in replay and in checkpoints.
+// Queues in replay and in checkpoints.
 
 import Primitives
 import TopicLog
@@ -8,7 +8,7 @@ extension Broker {
     let source = reader.read(UInt32.self)
     let sourceOffset = reader.read(UInt64.self)
     let atMs = reader.read(Int64.self)
-    nowMs = max(nowMs, atMs)
+    turn.note(atMs)
     var targets: [(topic: UInt32, expiresAtMs: UnixMs)] = []
     for _ in 0..<reader.read(UInt32.self) {
       targets.append((reader.read(UInt32.self), reader.read(Int64.self)))
@@ -32,17 +32,6 @@ extension Broker {
         entry.pointee.reason = reason
       }
     }
-  }
-
-  func replayCatalog(_ decision: Decision, _ reader: inout PayloadReader) {
-    guard decision == .catalogPut else {
-      catalog[Array(reader.rest)] = nil
-      return
-    }
-    let count = Int(reader.read(UInt32.self))
-    let name = Array(reader.rest.prefix(count))
-    reader.skip(count)
-    catalog[name] = Array(reader.rest)
   }
 
   /// After replay: what was with a consumer when its time ended waits again, and so ends.
@@ -72,11 +61,6 @@ extension Broker {
       writer.write(topic)
       writer.write(offset)
     }
-    writer.write(UInt32(catalog.count))
-    for (name, value) in catalog.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-      name.withUnsafeBytes { writer.write($0) }
-      value.withUnsafeBytes { writer.write($0) }
-    }
   }
 
   func recoverQueues(_ state: QueuesState) {
@@ -86,15 +70,13 @@ extension Broker {
       contents.transient = queue.transient
     }
     queueWork.overdue = state.overdue
-    catalog = state.catalog
   }
 }
 
-/// The part of a checkpoint that is about queues and the catalog.
+/// The part of a checkpoint that is about queues.
 struct QueuesState {
   var queues: [(group: UInt32, ended: OffsetSet, transient: OffsetSet)] = []
   var overdue: [(topic: UInt32, offset: TopicOffset)] = []
-  var catalog: [[UInt8]: [UInt8]] = [:]
 
   init() {}
 
@@ -105,10 +87,6 @@ struct QueuesState {
     }
     for _ in 0..<(try reader.read(UInt32.self)) {
       overdue.append((try reader.read(UInt32.self), try reader.read(UInt64.self)))
-    }
-    for _ in 0..<(try reader.read(UInt32.self)) {
-      let name = try reader.readBytes()
-      catalog[name] = try reader.readBytes()
     }
   }
 }

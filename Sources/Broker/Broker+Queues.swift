@@ -19,7 +19,7 @@ extension Broker {
       try makeTopic(bytes, QueueContents.retentionMs, .max)
     }
     let number = UInt32(groups.count)
-    records.begin(Decision.groupCreated.rawValue)
+    records.begin(DecisionKind.groupCreated.rawValue)
     records.append(number)
     records.append(topic.number)
     records.append(UInt64(0))
@@ -54,7 +54,7 @@ extension Broker {
   }
 
   /// Whether a message that has grown on its way still fits into a record.
-  public func fits(_ parts: MessageParts) -> Bool { parts.recordLength <= Decision.messageBytesMax }
+  public func fits(_ parts: MessageParts) -> Bool { parts.recordLength <= DecisionKind.messageBytesMax }
 
   /// Puts a message into queues, each at most once, and ends the message of another queue that it came from: all in one
   /// record. `settleQueues` must follow before the turn ends or anything is asked. O(targets).
@@ -78,7 +78,7 @@ extension Broker {
     let length = parts.recordLength
     let headLength = 24 + 12 * targets.count
     let sequence = records.nextSequence
-    records.append(kind: Decision.enqueued.rawValue, payloadCapacity: headLength + length) { payload in
+    records.append(kind: DecisionKind.enqueued.rawValue, payloadCapacity: headLength + length) { payload in
       let base = payload.baseAddress!
       base.storeBytes(of: (source?.group.number ?? .max).littleEndian, as: UInt32.self)
       base.storeBytes(of: (source?.offset ?? 0).littleEndian, toByteOffset: 4, as: UInt64.self)
@@ -245,15 +245,15 @@ extension Broker {
   private func recordDoomed(_ group: Group, _ reason: EndReason, _ runs: [(start: TopicOffset, count: UInt32)]) {
     var rest = runs[...]
     while !rest.isEmpty {
-      records.begin(Decision.doomed.rawValue)
+      records.begin(DecisionKind.doomed.rawValue)
       records.append(group.number)
       records.append(reason.rawValue)
-      for run in rest.prefix(Decision.runsMax) {
+      for run in rest.prefix(DecisionKind.runsMax) {
         records.append(run.start)
         records.append(run.count)
       }
       records.finish()
-      rest = rest.dropFirst(Decision.runsMax)
+      rest = rest.dropFirst(DecisionKind.runsMax)
     }
   }
 
@@ -334,7 +334,7 @@ extension Broker {
       forgetEnded(group)
       let isEmpty = committed == log.nextOffset && log.bytes >= 1 << 20
       guard isEmpty || committed >= log.oldestSegmentEndOffset ?? .max, committed > log.firstOffset else { continue }
-      records.begin(Decision.trimmed.rawValue)
+      records.begin(DecisionKind.trimmed.rawValue)
       records.append(group.topic.number)
       records.append(committed)
       records.finish()

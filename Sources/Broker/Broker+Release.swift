@@ -20,7 +20,7 @@ extension Broker {
     }
     guard let last else { return }
     watermark = (last.dueMs, last.sequence)
-    records.begin(Decision.released.rawValue)
+    records.begin(DecisionKind.released.rawValue)
     records.append(last.dueMs)
     records.append(last.sequence)
     records.append(nowMs)
@@ -44,7 +44,7 @@ extension Broker {
       if place + 8 < expired.count { prefetch(slab[slabOfTimer[expired[place + 8].id.index]]) }
       let index = slabOfTimer[expired[place].id.index]
       let message = slab[index]
-      message.pointee.timer = PendingSlab.noTimer
+      message.pointee.timer = TimerID.none
       dueQueue.append(DueMessage(dueMs: message.pointee.dueMs, sequence: message.pointee.sequence, index: index))
     }
   }

@@ -7,45 +7,10 @@ import TimingWheel
 import TopicLog
 
 extension Broker {
-  /// Applies one record of the journal. Disk work that it needs is submitted to the queue and must be done before the next
-  /// `released` record: `drain` does it.
-  ///
-  /// - Throws: `damaged` when the payload is not what its kind says (its checksum was right, so this is a defect).
-  public func replay(sequence: Sequence, kind: UInt8, payload: UnsafeRawBufferPointer, drain: () -> Void)
-    throws(StorageError)
-  {
-    guard let decision = Decision(rawValue: kind) else {
-      throw StorageError(
-        kind: .damaged, operation: "replay", path: "journal", reason: "record \(sequence) is of unknown kind \(kind)")
-    }
-    var reader = PayloadReader(payload)
-    switch decision {
-    case .topicCreated, .topicDeleted, .trimmed: replayTopic(decision, &reader)
-    case .scheduled, .scheduledMany: replayScheduled(&reader)
-    case .cancelled: replayCancelled(&reader)
-    case .released: replayReleased(&reader, drain)
-    case .published:
-      let atMs = reader.read(Int64.self)
-      appendReplayed(MessageRecord(reader.rest.baseAddress!), atMs: atMs, isSettled: true)
-    case .groupCreated:
-      let number = reader.read(UInt32.self)
-      let topic = topics[reader.read(UInt32.self)]
-      let start = reader.read(UInt64.self)
-      if let topic { addGroup(number, topic, String(decoding: reader.rest, as: UTF8.self), start) }
-    case .held, .heldReleased, .heldDropped, .heldChecked, .heldAbandoned: replayHeld(decision, &reader)
-    case .returned: replayReturned(&reader)
-    case .enqueued: replayEnqueued(&reader, sequence)
-    case .catalogPut, .catalogRemoved: replayCatalog(decision, &reader)
-    case .delivered, .redelivered, .acknowledged, .refused, .forwarded, .moved, .doomed:
-      guard let group = group(number: reader.read(UInt32.self)) else { return }
-      replayGroup(decision, group, &reader)
-    }
-  }
-
   /// The group of this number; nil when it is gone, or when a salvage left out the record that made it.
   func group(number: UInt32) -> Group? { Int(number) < groups.count ? groups[Int(number)] : nil }
 
-  private func replayTopic(_ decision: Decision, _ reader: inout PayloadReader) {
+  func replayTopic(_ decision: DecisionKind, _ reader: inout PayloadReader) {
     let number = reader.read(UInt32.self)
     switch decision {
     case .topicCreated:
@@ -57,7 +22,7 @@ extension Broker {
     }
   }
 
-  private func replayScheduled(_ reader: inout PayloadReader) {
+  func replayScheduled(_ reader: inout PayloadReader) {
     while reader.rest.count > MessageRecord.headerLength {
       let leaveMs = reader.read(Int64.self)
       let record = MessageRecord(reader.rest.baseAddress!)
@@ -72,27 +37,19 @@ extension Broker {
 
   /// A record of a topic that is not there: deleted since, or a salvage left out the record that made it. Its number is not
   /// used again.
-  private func noteLostTopic(_ number: UInt32) { nextTopic = max(nextTopic, number + 1) }
+  func noteLostTopic(_ number: UInt32) { nextTopic = max(nextTopic, number + 1) }
 
-  private func replayReturned(_ reader: inout PayloadReader) {
+  func replayReturned(_ reader: inout PayloadReader) {
     let group = group(number: reader.read(UInt32.self))
     let offset = reader.read(UInt64.self)
     replayScheduled(&reader)
     if let group { end(group, offset) }
   }
 
-  private func replayCancelled(_ reader: inout PayloadReader) {
-    let low = reader.read(UInt64.self)
-    let hash = IDHash(low: low, high: reader.read(UInt64.self))
-    let topic = topics[reader.read(UInt32.self)]
-    let atMs = reader.read(Int64.self)
-    if let place = place(of: hash) { drop(hash, place, topic, atMs: atMs) }
-  }
-
-  private func replayReleased(_ reader: inout PayloadReader, _ drain: () -> Void) {
+  func replayReleased(_ reader: inout PayloadReader, _ drain: () -> Void) {
     let limit = (dueMs: reader.read(Int64.self), sequence: reader.read(UInt64.self))
     let atMs = reader.read(Int64.self)
-    nowMs = max(nowMs, atMs)
+    turn.note(atMs)
     while store.loadedMs <= limit.dueMs {
       store.advance(nowMs: limit.dueMs)
       if store.loadedMs > limit.dueMs { break }
@@ -110,7 +67,7 @@ extension Broker {
   }
 
   func appendReplayed(_ record: MessageRecord, atMs: UnixMs, isSettled: Bool) {
-    nowMs = max(nowMs, atMs)
+    turn.note(atMs)
     guard let topic = topics[record.topic] else { return noteLostTopic(record.topic) }
     let offset = topic.log.append(copyOf: record, releasedMs: atMs)
     if isSettled {
@@ -121,7 +78,7 @@ extension Broker {
     }
   }
 
-  private func replayGroup(_ decision: Decision, _ group: Group, _ reader: inout PayloadReader) {
+  func replayGroup(_ decision: DecisionKind, _ group: Group, _ reader: inout PayloadReader) {
     switch decision {
     case .delivered: replayDelivered(group, &reader)
     case .redelivered:
@@ -164,14 +121,14 @@ extension Broker {
       if entry.keyHash != 0 { _ = group.joinLine(entry.keyHash, entry.offset) }
       group.outstanding.insert(entry)
     }
-    if count == Decision.allDelivered {
+    if count == DecisionKind.allDelivered {
       for offset in from..<to { insert(Outstanding(offset: offset, attempts: 1, state: .ready)) }
       return
     }
     for _ in 0..<count {
       let place = reader.read(UInt32.self)
-      let isParked = place & Decision.parkedBit != 0
-      var entry = Outstanding(offset: from + UInt64(place & ~Decision.parkedBit))
+      let isParked = place & DecisionKind.parkedBit != 0
+      var entry = Outstanding(offset: from + UInt64(place & ~DecisionKind.parkedBit))
       entry.keyHash = reader.read(UInt64.self)
       entry.attempts = isParked ? 0 : 1
       entry.state = isParked ? .parked : .ready
@@ -188,18 +145,15 @@ extension Broker {
   @discardableResult
   public func start(nowNs: Int64, isSalvaged: Bool = false) -> Int64 {
     if isSalvaged { for group in groups { if let group { forgetLost(group) } } }
-    isReplaying = false
     let clockMs = TimeUnits.msRoundedDown(ns: nowNs)
-    nowMs = max(nowMs, clockMs)
-    nowRoundedUpMs = nowMs
+    turn.start(clockMs: clockMs)
     let ahead = max(0, watermark.dueMs - clockMs)
     if store.routedMs == 0 { store.startEmpty(nowMs: nowMs) }
     restartWheel()
-    timers = TimingWheel(tickMs: 1, wheelSize: 512, startMs: max(0, nowMs))
+    timers.restart(nowMs: nowMs)
     for group in groups { if let group { settle(group) } }
     for message in heldInOrder { startHeldTimer(message) }
     if settled.count > 0 { startSweeping() }
-    effects.removeAll()
     return ahead
   }
 
@@ -222,7 +176,7 @@ extension Broker {
     var waiting: [(sequence: Sequence, slot: UInt32)] = []
     bookLeft()
     slab.forEach { slot, message in
-      message.pointee.timer = PendingSlab.noTimer
+      message.pointee.timer = TimerID.none
       waiting.append((message.pointee.sequence, slot))
     }
     waiting.sort { $0.sequence < $1.sequence }
@@ -237,7 +191,7 @@ extension Broker {
     group.inFlightCount = 0
     group.outstanding.forEach { entry in
       entry.pointee.consumer = Outstanding.noConsumer
-      entry.pointee.timer = PendingSlab.noTimer
+      entry.pointee.timer = TimerID.none
       switch entry.pointee.state {
       case .waiting: wait(group, entry, entry.pointee.untilMs)
       case .parked: break

@@ -66,7 +66,7 @@ extension Broker {
       let leaveMs = leaveMs(dueMs)
       let length = parts.recordLength
       var record: MessageRecord?
-      records.append(kind: Decision.returned.rawValue, payloadCapacity: 20 + length) { payload in
+      records.append(kind: DecisionKind.returned.rawValue, payloadCapacity: 20 + length) { payload in
         let base = payload.baseAddress!
         base.storeBytes(of: group.number.littleEndian, as: UInt32.self)
         base.storeBytes(of: offset.littleEndian, toByteOffset: 4, as: UInt64.self)

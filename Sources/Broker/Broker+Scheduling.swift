@@ -90,9 +90,9 @@ extension Broker {
     guard parts.body.count <= settings.bodyBytesMax else {
       throw .refuse(.bodyTooLarge, "the body has \(parts.body.count) bytes, and \(settings.bodyBytesMax) are allowed")
     }
-    guard parts.recordLength <= Decision.messageBytesMax else {
+    guard parts.recordLength <= DecisionKind.messageBytesMax else {
       throw .refuse(
-        .bodyTooLarge, "the message has \(parts.recordLength) bytes, and \(Decision.messageBytesMax) can be kept")
+        .bodyTooLarge, "the message has \(parts.recordLength) bytes, and \(DecisionKind.messageBytesMax) can be kept")
     }
   }
 
@@ -106,19 +106,21 @@ extension Broker {
 
   /// Records a message and puts it where it belongs, in place of a pending one of the same id.
   func accept(_ parts: MessageParts, _ topic: Topic, dueMs: UnixMs, acceptedMs: UnixMs, hash: IDHash) {
-    let leaveMs = leaveMs(dueMs)
-    let sequence = MessageSequence.of(record: records.nextSequence)
-    let length = parts.recordLength
-    var record: MessageRecord?
-    records.append(kind: Decision.scheduled.rawValue, payloadCapacity: 8 + length) { payload in
-      let base = payload.baseAddress!
-      base.storeBytes(of: leaveMs.littleEndian, as: Int64.self)
-      MessageRecord.write(
-        parts, sequence: sequence, dueMs: dueMs, stampMs: acceptedMs, topic: topic.number, at: base + 8)
-      record = MessageRecord(base + 8)
-      return 8 + length
-    }
-    place(record!, topic, leaveMs: leaveMs, hash: hash)
+    let draft = MessageDraft(
+      parts: parts, sequence: MessageSequence.of(record: records.nextSequence), dueMs: dueMs, stampMs: acceptedMs,
+      topic: topic.number)
+    apply(turn.write(Scheduled(leaveMs: leaveMs(dueMs), message: .draft(draft))), topic, hash)
+  }
+
+  func apply(_ scheduled: Scheduled) {
+    let record = scheduled.message.record
+    guard let topic = topics[record.topic] else { return noteLostTopic(record.topic) }
+    apply(scheduled, topic, hasher.hash(topic: topic.number, id: record.id))
+  }
+
+  /// The same when the topic and the hash of the id are known already.
+  private func apply(_ scheduled: Scheduled, _ topic: Topic, _ hash: IDHash) {
+    place(scheduled.message.record, topic, leaveMs: scheduled.leaveMs, hash: hash)
   }
 
   /// When a message may leave: at its due time or, when that is past, as early as order allows. It must stand behind the
@@ -164,7 +166,7 @@ extension Broker {
     case .disk(let slice, let position): store.remove(hash, slice: slice, position: position)
     case .memory(let slot):
       let message = slab[slot]
-      if message.pointee.timer != PendingSlab.noTimer { _ = wheel.cancel(message.pointee.timer) }
+      if message.pointee.timer != TimerID.none { _ = wheel.cancel(message.pointee.timer) }
       if message.pointee.copySlice != PendingSlab.noSlice {
         store.buryCopy(slice: message.pointee.copySlice, position: message.pointee.copyPosition)
       }
@@ -180,28 +182,24 @@ extension Broker {
     try requireWorking()
     guard let topic = findTopic(name) else { return answer(.unknown) }
     let hash = hasher.hash(topic: topic.number, id: id)
-    guard let place = place(of: hash) else {
+    guard place(of: hash) != nil else {
       switch fate(of: hash) {
       case .cancelled: return answer(.cancelled)
       case .released: return answer(.released)
       case .abandoned, nil: return answer(.unknown)
       }
     }
-    records.begin(Decision.cancelled.rawValue)
-    records.append(hash.low)
-    records.append(hash.high)
-    records.append(topic.number)
-    records.append(nowMs)
-    records.finish()
-    drop(hash, place, topic, atMs: nowMs)
+    apply(turn.write(Cancelled(hash: hash, topic: topic.number, atMs: nowMs)))
     counters.cancelled += 1
     return answer(.cancelled)
   }
 
-  func drop(_ hash: IDHash, _ place: MessagePlace, _ topic: Topic?, atMs: UnixMs) {
-    withdraw(hash, place)
-    topic?.pendingCount -= 1
-    settle(hash, .cancelled, atMs: atMs)
+  func apply(_ cancelled: Cancelled) {
+    // A salvage may have left out the record by which the message came.
+    guard let place = place(of: cancelled.hash) else { return }
+    withdraw(cancelled.hash, place)
+    topics[cancelled.topic]?.pendingCount -= 1
+    settle(cancelled.hash, .cancelled, atMs: cancelled.atMs)
   }
 
   /// Gives a pending message another time. It counts as accepted now where order is concerned.
@@ -292,7 +290,7 @@ extension Broker {
   private func append(_ parts: MessageParts, _ topic: Topic, _ hash: IDHash) -> TopicOffset {
     let length = parts.recordLength
     let sequence = records.nextSequence
-    records.append(kind: Decision.published.rawValue, payloadCapacity: 8 + length) { payload in
+    records.append(kind: DecisionKind.published.rawValue, payloadCapacity: 8 + length) { payload in
       let base = payload.baseAddress!
       base.storeBytes(of: nowMs.littleEndian, as: Int64.self)
       MessageRecord.write(

@@ -50,7 +50,7 @@ extension Broker {
     guard topics.count < settings.topicsMax else {
       throw .refuse(.limitExceeded, "there are \(topics.count) topics, and no more are allowed")
     }
-    records.begin(Decision.topicCreated.rawValue)
+    records.begin(DecisionKind.topicCreated.rawValue)
     records.append(nextTopic)
     records.append(retentionMs)
     records.append(retentionBytes)
@@ -97,7 +97,7 @@ extension Broker {
   public func deleteTopic(_ name: UnsafeRawBufferPointer) throws(BrokerStop) -> Answer<Bool> {
     try requireWorking()
     guard let topic = findTopic(name) else { return answer(false) }
-    records.begin(Decision.topicDeleted.rawValue)
+    records.begin(DecisionKind.topicDeleted.rawValue)
     records.append(topic.number)
     records.finish()
     dropTopic(topic)
@@ -162,7 +162,7 @@ extension Broker {
       topic.log.sealIfOld(olderThanMs: nowMs - topic.sealAfterMs)
       let target = topic.log.trimTarget(olderThanMs: limitMs, bytesMax: Int(clamping: topic.retentionBytes))
       if target > topic.log.firstOffset {
-        records.begin(Decision.trimmed.rawValue)
+        records.begin(DecisionKind.trimmed.rawValue)
         records.append(topic.number)
         records.append(target)
         records.finish()

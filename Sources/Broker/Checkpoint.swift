@@ -72,6 +72,7 @@ public struct CheckpointState {
   var buckets: [(bucket: Int64, length: Int)] = []
   var held: [HeldState] = []
   var queues = QueuesState()
+  var catalog = Catalog.State()
 
   /// Reads the bytes; nil when they are not a checkpoint's state.
   public init?(_ bytes: ArraySlice<UInt8>) {
@@ -96,6 +97,7 @@ public struct CheckpointState {
       }
       for _ in 0..<(try reader.read(UInt32.self)) { held.append(try Self.held(&reader)) }
       queues = try QueuesState(&reader)
+      catalog = try Catalog.State(&reader)
     } catch {
       return nil
     }

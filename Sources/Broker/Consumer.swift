@@ -68,7 +68,7 @@ struct Fetch {
   let limit: Int
   /// Its reply ends with the message that uses these up.
   var bytesLeft: Int
-  var timer = PendingSlab.noTimer
+  var timer = TimerID.none
   /// It waits for the disk only and is answered, empty if need be, as soon as that has come.
   var endsWhenLoaded = false
   var collected: [Delivery] = []

@@ -27,7 +27,7 @@ public struct HeldTally {
   /// Takes one journal record into account; to be called with each, in order.
   public mutating func follow(kind: UInt8, _ payload: UnsafeRawBufferPointer) {
     var reader = PayloadReader(payload)
-    switch Decision(rawValue: kind) {
+    switch DecisionKind(rawValue: kind) {
     case .held:
       _ = reader.read(Int64.self)
       reader.skip(Int(reader.read(UInt16.self)))

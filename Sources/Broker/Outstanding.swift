@@ -25,7 +25,7 @@ struct Outstanding: BitwiseCopyable {
   var state = State.inFlight
   /// The consumer that has it; `noConsumer` when none does.
   var consumer = Outstanding.noConsumer
-  var timer = PendingSlab.noTimer
+  var timer = TimerID.none
   /// Hash of its ordering key; 0 for none.
   var keyHash: UInt64 = 0
   /// In a queue: its time to live ended while it was with a consumer.

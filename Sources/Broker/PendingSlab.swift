@@ -13,7 +13,7 @@ struct PendingMessage: BitwiseCopyable {
   /// When it may leave: its due time, raised to the watermark if that was further.
   var dueMs: UnixMs = 0
   var hash = IDHash(low: 0, high: 0)
-  var timer = PendingSlab.noTimer
+  var timer = TimerID.none
   var topic: UInt32 = 0
   /// Where a checkpoint put a copy, if one did.
   var copySlice: UInt32 = PendingSlab.noSlice
@@ -22,7 +22,6 @@ struct PendingMessage: BitwiseCopyable {
 
 /// Slots for near messages, with a free list.
 final class PendingSlab {
-  static let noTimer = TimerID(index: .max, generation: .max)
   /// In place of a timer: the message has left and is not booked yet.
   static let hasLeft = TimerID(index: .max, generation: .max - 1)
   static let noSlice = UInt32.max

@@ -8,6 +8,7 @@
 // Leaves to others: where dead letters go (`DeadLetterRouter`), what a queue is called and who may use it (front ends).
 
 import Primitives
+import TimingWheel
 
 /// Why a message left a queue without being acknowledged.
 public enum EndReason: UInt8, Sendable {
@@ -55,7 +56,7 @@ public final class QueueContents {
   var transient = OffsetSet()
   /// Messages whose time to live was nothing: to be delivered at once or never.
   var immediate: [TopicOffset] = []
-  var idleTimer = PendingSlab.noTimer
+  var idleTimer = TimerID.none
   var isUnsettled = false
   /// Messages that have ended since segments were looked at.
   var endedSinceLook = 0

@@ -35,10 +35,3 @@ public struct Answer<Value> {
     self.gate = gate
   }
 }
-
-extension Broker {
-  /// The gate of an answer that rests on all that has been recorded until now.
-  public var gate: Gate { Gate(records.lastSequence) }
-
-  func answer<Value>(_ value: Value) -> Answer<Value> { Answer(value, gate: gate) }
-}

@@ -1,10 +1,8 @@
-// The records of the journal: what the broker decided. Replaying them decides nothing anew.
+// The kinds of journal records, by their numbers on disk. A number is never used again for something else.
 //
-// Layouts (little-endian, after the journal's own frame):
+// Layouts of the kinds that have no file of their own yet (little-endian, after the journal's own frame):
 //   topicCreated   u32 topic, i64 retentionMs, i64 retentionBytes, name
 //   topicDeleted   u32 topic
-//   scheduled      i64 may leave at, message record
-//   cancelled      u64+u64 hash, u32 topic, i64 at
 //   released       i64 due, u64 sequence, i64 at: all messages up to (due, sequence) left then
 //   published      i64 at, message record
 //   groupCreated   u32 group, u32 topic, u64 start offset, name
@@ -19,8 +17,6 @@
 //   trimmed        u32 topic, u64 first offset
 //   enqueued       u32 group (0xFFFFFFFF: none), u64 offset, i64 at, u32 n, n × (u32 topic, i64 expires), message record: the
 //                  message went to these queues, and the group, if there is one, is done with the offset
-//   catalogPut     u32 bytes of the name, name, value
-//   catalogRemoved name
 //   doomed         u32 group, u8 reason, runs of (u64 start, u32 count): deliveries in a queue that end for this reason; where
 //                  they go is asked after it, from the disk if need be
 //   scheduledMany  as often as there are messages: i64 may leave at, message record
@@ -38,7 +34,7 @@ import Journal
 import Primitives
 
 /// Kinds of journal records.
-public enum Decision: UInt8, CaseIterable, Sendable {
+public enum DecisionKind: UInt8, CaseIterable, Sendable {
   case topicCreated = 1
   case topicDeleted, scheduled, cancelled, released, published, groupCreated, delivered, redelivered, acknowledged,
     refused
@@ -52,25 +48,4 @@ public enum Decision: UInt8, CaseIterable, Sendable {
   static let runsMax = 1 << 16
   /// The longest message that a record holds, with what stands before it.
   static let messageBytesMax = Frame.payloadBytesMax - 32_768
-}
-
-/// Reads integers off the front of a payload. A short payload is damage: it passed its checksum, so it stops the server.
-struct PayloadReader {
-  private(set) var rest: UnsafeRawBufferPointer
-
-  init(_ payload: UnsafeRawBufferPointer) { rest = payload }
-
-  mutating func read<T: FixedWidthInteger>(_ type: T.Type) -> T {
-    let size = MemoryLayout<T>.size
-    precondition(rest.count >= size, "a journal record is shorter than its kind says")
-    defer { rest = UnsafeRawBufferPointer(rebasing: rest[size...]) }
-    return T(littleEndian: rest.loadUnaligned(as: T.self))
-  }
-
-  mutating func skip(_ count: Int) {
-    precondition(rest.count >= count, "a journal record is shorter than its kind says")
-    rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-  }
-
-  var isEmpty: Bool { rest.isEmpty }
 }

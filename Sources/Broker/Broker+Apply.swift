@@ -1,0 +1,48 @@
+// The one way from a journal record to state: a replay decodes a record and applies its decision with the function that also
+// applies it when it is made.
+//
+// Holds: an `apply` decides nothing, writes no record, and does the same from the same state, live and in replay.
+// Leaves to others: what each decision changes (the rooms, and the files of the commands that span several rooms).
+
+import DataFiles
+import Primitives
+import TopicLog
+
+extension Broker {
+  /// Applies one record of the journal. Disk work that it needs is submitted to the queue and must be done before the next
+  /// `released` record: `drain` does it.
+  ///
+  /// - Throws: `damaged` when the payload is not what its kind says (its checksum was right, so this is a defect).
+  public func replay(sequence: Sequence, kind: UInt8, payload: UnsafeRawBufferPointer, drain: () -> Void)
+    throws(StorageError)
+  {
+    guard let kind = DecisionKind(rawValue: kind) else {
+      throw StorageError(
+        kind: .damaged, operation: "replay", path: "journal", reason: "record \(sequence) is of unknown kind \(kind)")
+    }
+    var reader = PayloadReader(payload)
+    switch kind {
+    case .scheduled: apply(Scheduled(decoding: payload))
+    case .cancelled: apply(Cancelled(decoding: payload))
+    case .catalogPut: catalog.apply(CatalogPut(decoding: payload))
+    case .catalogRemoved: catalog.apply(CatalogRemoved(decoding: payload))
+    case .topicCreated, .topicDeleted, .trimmed: replayTopic(kind, &reader)
+    case .scheduledMany: replayScheduled(&reader)
+    case .released: replayReleased(&reader, drain)
+    case .published:
+      let atMs = reader.read(Int64.self)
+      appendReplayed(MessageRecord(reader.rest.baseAddress!), atMs: atMs, isSettled: true)
+    case .groupCreated:
+      let number = reader.read(UInt32.self)
+      let topic = topics[reader.read(UInt32.self)]
+      let start = reader.read(UInt64.self)
+      if let topic { addGroup(number, topic, String(decoding: reader.rest, as: UTF8.self), start) }
+    case .held, .heldReleased, .heldDropped, .heldChecked, .heldAbandoned: replayHeld(kind, &reader)
+    case .returned: replayReturned(&reader)
+    case .enqueued: replayEnqueued(&reader, sequence)
+    case .delivered, .redelivered, .acknowledged, .refused, .forwarded, .moved, .doomed:
+      guard let group = group(number: reader.read(UInt32.self)) else { return }
+      replayGroup(kind, group, &reader)
+    }
+  }
+}
