@@ -22,22 +22,27 @@ extension Broker {
     }
     var reader = PayloadReader(payload)
     switch kind {
-    case .scheduled: apply(Scheduled(decoding: payload))
-    case .cancelled: apply(Cancelled(decoding: payload))
+    case .scheduled: pending.apply(Scheduled(decoding: payload))
+    case .scheduledMany: pending.apply(ScheduledMany(decoding: payload))
+    case .cancelled: pending.apply(Cancelled(decoding: payload))
+    case .released:
+      let released = Released(decoding: payload)
+      pending.bringNear(throughMs: released.through.dueMs, drain: drain)
+      if failure == nil { apply(released) }
+    case .published: apply(Published(decoding: payload))
+    case .held: apply(MessageHeld(decoding: payload))
+    case .heldReleased: apply(HeldReleased(decoding: payload))
+    case .heldDropped: apply(HeldDropped(decoding: payload))
+    case .heldChecked: held.apply(HeldChecked(decoding: payload))
+    case .heldAbandoned: apply(HeldAbandoned(decoding: payload))
     case .catalogPut: catalog.apply(CatalogPut(decoding: payload))
     case .catalogRemoved: catalog.apply(CatalogRemoved(decoding: payload))
     case .topicCreated, .topicDeleted, .trimmed: replayTopic(kind, &reader)
-    case .scheduledMany: replayScheduled(&reader)
-    case .released: replayReleased(&reader, drain)
-    case .published:
-      let atMs = reader.read(Int64.self)
-      appendReplayed(MessageRecord(reader.rest.baseAddress!), atMs: atMs, isSettled: true)
     case .groupCreated:
       let number = reader.read(UInt32.self)
       let topic = topics[reader.read(UInt32.self)]
       let start = reader.read(UInt64.self)
       if let topic { addGroup(number, topic, String(decoding: reader.rest, as: UTF8.self), start) }
-    case .held, .heldReleased, .heldDropped, .heldChecked, .heldAbandoned: replayHeld(kind, &reader)
     case .returned: replayReturned(&reader)
     case .enqueued: replayEnqueued(&reader, sequence)
     case .delivered, .redelivered, .acknowledged, .refused, .forwarded, .moved, .doomed:

@@ -8,61 +8,37 @@ import TopicLog
 
 extension Broker {
   /// Whether a checkpoint may be taken in this turn. Not while a slice is on the move.
-  public var isReadyForCheckpoint: Bool { failure == nil && store.isSettled && groupsWithAcks.isEmpty }
+  public var isReadyForCheckpoint: Bool { failure == nil && pending.isReadyForCheckpoint && groupsWithAcks.isEmpty }
 
   /// Whether a checkpoint would give disk space back.
   public var hasObsoleteFiles: Bool {
-    !obsoletePaths.isEmpty || store.hasObsolete(watermarkMs: passedMs)
+    !obsoletePaths.isEmpty || pending.hasObsoleteFiles
   }
-
-  /// Everything due before this has left.
-  private var passedMs: UnixMs { dueQueue.isEmpty ? wheel.currentTimeMs : watermark.dueMs }
 
   /// Writes copies of messages in memory that have none, so that the checkpoint which follows need not hold up the loop for
   /// them; a bounded number a turn. True when few are left.
-  public func prepareCheckpoint() -> Bool {
-    for _ in 0..<min(settings.copiesPerTurn, slab.uncopied.count) { copyNext() }
-    return slab.uncopied.count <= settings.copiesPerTurn
-  }
-
-  /// Writes a copy of the next message that may need one into its slice.
-  private func copyNext() {
-    if let later = slab.uncopied.ahead(16) { prefetch(slab[later]) }
-    if let record = slab.uncopied.ahead(8).flatMap({ slab[$0].pointee.record }) { prefetch(record) }
-    let message = slab[slab.uncopied.removeFirst()]
-    guard let record = message.pointee.record, message.pointee.copySlice == PendingSlab.noSlice,
-      message.pointee.timer != PendingSlab.hasLeft,
-      topics[message.pointee.topic] != nil
-    else { return }
-    let copy = store.keepCopy(MessageRecord(record), dueMs: message.pointee.dueMs)
-    message.pointee.copySlice = copy.slice
-    message.pointee.copyPosition = copy.position
-  }
+  public func prepareCheckpoint() -> Bool { pending.prepareCheckpoint() }
 
   /// Takes down all state as it is after the last record. Messages in memory without a copy on disk get one. Call between
   /// `endTurn` and the hand-over of the records. O(messages in memory without a copy + groups).
   public func checkpoint() -> CheckpointPlan {
     precondition(isReadyForCheckpoint, "a checkpoint in the middle of something")
-    bookLeft()
-    while !slab.uncopied.isEmpty { copyNext() }
     var unsynced: [String] = []
     var writer = StateWriter()
     writer.write(nowMs)
-    writer.write(watermark.dueMs)
-    writer.write(watermark.sequence)
-    writer.write(store.routedMs)
+    pending.writeTimes(to: &writer)
     writer.write(nextTopic)
     writeTopics(&writer, &unsynced)
     writeGroups(&writer)
-    writeFiles(&writer, &unsynced)
-    writeHeld(&writer)
+    pending.writeFiles(to: &writer, &unsynced)
+    held.write(to: &writer)
     writeQueues(&writer)
     catalog.write(to: &writer)
     defer {
       obsoletePaths = []
       obsoleteDirectories = []
     }
-    var removals = obsoletePaths + store.takeObsolete() + settled.takeObsolete()
+    var removals = obsoletePaths + pending.takeObsolete()
     for topic in topicsByNumber { removals += topic.log.takeObsolete() }
     return CheckpointPlan(
       state: writer.bytes, sequence: records.lastSequence, unsynced: unsynced, removals: removals,
@@ -113,40 +89,11 @@ extension Broker {
     writer.write(UInt32(groups.count))
   }
 
-  private func writeFiles(_ writer: inout StateWriter, _ unsynced: inout [String]) {
-    // Slices up to the watermark hold nothing that is still to leave.
-    let slices = store.checkpoint(watermarkMs: passedMs, unsynced: &unsynced)
-    writer.write(UInt32(slices.count))
-    for slice in slices {
-      writer.write(UInt8(slice.key.level))
-      writer.write(slice.key.number)
-      writer.write(slice.generation)
-      writer.write(UInt64(slice.length))
-    }
-    let buckets = settled.checkpoint(nowMs: nowMs, unsynced: &unsynced)
-    writer.write(UInt32(buckets.count))
-    for bucket in buckets {
-      writer.write(bucket.bucket)
-      writer.write(UInt64(bucket.length))
-    }
-  }
-
-  private func writeHeld(_ writer: inout StateWriter) {
-    writer.write(UInt32(held.count))
-    for message in heldInOrder {
-      writer.write(message.owner)
-      writer.write(message.checks)
-      writer.write(message.nextCheckMs)
-      writer.write(message.record.bytes)
-    }
-  }
-
-  /// Takes up the state of a checkpoint. Reads every slice, the active segments and the settled ids.
+  /// Takes up the state of a checkpoint. Reads every slice, the active segments and the recent outcomes.
   ///
   /// - Throws: `damaged` when a file does not hold what the checkpoint says.
   public func recover(_ state: CheckpointState, files: OpenFiles) throws(StorageError) {
     turn.recover(nowMs: state.nowMs)
-    watermark = state.watermark
     for topic in state.topics {
       let added = addTopic(
         topic.number, topic.name, topic.retentionMs, topic.retentionBytes, firstOffset: topic.firstOffset)
@@ -160,14 +107,10 @@ extension Broker {
       recoverGroup(state, topic)
     }
     while groups.count < Int(state.groupsMade) { groups.append(nil) }
-    for message in state.held { keep(message) }
+    held.recover(state.held)
     recoverQueues(state.queues)
     catalog.recover(state.catalog)
-    try settled.recover(state.buckets, files: files)
-    wheel = TimingWheel(tickMs: 1, wheelSize: 512, startMs: max(0, watermark.dueMs))
-    try store.recover(state.slices, routedMs: state.handMs, files: files) { dueMs, sequence in
-      (dueMs, sequence) <= watermark
-    }
+    try pending.recover(state.pending, files: files)
   }
 
   private func recoverGroup(_ state: CheckpointState.GroupState, _ topic: Topic) {

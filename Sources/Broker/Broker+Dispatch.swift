@@ -33,7 +33,7 @@ extension Broker {
     buryDying(group)
     var fresh = FreshDeliveries(group)
     // While messages wait to leave, they go first: another topic's may be among them.
-    var budget = dueQueue.isEmpty ? settings.deliveriesPerTurn : settings.deliveriesPerTurn / 8
+    var budget = !pending.hasDue ? settings.deliveriesPerTurn : settings.deliveriesPerTurn / 8
     while budget > 0, turnBytesLeft > 0, let consumer = group.nextConsumer() {
       budget -= 1
       if let offset = group.ready.first {

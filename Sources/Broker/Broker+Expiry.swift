@@ -20,7 +20,8 @@ extension Broker {
         let base = memory.baseAddress!
         MessageRecord.write(
           parts, sequence: sequence, dueMs: expiresAtMs, stampMs: nowMs, topic: topic.number, at: base)
-        place(MessageRecord(base), topic, leaveMs: expiresAtMs, hash: hasher.hash(topic: topic.number, id: id))
+        pending.schedule(
+          MessageRecord(base), topic, leaveMs: expiresAtMs, hash: hasher.hash(topic: topic.number, id: id))
       }
     }
   }
@@ -29,9 +30,7 @@ extension Broker {
   func stopExpiry(_ topic: Topic, _ offset: TopicOffset) {
     withMarkerID(offset) { id in
       let hash = hasher.hash(topic: topic.number, id: id)
-      guard let place = place(of: hash) else { return }
-      withdraw(hash, place)
-      topic.pendingCount -= 1
+      pending.withdraw(hash, topic)
     }
   }
 
@@ -67,7 +66,6 @@ extension Broker {
   func markerLeft(_ record: MessageRecord, _ topic: Topic) {
     let offset = record.id.loadUnaligned(as: UInt64.self).littleEndian
     queueWork.overdue.append((topic.number, offset))
-    topic.pendingCount -= 1
   }
 
   // MARK: Overdue messages

@@ -17,7 +17,8 @@ extension Broker {
     for (place, target) in targets.enumerated() {
       guard let topic = topics[target.topic] else { continue }
       take(
-        parts, topic, expiresAtMs: target.expiresAtMs, atMs: atMs, MessageSequence.of(record: sequence, place: place))
+        parts, topic, expiresAtMs: target.expiresAtMs, atMs: atMs, MessageSequence.of(record: sequence, position: place)
+      )
     }
     if source != .max, Int(source) < groups.count, let group = groups[Int(source)] { end(group, sourceOffset) }
   }

@@ -94,7 +94,7 @@ extension Broker {
       return headLength + length
     }
     for (place, target) in targets.enumerated() {
-      let marker = MessageSequence.of(record: sequence, place: place)
+      let marker = MessageSequence.of(record: sequence, position: place)
       take(parts, target.group.topic, expiresAtMs: expiryMs(target), atMs: nowMs, marker)
       announce(target.group, parts, sequence, source?.group)
     }

@@ -22,19 +22,6 @@ extension Broker {
     }
   }
 
-  func replayScheduled(_ reader: inout PayloadReader) {
-    while reader.rest.count > MessageRecord.headerLength {
-      let leaveMs = reader.read(Int64.self)
-      let record = MessageRecord(reader.rest.baseAddress!)
-      reader.skip(record.length)
-      guard let topic = topics[record.topic] else {
-        noteLostTopic(record.topic)
-        continue
-      }
-      place(record, topic, leaveMs: leaveMs, hash: hasher.hash(topic: topic.number, id: record.id))
-    }
-  }
-
   /// A record of a topic that is not there: deleted since, or a salvage left out the record that made it. Its number is not
   /// used again.
   func noteLostTopic(_ number: UInt32) { nextTopic = max(nextTopic, number + 1) }
@@ -42,40 +29,14 @@ extension Broker {
   func replayReturned(_ reader: inout PayloadReader) {
     let group = group(number: reader.read(UInt32.self))
     let offset = reader.read(UInt64.self)
-    replayScheduled(&reader)
+    pending.apply(Scheduled(decoding: reader.rest))
     if let group { end(group, offset) }
   }
 
-  func replayReleased(_ reader: inout PayloadReader, _ drain: () -> Void) {
-    let limit = (dueMs: reader.read(Int64.self), sequence: reader.read(UInt64.self))
-    let atMs = reader.read(Int64.self)
-    turn.note(atMs)
-    while store.loadedMs <= limit.dueMs {
-      store.advance(nowMs: limit.dueMs)
-      if store.loadedMs > limit.dueMs { break }
-      drain()
-      if failure != nil { return }
-    }
-    while wheel.currentTimeMs < limit.dueMs { takeExpired(toMs: limit.dueMs) }
-    takeExpired(toMs: limit.dueMs)
-    dueQueue.sort()
-    while let next = dueQueue.first, (next.dueMs, next.sequence) <= limit {
-      dueQueue.removeFirst()
-      _ = leave(next, atMs: atMs)
-    }
-    watermark = limit
-  }
-
-  func appendReplayed(_ record: MessageRecord, atMs: UnixMs, isSettled: Bool) {
+  func appendReplayed(_ record: MessageRecord, atMs: UnixMs) {
     turn.note(atMs)
     guard let topic = topics[record.topic] else { return noteLostTopic(record.topic) }
-    let offset = topic.log.append(copyOf: record, releasedMs: atMs)
-    if isSettled {
-      // An earlier message of this id may have left and not be booked: what it leaves of the id must not come last.
-      bookLeft()
-      let hash = hasher.hash(topic: topic.number, id: record.id)
-      settle(hash, .released(offset: offset, dueMs: record.dueMs), atMs: atMs)
-    }
+    _ = topic.log.append(copyOf: record, releasedMs: atMs)
   }
 
   func replayGroup(_ decision: DecisionKind, _ group: Group, _ reader: inout PayloadReader) {
@@ -100,7 +61,7 @@ extension Broker {
     case .forwarded:
       let offset = reader.read(UInt64.self)
       let atMs = reader.read(Int64.self)
-      appendReplayed(MessageRecord(reader.rest.baseAddress!), atMs: atMs, isSettled: false)
+      appendReplayed(MessageRecord(reader.rest.baseAddress!), atMs: atMs)
       end(group, offset)
       // A redrive takes messages at the cursor, or behind a gap there, without delivering them first.
       if offset >= group.cursor.offset { group.cursor = TopicCursor(offset: offset + 1) }
@@ -147,13 +108,11 @@ extension Broker {
     if isSalvaged { for group in groups { if let group { forgetLost(group) } } }
     let clockMs = TimeUnits.msRoundedDown(ns: nowNs)
     turn.start(clockMs: clockMs)
-    let ahead = max(0, watermark.dueMs - clockMs)
-    if store.routedMs == 0 { store.startEmpty(nowMs: nowMs) }
-    restartWheel()
+    let ahead = max(0, pending.watermark.dueMs - clockMs)
     timers.restart(nowMs: nowMs)
+    pending.start()
     for group in groups { if let group { settle(group) } }
-    for message in heldInOrder { startHeldTimer(message) }
-    if settled.count > 0 { startSweeping() }
+    held.start()
     return ahead
   }
 
@@ -165,22 +124,6 @@ extension Broker {
     for offset in lost { end(group, offset) }
     if group.cursor.offset > endOffset { group.cursor = TopicCursor(offset: endOffset) }
     group.contents?.forgetLost(from: endOffset)
-  }
-
-  /// The wheel of the configured shape, with everything that waits in memory.
-  private func restartWheel() {
-    let startMs = max(0, min(nowMs, max(wheel.currentTimeMs, watermark.dueMs)))
-    wheel = TimingWheel(tickMs: settings.tickMs, wheelSize: settings.wheelSize, startMs: startMs)
-    dueQueue = DueQueue()
-    // In the order of acceptance, which is the order that the wheel keeps within a millisecond.
-    var waiting: [(sequence: Sequence, slot: UInt32)] = []
-    bookLeft()
-    slab.forEach { slot, message in
-      message.pointee.timer = TimerID.none
-      waiting.append((message.pointee.sequence, slot))
-    }
-    waiting.sort { $0.sequence < $1.sequence }
-    for (_, slot) in waiting { startMessageTimer(slot) }
   }
 
   private func settle(_ group: Group) {

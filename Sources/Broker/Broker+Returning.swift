@@ -63,7 +63,7 @@ extension Broker {
     recordAcks(group)
     _ = acceptWithMadeID(parts) { parts in
       let sequence = MessageSequence.of(record: records.nextSequence)
-      let leaveMs = leaveMs(dueMs)
+      let leaveMs = pending.leaveMs(dueMs)
       let length = parts.recordLength
       var record: MessageRecord?
       records.append(kind: DecisionKind.returned.rawValue, payloadCapacity: 20 + length) { payload in
@@ -76,7 +76,7 @@ extension Broker {
         record = MessageRecord(base + 20)
         return 20 + length
       }
-      place(record!, target, leaveMs: leaveMs, hash: hasher.hash(topic: target.number, id: parts.id))
+      pending.schedule(record!, target, leaveMs: leaveMs, hash: hasher.hash(topic: target.number, id: parts.id))
     }
     end(group, offset)
     markDirty(group)

@@ -118,7 +118,7 @@ extension Broker {
       forget(consumer)
       if let companion { remove(companion) }
     }
-    dropHeld(of: topic)
+    held.drop(topic: topic.number)
     for group in topic.groups {
       groups[Int(group.number)] = nil
       groupCount -= 1

@@ -22,29 +22,17 @@ public final class Broker {
   let timers = Timers()
   /// What front ends keep here by name; changed by `putInCatalog` and `removeFromCatalog`.
   public let catalog = Catalog()
-  /// Pending messages.
-  public let store: DelayStore
   let io: any IOQueue
   let hasher: SipHash128
   let cache: ChunkCache
-  @exclusivity(unchecked) var wheel: TimingWheel
-  @exclusivity(unchecked) var expired = ExpiredTimers()
-  let slab = PendingSlab()
-  let slabOfTimer = PagedArray<UInt32>(filler: .max)
-  @exclusivity(unchecked) var dueQueue = DueQueue()
-  /// Use `settled`.
-  let settledTable: SettledIDs
-  /// Use `bookLeft`.
-  @exclusivity(unchecked) var left = Fifo<LeftMessage>(keptMax: LeftMessage.countMax)
-  @exclusivity(unchecked) var watermark: (dueMs: UnixMs, sequence: Sequence) = (0, 0)
-  var isSweeping = false
+  let pending: Pending
+  let coldReads: ColdReads
+  let held: Held
 
   @exclusivity(unchecked) var topics: [UInt32: Topic] = [:]
   @exclusivity(unchecked) var topicsByName: [IDHash: Topic] = [:]
   @exclusivity(unchecked) var lastTopic: Topic?
   @exclusivity(unchecked) var lastReleased: Topic?
-  var held: [HeldNumber: HeldMessage] = [:]
-  var heldBytes = 0
   var nextTopic: UInt32 = 1
   @exclusivity(unchecked) var groups: [Group?] = []
   var groupCount = 0
@@ -57,10 +45,6 @@ public final class Broker {
   @exclusivity(unchecked) var nextRetentionMs: UnixMs = 0
   var obsoletePaths: [String] = []
   var obsoleteDirectories: [String] = []
-  /// What was read from disk for the command of a connection that waits for it.
-  @exclusivity(unchecked) var coldRecords: [UInt64: [ColdRecord]] = [:]
-  @exclusivity(unchecked) var listings: [UInt64: Listing] = [:]
-
   /// Where the dead letters of queues go.
   public weak var deadLetterRouter: (any DeadLetterRouter)?
   let queueWork = QueueWork()
@@ -72,12 +56,13 @@ public final class Broker {
     self.settings = settings
     self.io = io
     hasher = SipHash128(key0: hashKey.low, key1: hashKey.high)
-    store = DelayStore(sliceMs: settings.sliceMs, hasher: hasher, io: io)
     cache = ChunkCache(bytesMax: settings.cacheBytes)
-    settledTable = SettledIDs(windowMs: settings.idWindowMs, io: io)
-    // Replay has a wheel of its own resolution: watermarks are whole milliseconds, whatever the tick is.
-    wheel = TimingWheel(tickMs: 1, wheelSize: 512, startMs: 0)
-    store.owner = self
+    let topicsOfBroker = Topics()
+    pending = Pending(
+      settings: settings, hasher: hasher, turn: turn, timers: timers, topics: topicsOfBroker, io: io)
+    coldReads = ColdReads(turn: turn, pending: pending)
+    held = Held(turn: turn, timers: timers)
+    topicsOfBroker.broker = self
   }
 
   // MARK: Turns
@@ -88,7 +73,7 @@ public final class Broker {
     turn.begin(nowNs: nowNs, settings)
     cache.evict()
     guard failure == nil else { return }
-    store.advance(nowMs: nowMs)
+    pending.advance()
     trimQueues()
     releaseDue()
     fireTimers()
@@ -105,16 +90,16 @@ public final class Broker {
     dispatch()
     settleQueues()
     recordAcks()
-    if dueQueue.isEmpty { bookLeft(limit: settings.releasesPerTurn) }
+    if !pending.hasDue { pending.retire(limit: settings.releasesPerTurn) }
   }
 
   /// When the next turn has something to do even if nobody asks for anything; nil for never.
   public var nextWakeUpMs: UnixMs? {
     guard failure == nil else { return nil }
     if queueWork.hasOverdue && !queueWork.isStalled || !queueWork.leftMarkers.isEmpty { return nowMs }
-    if !dueQueue.isEmpty || !dirtyGroups.isEmpty || !dirtyTails.isEmpty || !left.isEmpty { return nowMs }
+    if !dirtyGroups.isEmpty || !dirtyTails.isEmpty { return nowMs }
     var next = nextRetentionMs > 0 ? nextRetentionMs : UnixMs.max
-    for other in [wheel.nextWakeUpMs, timers.nextWakeUpMs, store.nextWakeUpMs] { next = min(next, other ?? .max) }
+    for other in [pending.nextWakeUpMs, timers.nextWakeUpMs] { next = min(next, other ?? .max) }
     return next == .max ? nil : next
   }
 
@@ -129,29 +114,10 @@ public final class Broker {
       switch target.kind {
       case .outstanding: outstandingTimerFired(group: target.owner, offset: target.value, timer)
       case .fetch: fetchTimerFired(consumer: target.owner, token: target.value)
-      case .sweep: sweepSettled()
+      case .sweep: pending.sweepTimerFired()
       case .held: heldTimerFired(target.value, timer)
       case .idleQueue: idleTimerFired(group: target.owner, timer)
       }
     }
-  }
-
-  /// Keeps the sweep of settled ids going while there are any: an idle server without them never wakes.
-  func sweepSettled() {
-    settledTable.sweep(nowMs: nowMs)
-    isSweeping = settledTable.count > 0
-    if isSweeping { _ = startTimer(dueMs: nowMs + sweepIntervalMs, TimerTarget(kind: .sweep)) }
-  }
-
-  private var sweepIntervalMs: Int64 { max(100, settings.idWindowMs / SettledIDs.sweepsPerWindow) }
-
-  func settle(_ hash: IDHash, _ fate: Settled.Fate, atMs: UnixMs) {
-    settledTable.set(hash, Settled(atMs: atMs, fate: fate))
-    if !isSweeping, !isReplaying, settledTable.count > 0 { startSweeping() }
-  }
-
-  func startSweeping() {
-    isSweeping = true
-    _ = startTimer(dueMs: nowMs + sweepIntervalMs, TimerTarget(kind: .sweep))
   }
 }

@@ -1,4 +1,4 @@
-// Messages whose time has come and that have not left yet, in (due, sequence) order: what a burst waits in.
+// Messages that are due and have not been released yet, in (due, sequence) order: what a burst waits in.
 //
 // Holds: sorted before anything is taken out. Arrivals are nearly always in order already, so sorting is a check.
 // Leaves to others: whether an element is still meant (its slot may have been freed and used again: compare the sequence).
@@ -30,7 +30,7 @@ struct DueQueue {
   /// The due time of the last element.
   var lastDueMs: UnixMs? { isEmpty ? nil : elements[elements.count - 1].dueMs }
 
-  /// The element `distance` places behind the first.
+  /// The element `distance` positions behind the first.
   func ahead(_ distance: Int) -> DueMessage? {
     head + distance < elements.count ? elements[head + distance] : nil
   }

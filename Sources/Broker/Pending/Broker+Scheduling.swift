@@ -2,8 +2,6 @@
 
 import DelayStore
 import Primitives
-import TimingWheel
-import TopicLog
 
 extension Broker {
   /// Takes a message to be released later. A due time that is past releases it in this very turn.
@@ -18,15 +16,15 @@ extension Broker {
     var outcome = ScheduleReply.Outcome.scheduled
     if command.parts.id.count > 0 {
       let hash = hasher.hash(topic: topic.number, id: command.parts.id)
-      if let place = place(of: hash) {
+      if let place = pending.place(of: hash) {
         switch command.ifExists {
         case .keep:
-          let dueMs = try pendingRecord(place, command.connection).dueMs
+          let dueMs = try coldReads.record(at: place, command.connection).dueMs
           return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: .kept))
         case .reject: throw .refuse(.exists, "a message with this id is pending in topic '\(topic.name)'")
         case .replace: outcome = .replaced
         }
-      } else if case .released(_, let dueMs)? = fate(of: hash) {
+      } else if case .released(_, let dueMs)? = pending.outcome(of: hash) {
         if command.ifExists == .reject {
           throw .refuse(.exists, "a message with this id was released into topic '\(topic.name)'")
         }
@@ -98,7 +96,7 @@ extension Broker {
 
   /// - Parameter accepted: messages of the batch at hand that will be pending, too.
   func requireRoom(besides accepted: Int = 0) throws(BrokerStop) {
-    let count = pendingCount + accepted
+    let count = pending.count + accepted
     guard count < settings.pendingMax else {
       throw .refuse(.limitExceeded, "\(count) messages are pending, and no more are allowed")
     }
@@ -109,70 +107,8 @@ extension Broker {
     let draft = MessageDraft(
       parts: parts, sequence: MessageSequence.of(record: records.nextSequence), dueMs: dueMs, stampMs: acceptedMs,
       topic: topic.number)
-    apply(turn.write(Scheduled(leaveMs: leaveMs(dueMs), message: .draft(draft))), topic, hash)
-  }
-
-  func apply(_ scheduled: Scheduled) {
-    let record = scheduled.message.record
-    guard let topic = topics[record.topic] else { return noteLostTopic(record.topic) }
-    apply(scheduled, topic, hasher.hash(topic: topic.number, id: record.id))
-  }
-
-  /// The same when the topic and the hash of the id are known already.
-  private func apply(_ scheduled: Scheduled, _ topic: Topic, _ hash: IDHash) {
-    place(scheduled.message.record, topic, leaveMs: scheduled.leaveMs, hash: hash)
-  }
-
-  /// When a message may leave: at its due time or, when that is past, as early as order allows. It must stand behind the
-  /// watermark and behind what waits to leave, and not ahead of what the wheel still holds.
-  func leaveMs(_ dueMs: UnixMs) -> UnixMs {
-    dueMs > nowMs ? dueMs : max(min(dueMs, wheel.currentTimeMs), watermark.dueMs, dueQueue.lastDueMs ?? 0)
-  }
-
-  /// Puts a recorded message into memory or onto disk. The same live and in replay.
-  func place(_ record: MessageRecord, _ topic: Topic, leaveMs: UnixMs, hash: IDHash) {
-    if let old = place(of: hash) { withdraw(hash, old) } else { topic.pendingCount += 1 }
-    if leaveMs > wheel.currentTimeMs, store.belongsOnDisk(dueMs: leaveMs) {
-      store.insert(record, dueMs: leaveMs, hash: hash)
-      return
-    }
-    let slot = slab.insert(copyOf: record)
-    let message = slab[slot]
-    message.pointee.sequence = record.sequence
-    message.pointee.dueMs = leaveMs
-    message.pointee.hash = hash
-    message.pointee.topic = topic.number
-    slab.uncopied.append(slot)
-    store.index.set(hash, .memory(slot))
-    startMessageTimer(slot)
-  }
-
-  func startMessageTimer(_ index: UInt32) {
-    let message = slab[index]
-    if message.pointee.dueMs <= wheel.currentTimeMs {
-      dueQueue.append(
-        DueMessage(dueMs: message.pointee.dueMs, sequence: message.pointee.sequence, index: index))
-    } else {
-      let timer = wheel.insert(dueMs: message.pointee.dueMs)
-      slabOfTimer.grow(to: Int(timer.index) + 1)
-      slabOfTimer[timer.index] = index
-      message.pointee.timer = timer
-    }
-  }
-
-  /// Takes a pending message from where it is. It is in the index no more.
-  func withdraw(_ hash: IDHash, _ place: MessagePlace) {
-    switch place {
-    case .disk(let slice, let position): store.remove(hash, slice: slice, position: position)
-    case .memory(let slot):
-      let message = slab[slot]
-      if message.pointee.timer != TimerID.none { _ = wheel.cancel(message.pointee.timer) }
-      if message.pointee.copySlice != PendingSlab.noSlice {
-        store.buryCopy(slice: message.pointee.copySlice, position: message.pointee.copyPosition)
-      }
-      slab.remove(slot)
-      store.index.remove(hash)
-    }
+    let scheduled = turn.write(Scheduled(leaveMs: pending.leaveMs(dueMs), message: .draft(draft)))
+    pending.apply(scheduled, topic, hash)
   }
 
   /// Cancels a pending message. An acknowledged cancel is never released.
@@ -182,24 +118,16 @@ extension Broker {
     try requireWorking()
     guard let topic = findTopic(name) else { return answer(.unknown) }
     let hash = hasher.hash(topic: topic.number, id: id)
-    guard place(of: hash) != nil else {
-      switch fate(of: hash) {
+    guard pending.place(of: hash) != nil else {
+      switch pending.outcome(of: hash) {
       case .cancelled: return answer(.cancelled)
       case .released: return answer(.released)
       case .abandoned, nil: return answer(.unknown)
       }
     }
-    apply(turn.write(Cancelled(hash: hash, topic: topic.number, atMs: nowMs)))
+    pending.apply(turn.write(Cancelled(hash: hash, topic: topic.number, atMs: nowMs)))
     counters.cancelled += 1
     return answer(.cancelled)
-  }
-
-  func apply(_ cancelled: Cancelled) {
-    // A salvage may have left out the record by which the message came.
-    guard let place = place(of: cancelled.hash) else { return }
-    withdraw(cancelled.hash, place)
-    topics[cancelled.topic]?.pendingCount -= 1
-    settle(cancelled.hash, .cancelled, atMs: cancelled.atMs)
   }
 
   /// Gives a pending message another time. It counts as accepted now where order is concerned.
@@ -211,13 +139,13 @@ extension Broker {
     let unknown = ScheduleReply(madeID: nil, deliverAtMs: 0, outcome: .unknown)
     guard let topic = findTopic(name) else { return answer(unknown) }
     let hash = hasher.hash(topic: topic.number, id: id)
-    guard let place = place(of: hash) else {
-      if case .released? = fate(of: hash) {
+    guard let place = pending.place(of: hash) else {
+      if case .released? = pending.outcome(of: hash) {
         return answer(ScheduleReply(madeID: nil, deliverAtMs: 0, outcome: .released))
       }
       return answer(unknown)
     }
-    let record = try pendingRecord(place, connection)
+    let record = try coldReads.record(at: place, connection)
     accept(record.parts, topic, dueMs: dueMs, acceptedMs: record.stampMs, hash: hash)
     counters.rescheduled += 1
     return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: .rescheduled))
@@ -230,77 +158,11 @@ extension Broker {
     try requireWorking()
     guard let topic = findTopic(name) else { return answer(.unknown) }
     let hash = hasher.hash(topic: topic.number, id: id)
-    if let place = place(of: hash) { return answer(.pending(try pendingRecord(place, connection))) }
-    switch fate(of: hash) {
+    if let place = pending.place(of: hash) { return answer(.pending(try coldReads.record(at: place, connection))) }
+    switch pending.outcome(of: hash) {
     case .cancelled: return answer(.cancelled)
     case .released(let offset, _): return answer(.released(offset: offset))
     case .abandoned, nil: return answer(.unknown)
     }
-  }
-
-  /// The record of a pending message; from disk by way of `waitForDisk`.
-  func pendingRecord(_ place: MessagePlace, _ connection: UInt64) throws(BrokerStop) -> MessageRecord {
-    switch place {
-    case .memory(let index): return MessageRecord(slab[index].pointee.record!)
-    case .disk(let slice, let position):
-      if let cold = coldRecords[connection]?.first(where: { $0.place == place }) { return cold.record }
-      let atOnce = store.read(slice: slice, position: position) { [unowned self] cold in
-        if let cold { coldRecords[connection, default: []].append(cold) }
-        effects.append(.notice(.retry(connection: connection)))
-      }
-      guard let atOnce else { throw .waitForDisk }
-      coldRecords[connection, default: []].append(atOnce)
-      return atOnce.record
-    }
-  }
-
-  /// Drops what was read from disk for a connection: its command is through.
-  public func forgetColdReads(_ connection: UInt64) {
-    if !coldRecords.isEmpty { coldRecords[connection] = nil }
-    if !listings.isEmpty { listings[connection] = nil }
-  }
-
-  /// Puts a message into its topic now.
-  ///
-  /// - Throws: `exists` when a message of the same id is pending. One released in the window is not published again: the
-  ///   answer has its offset.
-  public func publish(
-    topic name: UnsafeRawBufferPointer, _ parts: MessageParts
-  ) throws(BrokerStop) -> Answer<PublishReply> {
-    try requireSpace()
-    try requireFitting(parts)
-    let topic = try topicOnUse(name)
-    guard parts.id.count > 0 else {
-      var offset: TopicOffset = 0
-      let madeID = acceptWithMadeID(parts) { parts in
-        offset = append(parts, topic, hasher.hash(topic: topic.number, id: parts.id))
-      }
-      return answer(PublishReply(madeID: madeID, offset: offset))
-    }
-    let hash = hasher.hash(topic: topic.number, id: parts.id)
-    if place(of: hash) != nil {
-      throw .refuse(.exists, "a message with this id is pending in topic '\(topic.name)'")
-    }
-    if case .released(let offset, _)? = fate(of: hash) {
-      return answer(PublishReply(madeID: nil, offset: offset))
-    }
-    return answer(PublishReply(madeID: nil, offset: append(parts, topic, hash)))
-  }
-
-  private func append(_ parts: MessageParts, _ topic: Topic, _ hash: IDHash) -> TopicOffset {
-    let length = parts.recordLength
-    let sequence = records.nextSequence
-    records.append(kind: DecisionKind.published.rawValue, payloadCapacity: 8 + length) { payload in
-      let base = payload.baseAddress!
-      base.storeBytes(of: nowMs.littleEndian, as: Int64.self)
-      MessageRecord.write(
-        parts, sequence: sequence, dueMs: nowMs, stampMs: nowMs, topic: topic.number, at: base + 8)
-      return 8 + length
-    }
-    let offset = topic.log.append(parts, dueMs: nowMs, releasedMs: nowMs)
-    settle(hash, .released(offset: offset, dueMs: nowMs), atMs: nowMs)
-    counters.published += 1
-    appended(topic, by: sequence)
-    return offset
   }
 }

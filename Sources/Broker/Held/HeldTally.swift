@@ -1,6 +1,6 @@
 // Which messages a data folder holds back, without a broker: for people who look at a folder at rest.
 //
-// Holds: a checkpoint and the records behind it give the messages that `Broker.held` would have after a start (but for those
+// Holds: a checkpoint and the records behind it give the messages that the room `Held` would have after a start (but for those
 // whose topic a salvage would leave out).
 // Leaves to others: reading the folder (the engine's check).
 
@@ -13,12 +13,7 @@ public struct HeldTally {
 
   /// Those of a checkpoint.
   public init(_ state: CheckpointState) {
-    for message in state.held {
-      message.record.withUnsafeBytes { bytes in
-        let record = MessageRecord(bytes.baseAddress!)
-        topics[record.sequence] = record.topic
-      }
-    }
+    for message in state.held.messages { topics[message.number] = message.record.topic }
   }
 
   /// How many there are.
@@ -26,15 +21,15 @@ public struct HeldTally {
 
   /// Takes one journal record into account; to be called with each, in order.
   public mutating func follow(kind: UInt8, _ payload: UnsafeRawBufferPointer) {
-    var reader = PayloadReader(payload)
     switch DecisionKind(rawValue: kind) {
     case .held:
-      _ = reader.read(Int64.self)
-      reader.skip(Int(reader.read(UInt16.self)))
-      let record = MessageRecord(reader.rest.baseAddress!)
+      let record = MessageHeld(decoding: payload).message.record
       topics[record.sequence] = record.topic
-    case .heldReleased, .heldDropped, .heldAbandoned: topics[reader.read(HeldNumber.self)] = nil
+    case .heldReleased: topics[HeldReleased(decoding: payload).number] = nil
+    case .heldDropped: topics[HeldDropped(decoding: payload).number] = nil
+    case .heldAbandoned: topics[HeldAbandoned(decoding: payload).number] = nil
     case .topicDeleted:
+      var reader = PayloadReader(payload)
       let topic = reader.read(UInt32.self)
       topics = topics.filter { $0.value != topic }
     default: break

@@ -7,7 +7,8 @@ import Primitives
 /// A batch on its way: what was decided about each message, and the records to be written.
 public final class ScheduleBatch {
   struct Entry {
-    var place: Int
+    /// Where its part of the record begins.
+    var position: Int
     var dueMs: UnixMs
     var hash: IDHash
   }
@@ -75,7 +76,7 @@ extension Broker {
       case .reject: throw .refuse(.exists, "a message with this id is pending")
       case .replace: outcome = .replaced
       }
-    } else if case .released(_, let releasedMs)? = fate(of: hash) {
+    } else if case .released(_, let releasedMs)? = pending.outcome(of: hash) {
       if ifExists == .reject { throw .refuse(.exists, "a message with this id was released") }
       batch.replies.append(ScheduleReply(madeID: nil, deliverAtMs: releasedMs, outcome: .released))
       return
@@ -92,12 +93,12 @@ extension Broker {
 
   private func pendingDueMs(_ hash: IDHash, _ batch: ScheduleBatch) throws(BrokerStop) -> UnixMs? {
     if let dueMs = batch.pendingInBatch[hash] { return dueMs }
-    guard let place = place(of: hash) else { return nil }
-    return try pendingRecord(place, batch.connection).dueMs
+    guard let place = pending.place(of: hash) else { return nil }
+    return try coldReads.record(at: place, batch.connection).dueMs
   }
 
   private func addWithMadeID(_ parts: MessageParts, _ dueMs: UnixMs, _ batch: ScheduleBatch) {
-    let madeID = GeneratedID(MessageSequence.of(record: batch.recordSequence, place: batch.entries.count))
+    let madeID = GeneratedID(MessageSequence.of(record: batch.recordSequence, position: batch.entries.count))
     withMadeID(madeID, parts) { parts in
       append(parts, dueMs, hasher.hash(topic: batch.topicNumber, id: parts.id), batch)
     }
@@ -105,16 +106,16 @@ extension Broker {
   }
 
   private func append(_ parts: MessageParts, _ dueMs: UnixMs, _ hash: IDHash, _ batch: ScheduleBatch) {
-    let place = batch.bytes.count
+    let position = batch.bytes.count
     let length = parts.recordLength
-    let sequence = MessageSequence.of(record: batch.recordSequence, place: batch.entries.count)
+    let sequence = MessageSequence.of(record: batch.recordSequence, position: batch.entries.count)
     batch.bytes.append(contentsOf: repeatElement(0, count: 8 + length))
     batch.bytes.withUnsafeMutableBytes { bytes in
       MessageRecord.write(
         parts, sequence: sequence, dueMs: dueMs, stampMs: nowMs, topic: batch.topicNumber,
-        at: bytes.baseAddress! + place + 8)
+        at: bytes.baseAddress! + position + 8)
     }
-    batch.entries.append(ScheduleBatch.Entry(place: place, dueMs: dueMs, hash: hash))
+    batch.entries.append(ScheduleBatch.Entry(position: position, dueMs: dueMs, hash: hash))
     batch.pendingInBatch[hash] = dueMs
   }
 
@@ -127,25 +128,16 @@ extension Broker {
       "something came between the parts of a batch")
     batch.bytes.withUnsafeMutableBytes { bytes in
       for entry in batch.entries {
-        bytes.storeBytes(of: leaveMs(entry.dueMs).littleEndian, toByteOffset: entry.place, as: Int64.self)
+        bytes.storeBytes(
+          of: pending.leaveMs(entry.dueMs).littleEndian, toByteOffset: entry.position, as: Int64.self)
       }
-      records.begin(DecisionKind.scheduledMany.rawValue)
-      records.append(bytes: UnsafeRawBufferPointer(bytes))
-      records.finish()
-      for entry in batch.entries {
-        let base = bytes.baseAddress! + entry.place
-        let leaveMs = Int64(littleEndian: base.loadUnaligned(as: Int64.self))
-        place(MessageRecord(base + 8), topic, leaveMs: leaveMs, hash: entry.hash)
+      var position = 0
+      turn.write(ScheduledMany(bytes: UnsafeRawBufferPointer(bytes))).forEach {
+        pending.apply($0, topic, batch.entries[position].hash)
+        position += 1
       }
     }
     counters.scheduled += UInt64(batch.entries.count)
     return answer(batch.replies)
   }
-}
-
-/// The order of acceptance of messages: the journal record that accepted a message, and its place in that record.
-enum MessageSequence {
-  private static let placeBits: UInt64 = 10
-
-  static func of(record: Sequence, place: Int = 0) -> Sequence { record << placeBits | UInt64(place) }
 }

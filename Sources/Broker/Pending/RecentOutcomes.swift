@@ -1,17 +1,18 @@
-// The ids whose messages were released or cancelled lately: what makes a repeated request get the true answer.
+// What became of messages lately: the outcome of each id whose message was released or cancelled within the id window, so that
+// a repeated request gets the true answer.
 //
-// Holds: an id is remembered for at least `windowMs` after it settled, and never answered for longer; 32 bytes an id.
-// Forgetting is a sweep over shards, a few at a time, so that it needs no queue and no turn of the loop is long.
+// Holds: an outcome is remembered for at least `windowMs`, and never answered for longer; 32 bytes an id. Forgetting is a
+// sweep over shards, a few at a time, so that it needs no queue and no turn of the loop is long.
 // On disk: one append-only file ("bucket") for each stretch of an eighth of the window, `settled/<number>.ids`, of 40-byte
 // entries: u64 + u64 hash, i64 time, u64 value, u32 CRC-32C of those 32 bytes, u32 zero. Numbers only say which bucket was
 // written first; when one may go is said by its newest entry, so that a start with another window reads them right.
-// Leaves to others: when to sweep (a timer), durability (journal, checkpoint).
+// Leaves to others: when to sweep (Pending), durability (journal, checkpoint).
 
 import DataFiles
 import Primitives
 
 /// What became of a message.
-struct Settled: Equatable {
+struct RecentOutcome: Equatable {
   enum Fate: Equatable {
     case cancelled
     /// Held, and given up by its owner.
@@ -53,7 +54,7 @@ struct Settled: Equatable {
 }
 
 /// The table and its files.
-final class SettledIDs {
+final class RecentOutcomes {
   private struct Entry {
     var low: UInt64, high: UInt64, atMs: Int64, value: UInt64
   }
@@ -100,13 +101,13 @@ final class SettledIDs {
     shards.deallocate()
   }
 
-  /// What became of a message, if it settled less than the window before `nowMs`. O(1).
-  func find(_ hash: IDHash, nowMs: UnixMs) -> Settled? {
+  /// What became of a message, if that was less than the window before `nowMs`. O(1).
+  func find(_ hash: IDHash, nowMs: UnixMs) -> RecentOutcome? {
     let shard = shards[Int(hash.high >> 52)]
     guard let entries = shard.entries else { return nil }
     let entry = entries[Self.probe(entries, shard.mask, hash.low, hash.high)]
     guard entry.atMs != Self.free, nowMs - entry.atMs < windowMs else { return nil }
-    return Settled(atMs: entry.atMs, packed: entry.value)
+    return RecentOutcome(atMs: entry.atMs, packed: entry.value)
   }
 
   /// Has the processor fetch what `find` and `set` of this message will read.
@@ -120,11 +121,11 @@ final class SettledIDs {
   }
 
   /// Remembers what became of a message. Amortised O(1).
-  func set(_ hash: IDHash, _ settled: Settled) {
+  func set(_ hash: IDHash, _ outcome: RecentOutcome) {
     guard windowMs > 0 else { return }
-    let entry = Entry(low: hash.low, high: hash.high, atMs: settled.atMs, value: settled.packed)
+    let entry = Entry(low: hash.low, high: hash.high, atMs: outcome.atMs, value: outcome.packed)
     put(entry)
-    let bucket = bucketFile(settled.atMs).append(Self.entryBytes)
+    let bucket = bucketFile(outcome.atMs).append(Self.entryBytes)
     bucket.storeBytes(of: entry.low.littleEndian, as: UInt64.self)
     bucket.storeBytes(of: entry.high.littleEndian, toByteOffset: 8, as: UInt64.self)
     bucket.storeBytes(of: entry.atMs.littleEndian, toByteOffset: 16, as: Int64.self)
@@ -188,11 +189,24 @@ final class SettledIDs {
     return slot
   }
 
+  /// A line for each outcome that is not out of the window. O(capacity).
+  func digest(nowMs: UnixMs) -> [String] {
+    var lines: [String] = []
+    for shard in 0..<Self.shardCount {
+      guard let entries = shards[shard].entries else { continue }
+      for slot in 0...shards[shard].mask where entries[slot].atMs != Self.free && nowMs - entries[slot].atMs < windowMs
+      {
+        lines.append("outcome \(entries[slot].low) \(entries[slot].high) \(entries[slot].atMs) \(entries[slot].value)")
+      }
+    }
+    return lines
+  }
+
   // MARK: Files
 
   static func path(_ bucket: Int64) -> String { "settled/\(bucket).ids" }
 
-  /// The file for an id that settles now.
+  /// The file for an outcome of this time.
   private func bucketFile(_ atMs: UnixMs) -> AppendFile {
     let last = buckets.count - 1
     if last >= 0, atMs < bucketEndMs {

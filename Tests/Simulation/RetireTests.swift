@@ -1,4 +1,5 @@
-// What has left and is not booked yet, where order counts: a replay must leave of an id what the running broker left of it.
+// Messages that have been released and are not retired yet, where order counts: a replay must remember the same outcome of an
+// id as the running broker.
 
 import Engine
 import Primitives
@@ -7,8 +8,8 @@ import Testing
 
 @testable import Broker
 
-@Suite("booking")
-struct BookingTests {
+@Suite("retiring")
+struct RetireTests {
   /// A process without clients; checkpoints only where a test wants them.
   private final class QuietRun: PowerCutRun {
     var releasesPerTurn = 4096
@@ -67,7 +68,7 @@ struct BookingTests {
     #expect(run.complaints == [])
   }
 
-  @Test("a command in the middle of a burst does not book the burst, unless it is about a message of it")
+  @Test("a command in the middle of a burst does not retire the burst, unless it is about a message of it")
   func commandsInABurst() throws {
     let run = QuietRun(seed: 2, crashAt: nil)
     run.checkpointBytes = 1 << 20
@@ -76,17 +77,17 @@ struct BookingTests {
     run.turn { for number in 0..<100 { try run.schedule("\(number)", afterMs: 10) } }
     run.time.nowNs += 20 * TimeUnits.nsPerMs
     run.turn()
-    let waiting = run.broker.left.count
+    let waiting = run.broker.pending.retiringCount
     #expect(waiting >= 10)
     run.turn {
       try run.schedule("another", afterMs: 5000)
-      #expect(run.broker.left.count == waiting + 10)
-      #expect(run.broker.pendingCount == 100 - waiting - 10 + 1)
+      #expect(run.broker.pending.retiringCount == waiting + 10)
+      #expect(run.broker.pending.count == 100 - waiting - 10 + 1)
     }
     run.turn {
       let again = try run.schedule("0", afterMs: 5000)
       #expect(again.outcome == .released)
-      #expect(run.broker.left.count == 0)
+      #expect(run.broker.pending.retiringCount == 0)
     }
     #expect(run.complaints == [])
   }

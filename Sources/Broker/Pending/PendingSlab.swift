@@ -10,7 +10,7 @@ import TimingWheel
 struct PendingMessage: BitwiseCopyable {
   var record: UnsafeMutableRawPointer?
   var sequence: Sequence = 0
-  /// When it may leave: its due time, raised to the watermark if that was further.
+  /// When it may be released: its due time, raised to the watermark if that was further.
   var dueMs: UnixMs = 0
   var hash = IDHash(low: 0, high: 0)
   var timer = TimerID.none
@@ -22,15 +22,13 @@ struct PendingMessage: BitwiseCopyable {
 
 /// Slots for near messages, with a free list.
 final class PendingSlab {
-  /// In place of a timer: the message has left and is not booked yet.
-  static let hasLeft = TimerID(index: .max, generation: .max - 1)
+  /// In place of a timer: the message has been released and is to be retired.
+  static let isReleased = TimerID(index: .max, generation: .max - 1)
   static let noSlice = UInt32.max
   private let elements = PagedArray(filler: PendingMessage())
   @exclusivity(unchecked) private var free: [UInt32] = []
   @exclusivity(unchecked) private(set) var count = 0
   @exclusivity(unchecked) private(set) var recordBytes = 0
-  /// Slots of messages without a copy on disk, for the next checkpoint; some have been freed since.
-  @exclusivity(unchecked) var uncopied = Fifo<UInt32>(keptMax: 1 << 16)
 
   deinit { forEach { index, _ in elements[index].record?.deallocate() } }
 
