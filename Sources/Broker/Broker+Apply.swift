@@ -20,7 +20,6 @@ extension Broker {
       throw StorageError(
         kind: .damaged, operation: "replay", path: "journal", reason: "record \(sequence) is of unknown kind \(kind)")
     }
-    var reader = PayloadReader(payload)
     switch kind {
     case .scheduled: pending.apply(Scheduled(decoding: payload))
     case .scheduledMany: pending.apply(ScheduledMany(decoding: payload))
@@ -37,17 +36,22 @@ extension Broker {
     case .heldAbandoned: apply(HeldAbandoned(decoding: payload))
     case .catalogPut: catalog.apply(CatalogPut(decoding: payload))
     case .catalogRemoved: catalog.apply(CatalogRemoved(decoding: payload))
-    case .topicCreated, .topicDeleted, .trimmed: replayTopic(kind, &reader)
+    case .topicCreated: topics.apply(TopicCreated(decoding: payload))
+    case .topicDeleted: apply(TopicDeleted(decoding: payload))
+    case .trimmed: topics.apply(Trimmed(decoding: payload))
     case .groupCreated:
-      let number = reader.read(UInt32.self)
-      let topic = topics[reader.read(UInt32.self)]
-      let start = reader.read(UInt64.self)
-      if let topic { addGroup(number, topic, String(decoding: reader.rest, as: UTF8.self), start) }
-    case .returned: replayReturned(&reader)
-    case .enqueued: replayEnqueued(&reader, sequence)
-    case .delivered, .redelivered, .acknowledged, .refused, .forwarded, .moved, .doomed:
-      guard let group = group(number: reader.read(UInt32.self)) else { return }
-      replayGroup(kind, group, &reader)
+      let created = GroupCreated(decoding: payload)
+      groups.apply(created, queue: queues.rules(of: topics[created.topic]))
+    case .delivered: groups.apply(Delivered(decoding: payload))
+    case .redelivered: groups.apply(Redelivered(decoding: payload))
+    case .acknowledged: groups.apply(Acknowledged(decoding: payload))
+    case .refused: groups.apply(Refused(decoding: payload))
+    case .forwarded: groups.apply(Forwarded(decoding: payload))
+    case .moved: groups.apply(Moved(decoding: payload))
+    case .returned: apply(Returned(decoding: payload))
+    case .enqueued: queues.apply(Enqueued(decoding: payload), sequence: sequence)
+    case .rejected: groups.apply(Rejected(decoding: payload))
+    case .deadLettered: queues.apply(DeadLettered(decoding: payload), sequence: sequence)
     }
   }
 }

@@ -8,11 +8,11 @@ import TopicLog
 
 extension Broker {
   /// Whether a checkpoint may be taken in this turn. Not while a slice is on the move.
-  public var isReadyForCheckpoint: Bool { failure == nil && pending.isReadyForCheckpoint && groupsWithAcks.isEmpty }
+  public var isReadyForCheckpoint: Bool { failure == nil && pending.isReadyForCheckpoint && groups.hasRecordedEnds }
 
   /// Whether a checkpoint would give disk space back.
   public var hasObsoleteFiles: Bool {
-    !obsoletePaths.isEmpty || pending.hasObsoleteFiles
+    topics.hasObsoleteFiles || pending.hasObsoleteFiles
   }
 
   /// Writes copies of messages in memory that have none, so that the checkpoint which follows need not hold up the loop for
@@ -27,66 +27,16 @@ extension Broker {
     var writer = StateWriter()
     writer.write(nowMs)
     pending.writeTimes(to: &writer)
-    writer.write(nextTopic)
-    writeTopics(&writer, &unsynced)
-    writeGroups(&writer)
+    topics.write(to: &writer, unsynced: &unsynced)
+    groups.write(to: &writer)
     pending.writeFiles(to: &writer, &unsynced)
     held.write(to: &writer)
-    writeQueues(&writer)
+    queues.write(to: &writer)
     catalog.write(to: &writer)
-    defer {
-      obsoletePaths = []
-      obsoleteDirectories = []
-    }
-    var removals = obsoletePaths + pending.takeObsolete()
-    for topic in topicsByNumber { removals += topic.log.takeObsolete() }
+    let obsolete = topics.takeObsolete()
     return CheckpointPlan(
-      state: writer.bytes, sequence: records.lastSequence, unsynced: unsynced, removals: removals,
-      emptyDirectories: obsoleteDirectories)
-  }
-
-  /// By number, not by hash: the same run writes the same bytes in the same order.
-  private var topicsByNumber: [Topic] { topics.values.sorted { $0.number < $1.number } }
-
-  private func writeTopics(_ writer: inout StateWriter, _ unsynced: inout [String]) {
-    writer.write(UInt32(topics.count))
-    for topic in topicsByNumber {
-      writer.write(topic.number)
-      writer.write(topic.name)
-      writer.write(topic.retentionMs)
-      writer.write(topic.retentionBytes)
-      writer.write(topic.log.firstOffset)
-      writer.write(topic.log.nextOffset)
-      writer.write(topic.log.lastReleasedMs)
-      writer.write(UInt64(topic.pendingCount))
-      let segments = topic.log.checkpoint(unsynced: &unsynced)
-      writer.write(UInt32(segments.count))
-      for segment in segments {
-        writer.write(segment.baseOffset)
-        writer.write(UInt64(segment.length))
-        writer.write(UInt8(segment.isSealed ? 1 : 0))
-      }
-    }
-  }
-
-  private func writeGroups(_ writer: inout StateWriter) {
-    writer.write(UInt32(groupCount))
-    for group in groups {
-      guard let group else { continue }
-      writer.write(group.number)
-      writer.write(group.topic.number)
-      writer.write(group.name)
-      writer.write(group.cursor.offset)
-      writer.write(UInt32(group.outstanding.count))
-      group.outstanding.forEach { entry in
-        writer.write(entry.pointee.offset)
-        writer.write(entry.pointee.attempts)
-        writer.write(entry.pointee.marks)
-        writer.write(entry.pointee.keyHash)
-        writer.write(entry.pointee.untilMs)
-      }
-    }
-    writer.write(UInt32(groups.count))
+      state: writer.bytes, sequence: records.lastSequence, unsynced: unsynced,
+      removals: obsolete.paths + pending.takeObsolete(), emptyDirectories: obsolete.directories)
   }
 
   /// Takes up the state of a checkpoint. Reads every slice, the active segments and the recent outcomes.
@@ -94,34 +44,28 @@ extension Broker {
   /// - Throws: `damaged` when a file does not hold what the checkpoint says.
   public func recover(_ state: CheckpointState, files: OpenFiles) throws(StorageError) {
     turn.recover(nowMs: state.nowMs)
-    for topic in state.topics {
-      let added = addTopic(
-        topic.number, topic.name, topic.retentionMs, topic.retentionBytes, firstOffset: topic.firstOffset)
-      try added.log.recover(
-        topic.segments, nextOffset: topic.nextOffset, lastReleasedMs: topic.lastReleasedMs, files: files)
-      added.pendingCount = Int(topic.pendingCount)
-    }
-    nextTopic = state.nextTopic
-    for state in state.groups {
-      guard let topic = topics[state.topic] else { continue }
-      recoverGroup(state, topic)
-    }
-    while groups.count < Int(state.groupsMade) { groups.append(nil) }
+    try topics.recover(state.topics, files: files)
+    groups.recover(state.groups) { queues.rules(of: $0) }
     held.recover(state.held)
-    recoverQueues(state.queues)
+    queues.recover(state.queues)
     catalog.recover(state.catalog)
     try pending.recover(state.pending, files: files)
   }
 
-  private func recoverGroup(_ state: CheckpointState.GroupState, _ topic: Topic) {
-    // It begins at the first message that is not finished; what `upTo` means is counted from there.
-    let first = state.outstanding.reduce(state.cursor) { min($0, $1.offset) }
-    let group = addGroup(state.number, topic, state.name, first)
-    group.cursor = TopicCursor(offset: state.cursor)
-    for entry in state.outstanding.sorted(by: { $0.offset < $1.offset }) {
-      if entry.keyHash != 0 { _ = group.joinLine(entry.keyHash, entry.offset) }
-      group.outstanding.insert(entry)
-      group.noteOutstanding(entry.offset)
-    }
+  /// Ends recovery: time begins at `nowNs`, the wheels get their real resolution, what was with consumers is ready for
+  /// others, waiting redeliveries wait on. Gives the number of milliseconds by which the watermark is ahead of the clock.
+  ///
+  /// - Parameter isSalvaged: whether parts of the journal were left out.
+  @discardableResult
+  public func start(nowNs: Int64, isSalvaged: Bool = false) -> Int64 {
+    let clockMs = TimeUnits.msRoundedDown(ns: nowNs)
+    turn.start(clockMs: clockMs)
+    let ahead = max(0, pending.watermark.dueMs - clockMs)
+    timers.restart(nowMs: nowMs)
+    pending.start()
+    groups.start(isSalvaged: isSalvaged)
+    queues.start(isSalvaged: isSalvaged)
+    held.start()
+    return ahead
   }
 }

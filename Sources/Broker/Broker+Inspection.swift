@@ -35,13 +35,13 @@ public struct BrokerGauges: Sendable {
 extension Broker {
   /// The gauges. O(groups).
   public var gauges: BrokerGauges {
-    let expiring = groups.reduce(0) { $0 + ($1?.contents == nil ? 0 : $1!.topic.pendingCount) }
+    let expiring = queues.inOrder.reduce(0) { $0 + $1.topic.pendingCount }
     return BrokerGauges(
       pending: pending.count - expiring, expiring: expiring, onDisk: pending.onDiskCount, dueNow: pending.dueCount,
       pendingBytes: pending.recordBytes,
-      settledIDs: pending.outcomeCount, held: held.count, topics: topics.count, groups: groupCount,
-      consumers: consumers.count - freeConsumers.count,
-      inFlight: groups.reduce(0) { $0 + ($1?.inFlightCount ?? 0) }, cacheBytes: cache.bytes)
+      settledIDs: pending.outcomeCount, held: held.count, topics: topics.count, groups: groups.count,
+      consumers: groups.consumerCount,
+      inFlight: groups.inOrder.reduce(0) { $0 + $1.inFlight }, cacheBytes: cache.bytes)
   }
 
   /// The wheel's levels with their occupied slots. O(slots).
@@ -55,23 +55,9 @@ extension Broker {
   package var digest: [String] {
     var lines: [String] = []
     pending.digest(into: &lines, nil)
-    for topic in topicsInOrder {
-      lines.append(
-        "topic \(topic.number) \(topic.name) \(topic.log.firstOffset) \(topic.log.nextOffset) \(topic.pendingCount)")
-      for group in groupsInOrder(topic) {
-        lines.append("group \(group.number) \(group.name) \(group.cursor.offset)")
-        var entries: [String] = []
-        group.outstanding.forEach { entry in
-          let state = entry.pointee.state
-          // What a start makes of it: consumers are gone, and a wait may be over that no record ends.
-          let isReady = state == .inFlight || state == .dying || state == .waiting && entry.pointee.untilMs <= nowMs
-          let shown = isReady ? .ready : state
-          entries.append("out \(entry.pointee.offset) \(entry.pointee.attempts) \(shown) \(entry.pointee.keyHash)")
-        }
-        lines += entries.sorted()
-      }
-    }
+    topics.digest(into: &lines)
     held.digest(into: &lines)
+    queues.digest(into: &lines)
     return lines
   }
 }

@@ -28,26 +28,9 @@ public final class Broker {
   let pending: Pending
   let coldReads: ColdReads
   let held: Held
-
-  @exclusivity(unchecked) var topics: [UInt32: Topic] = [:]
-  @exclusivity(unchecked) var topicsByName: [IDHash: Topic] = [:]
-  @exclusivity(unchecked) var lastTopic: Topic?
-  @exclusivity(unchecked) var lastReleased: Topic?
-  var nextTopic: UInt32 = 1
-  @exclusivity(unchecked) var groups: [Group?] = []
-  var groupCount = 0
-  @exclusivity(unchecked) var consumers: [Consumer?] = []
-  var freeConsumers: [UInt32] = []
-  @exclusivity(unchecked) var dirtyGroups: [Group] = []
-  @exclusivity(unchecked) var groupsWithAcks: [Group] = []
-  @exclusivity(unchecked) var dirtyTails: [Topic] = []
-  /// When retention is to be looked at; 0: in the first turn, which sees what a start has found.
-  @exclusivity(unchecked) var nextRetentionMs: UnixMs = 0
-  var obsoletePaths: [String] = []
-  var obsoleteDirectories: [String] = []
-  /// Where the dead letters of queues go.
-  public weak var deadLetterRouter: (any DeadLetterRouter)?
-  let queueWork = QueueWork()
+  let topics: Topics
+  let groups: Groups
+  let queues: Queues
 
   /// An empty broker; `recover` or `startEmpty` makes it ready.
   ///
@@ -57,12 +40,12 @@ public final class Broker {
     self.io = io
     hasher = SipHash128(key0: hashKey.low, key1: hashKey.high)
     cache = ChunkCache(bytesMax: settings.cacheBytes)
-    let topicsOfBroker = Topics()
-    pending = Pending(
-      settings: settings, hasher: hasher, turn: turn, timers: timers, topics: topicsOfBroker, io: io)
+    topics = Topics(settings, turn, hasher, cache, io)
+    pending = Pending(settings: settings, hasher: hasher, turn: turn, timers: timers, topics: topics, io: io)
     coldReads = ColdReads(turn: turn, pending: pending)
     held = Held(turn: turn, timers: timers)
-    topicsOfBroker.broker = self
+    groups = Groups(settings, turn, timers, topics, hasher)
+    queues = Queues(settings, turn, timers, topics, groups, pending, hasher)
   }
 
   // MARK: Turns
@@ -74,7 +57,7 @@ public final class Broker {
     cache.evict()
     guard failure == nil else { return }
     pending.advance()
-    trimQueues()
+    queues.trim()
     releaseDue()
     fireTimers()
   }
@@ -83,40 +66,37 @@ public final class Broker {
   public func endTurn() {
     guard failure == nil else { return }
     releaseDue()
-    endOverdue()
-    if !queueWork.leftMarkers.isEmpty { stopLeftExpiries() }
-    trimIfTime()
-    settleQueues()
-    dispatch()
-    settleQueues()
-    recordAcks()
+    queues.endOverdue()
+    queues.stopExpiries()
+    topics.trimIfTime { topic in
+      for group in topic.groups where !group.consumers.isEmpty { groups.markDirty(group) }
+    }
+    queues.enforceRules()
+    groups.dispatch()
+    queues.enforceRules()
+    groups.recordEnds()
     if !pending.hasDue { pending.retire(limit: settings.releasesPerTurn) }
   }
 
   /// When the next turn has something to do even if nobody asks for anything; nil for never.
   public var nextWakeUpMs: UnixMs? {
     guard failure == nil else { return nil }
-    if queueWork.hasOverdue && !queueWork.isStalled || !queueWork.leftMarkers.isEmpty { return nowMs }
-    if !dirtyGroups.isEmpty || !dirtyTails.isEmpty { return nowMs }
-    var next = nextRetentionMs > 0 ? nextRetentionMs : UnixMs.max
+    if queues.hasWork || groups.hasWork { return nowMs }
+    var next = topics.nextRetentionMs > 0 ? topics.nextRetentionMs : UnixMs.max
     for other in [pending.nextWakeUpMs, timers.nextWakeUpMs] { next = min(next, other ?? .max) }
     return next == .max ? nil : next
   }
 
   // MARK: Internal timers
 
-  func startTimer(dueMs: UnixMs, _ target: TimerTarget) -> TimerID { timers.start(dueMs: dueMs, target) }
-
-  func stopTimer(_ timer: TimerID) { timers.stop(timer) }
-
   private func fireTimers() {
     for (timer, target) in timers.takeFired(nowMs: nowMs) {
       switch target.kind {
-      case .outstanding: outstandingTimerFired(group: target.owner, offset: target.value, timer)
-      case .fetch: fetchTimerFired(consumer: target.owner, token: target.value)
+      case .outstanding: groups.outstandingTimerFired(group: target.owner, offset: target.value, timer)
+      case .fetch: groups.fetchTimerFired(consumer: target.owner, token: target.value)
       case .sweep: pending.sweepTimerFired()
       case .held: heldTimerFired(target.value, timer)
-      case .idleQueue: idleTimerFired(group: target.owner, timer)
+      case .idleQueue: queues.idleTimerFired(group: target.owner, timer)
       }
     }
   }

@@ -36,33 +36,12 @@ public struct CheckpointPlan {
 
 /// State read from a checkpoint, before the files it names are opened.
 public struct CheckpointState {
-  struct TopicState {
-    var number: UInt32
-    var name: String
-    var retentionMs: Int64
-    var retentionBytes: Int64
-    var firstOffset: TopicOffset
-    var nextOffset: TopicOffset
-    var lastReleasedMs: UnixMs
-    var pendingCount: UInt64
-    var segments: [TopicLog.SegmentState] = []
-  }
-  struct GroupState {
-    var number: UInt32
-    var topic: UInt32
-    var name: String
-    var cursor: TopicOffset
-    var outstanding: [Outstanding] = []
-  }
-
   var nowMs: UnixMs
   var pending = Pending.State()
-  var nextTopic: UInt32
-  var topics: [TopicState] = []
-  var groups: [GroupState] = []
-  var groupsMade: UInt32 = 0
+  var topics = Topics.State()
+  var groups = Groups.State()
   var held = Held.State()
-  var queues = QueuesState()
+  var queues = Queues.State()
   var catalog = Catalog.State()
 
   /// Reads the bytes; nil when they are not a checkpoint's state.
@@ -71,53 +50,21 @@ public struct CheckpointState {
       var reader = StateReader(bytes)
       nowMs = try reader.read(Int64.self)
       try pending.readTimes(&reader)
-      nextTopic = try reader.read(UInt32.self)
-      for _ in 0..<(try reader.read(UInt32.self)) { topics.append(try Self.topic(&reader)) }
-      for _ in 0..<(try reader.read(UInt32.self)) { groups.append(try Self.group(&reader)) }
-      groupsMade = try reader.read(UInt32.self)
+      topics = try Topics.State(&reader)
+      groups = try Groups.State(&reader)
       try pending.readFiles(&reader)
       held = try Held.State(&reader)
-      queues = try QueuesState(&reader)
+      queues = try Queues.State(&reader)
       catalog = try Catalog.State(&reader)
     } catch {
       return nil
     }
   }
 
-  private static func topic(_ reader: inout StateReader) throws(CheckpointFault) -> TopicState {
-    var topic = TopicState(
-      number: try reader.read(UInt32.self), name: try reader.readText(), retentionMs: try reader.read(Int64.self),
-      retentionBytes: try reader.read(Int64.self), firstOffset: try reader.read(UInt64.self),
-      nextOffset: try reader.read(UInt64.self), lastReleasedMs: try reader.read(Int64.self),
-      pendingCount: try reader.read(UInt64.self))
-    for _ in 0..<(try reader.read(UInt32.self)) {
-      let base = try reader.read(UInt64.self)
-      let length = Int(try reader.read(UInt64.self))
-      topic.segments.append(
-        TopicLog.SegmentState(baseOffset: base, length: length, isSealed: try reader.read(UInt8.self) != 0))
-    }
-    return topic
-  }
-
-  private static func group(_ reader: inout StateReader) throws(CheckpointFault) -> GroupState {
-    var group = GroupState(
-      number: try reader.read(UInt32.self), topic: try reader.read(UInt32.self), name: try reader.readText(),
-      cursor: try reader.read(UInt64.self))
-    for _ in 0..<(try reader.read(UInt32.self)) {
-      var entry = Outstanding(offset: try reader.read(UInt64.self))
-      entry.attempts = try reader.read(UInt32.self)
-      entry.marks = try reader.read(UInt8.self)
-      entry.keyHash = try reader.read(UInt64.self)
-      entry.untilMs = try reader.read(Int64.self)
-      group.outstanding.append(entry)
-    }
-    return group
-  }
-
   /// The data files that the checkpoint names, relative to the data folder, without those of recent outcomes.
   public var dataFiles: [String] {
     pending.slices.map(\.path)
-      + topics.flatMap { topic in
+      + topics.topics.flatMap { topic in
         topic.segments.map { TopicLog.path(topic.number, segment: $0.baseOffset) }
       }
       + pending.buckets.map { RecentOutcomes.path($0.bucket) }
@@ -131,7 +78,7 @@ extension CheckpointState {
 
   /// Topics by number and name, with their segments.
   public var topicFiles: [(topic: UInt32, name: String, segments: [TopicLog.SegmentState])] {
-    topics.map { ($0.number, $0.name, $0.segments) }
+    topics.topics.map { ($0.number, $0.name, $0.segments) }
   }
 
   /// Reads the files of recent outcomes; gives how many entries they have.

@@ -68,7 +68,7 @@ extension RabbitMQ {
         try self.restoreExchange(Text(name.dropFirst(Self.exchangePrefix.count)))
       }
     }
-    for group in broker.queues where group.topic.nameBytes.starts(with: Self.queuePrefix) {
+    for group in broker.allQueues where group.topic.nameBytes.starts(with: Self.queuePrefix) {
       guard let value = broker.catalog[group.topic.nameBytes] else {
         try? broker.deleteQueue(group)
         continue

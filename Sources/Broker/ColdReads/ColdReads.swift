@@ -135,7 +135,7 @@ extension Broker {
   /// - Throws: `waitForDisk` while slices are read.
   public func list(_ command: ListCommand) throws(BrokerStop) -> Answer<ListPage> {
     try requireWorking()
-    return answer(try coldReads.list(try existingTopic(command.topic).number, command))
+    return answer(try coldReads.list(try topics.existing(command.topic).number, command))
   }
 
   /// Drops what was read from disk for a connection: its command is through.

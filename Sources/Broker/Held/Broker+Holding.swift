@@ -19,7 +19,7 @@ extension Broker {
     guard held.bytes + parts.recordLength <= settings.heldBytesMax else {
       throw .refuse(.limitExceeded, "\(held.count) messages are held, and there is no memory set aside for more")
     }
-    let topic = try topicOnUse(name)
+    let topic = try topics.onUse(name)
     let madeID = acceptWithMadeID(parts) { parts in
       let draft = MessageDraft(
         parts: parts, sequence: MessageSequence.of(record: records.nextSequence), dueMs: nowMs, stampMs: nowMs,
@@ -79,7 +79,7 @@ extension Broker {
     let fate = RecentOutcome.Fate.released(offset: offset, dueMs: released.atMs)
     pending.remember(hasher.hash(topic: topic.number, id: message.record.id), fate, atMs: released.atMs)
     pending.remember(heldHash(message.record.id), fate, atMs: released.atMs)
-    if !isReplaying { appended(topic, by: records.lastSequence) }
+    if !isReplaying { groups.appended(topic, by: records.lastSequence) }
     return offset
   }
 
@@ -94,9 +94,9 @@ extension Broker {
     let copy = abandoned.message.record
     if let topic = topics[copy.topic] {
       _ = topic.log.append(copyOf: copy, releasedMs: abandoned.atMs)
-      if !isReplaying { appended(topic, by: records.lastSequence) }
+      if !isReplaying { groups.appended(topic, by: records.lastSequence) }
     } else {
-      noteLostTopic(copy.topic)
+      topics.noteNumber(copy.topic)
     }
     pending.remember(heldHash(message.record.id), .abandoned, atMs: abandoned.atMs)
   }
@@ -117,7 +117,7 @@ extension Broker {
   /// False when no topic can be made for it.
   private func abandon(_ message: HeldMessage) -> Bool {
     guard let origin = topics[message.record.topic],
-      let target = settings.abandonedTopic.withBytes({ try? topicAlways($0) })
+      let target = settings.abandonedTopic.withBytes({ try? topics.always($0) })
     else { return false }
     let headers = HeaderText.merged(
       message.record.headers,

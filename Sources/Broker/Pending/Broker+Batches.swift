@@ -46,10 +46,10 @@ extension Broker {
       return ScheduleBatch(
         topic: name, connection: connection, topicNumber: topic.number, recordSequence: records.nextSequence)
     }
-    try requireTopicCanBeMade(name)
+    try topics.requireCanBeMade(name)
     // The record that makes the topic comes first.
     return ScheduleBatch(
-      topic: name, connection: connection, topicNumber: nextTopic, recordSequence: records.nextSequence + 1)
+      topic: name, connection: connection, topicNumber: topics.nextNumber, recordSequence: records.nextSequence + 1)
   }
 
   /// Decides about one more message, as `schedule` would.
@@ -122,7 +122,7 @@ extension Broker {
   /// Accepts the whole batch in one record.
   public func commit(_ batch: ScheduleBatch) throws(BrokerStop) -> Answer<[ScheduleReply]> {
     guard !batch.entries.isEmpty else { return answer(batch.replies) }
-    let topic = try batch.topicName.withBytes { name throws(BrokerStop) in try topicOnUse(name) }
+    let topic = try batch.topicName.withBytes { name throws(BrokerStop) in try topics.onUse(name) }
     precondition(
       topic.number == batch.topicNumber && records.nextSequence == batch.recordSequence,
       "something came between the parts of a batch")

@@ -13,7 +13,7 @@ extension Broker {
   ) throws(BrokerStop) -> Answer<PublishReply> {
     try requireSpace()
     try requireFitting(parts)
-    let topic = try topicOnUse(name)
+    let topic = try topics.onUse(name)
     guard parts.id.count > 0 else {
       var offset: TopicOffset = 0
       let madeID = acceptWithMadeID(parts) { parts in
@@ -36,14 +36,14 @@ extension Broker {
       parts: parts, sequence: records.nextSequence, dueMs: nowMs, stampMs: nowMs, topic: topic.number)
     let offset = apply(turn.write(Published(atMs: nowMs, message: .draft(draft))), topic, hash)
     counters.published += 1
-    appended(topic, by: records.lastSequence)
+    groups.appended(topic, by: records.lastSequence)
     return offset
   }
 
   func apply(_ published: Published) {
     turn.note(published.atMs)
     let record = published.message.record
-    guard let topic = topics[record.topic] else { return noteLostTopic(record.topic) }
+    guard let topic = topics[record.topic] else { return topics.noteNumber(record.topic) }
     _ = apply(published, topic, hasher.hash(topic: topic.number, id: record.id))
   }
 

@@ -6,18 +6,20 @@ import TopicLog
 extension Broker {
   /// Releases what is due; one record says how far. O(released + demoted).
   func releaseDue() {
-    guard let through = pending.planRelease(limit: settings.releasesPerTurn) else { return }
-    apply(turn.write(Released(through: through, atMs: nowMs)))
+    if let through = pending.planRelease(limit: settings.releasesPerTurn) {
+      apply(turn.write(Released(through: through, atMs: nowMs)))
+    }
+    turn.isReleasing = pending.hasDue
   }
 
   func apply(_ released: Released) {
     turn.note(released.atMs)
     while let message = pending.nextDue(through: released.through) {
       var offset = Pending.nowhere
-      if let topic = lastReleased(message.topic) {
+      if let topic = topics[message.topic] {
         topic.removePending()
-        if message.record.flags & RecordFlags.expiryMarker != 0 {
-          markerLeft(message.record, topic)
+        if message.record.flags & RecordFlags.expiryTimer != 0 {
+          queues.expiryTimerFired(message.record, topic)
         } else {
           offset = topic.log.append(copyOf: message.record, releasedMs: released.atMs)
           if !isReplaying { noteReleased(topic, lateMs: released.atMs - message.leaveMs) }
@@ -31,13 +33,6 @@ extension Broker {
   private func noteReleased(_ topic: Topic, lateMs: Int64) {
     counters.released += 1
     counters.latenessMsSum &+= UInt64(max(0, lateMs))
-    appended(topic, by: records.lastSequence)
-  }
-
-  /// A topic by number; messages that are due together mostly belong to the same.
-  private func lastReleased(_ number: UInt32) -> Topic? {
-    if let lastReleased, lastReleased.number == number, lastReleased.isAlive { return lastReleased }
-    lastReleased = topics[number]
-    return lastReleased
+    groups.appended(topic, by: records.lastSequence)
   }
 }

@@ -12,7 +12,7 @@ extension Broker {
     try requireSpace()
     let dueMs = try dueTime(command.due)
     try requireFitting(command.parts)
-    let topic = try topicOnUse(command.topic)
+    let topic = try topics.onUse(command.topic)
     var outcome = ScheduleReply.Outcome.scheduled
     if command.parts.id.count > 0 {
       let hash = hasher.hash(topic: topic.number, id: command.parts.id)

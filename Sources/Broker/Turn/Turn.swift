@@ -31,6 +31,9 @@ final class Turn {
   /// Messages that may still be dead-lettered in this turn.
   @exclusivity(unchecked) var deadLettersRemaining = 0
 
+  /// Whether more messages are due than could be released in this turn; they go before what consumers wait for.
+  @exclusivity(unchecked) var isReleasing = false
+
   /// Begins a turn at service time `nowNs`.
   func begin(nowNs: Int64, _ settings: BrokerSettings) {
     effects.removeAll(keepingCapacity: effects.capacity < 1 << 16)

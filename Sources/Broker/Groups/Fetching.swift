@@ -19,26 +19,25 @@ extension Broker {
   ) throws(BrokerStop) -> Answer<FetchReply> {
     try requireWorking()
     guard let group = consumer.group else { preconditionFailure("a fetch without a group") }
-    consumer.fetches.append(
-      Fetch(token: token, limit: limit, bytesLeft: settings.fetchBytesMax, endsWhenLoaded: true))
+    consumer.begin(Fetch(token: token, limit: limit, bytesMax: settings.fetchBytesMax))
     // What others were given in this turn must not leave the reply empty.
-    turnBytesLeft = max(turnBytesLeft, settings.fetchBytesMax)
-    dispatch(group, answering: false)
+    turn.deliveryBytesRemaining = max(turn.deliveryBytesRemaining, settings.fetchBytesMax)
+    groups.dispatch(group, answering: false)
     // Others of the group may have got something too: the end of the turn answers them.
-    markDirty(group)
-    guard let place = consumer.fetches.firstIndex(where: { $0.token == token }) else {
+    groups.markDirty(group)
+    guard let fetch = consumer.fetches.first(where: { $0.token == token }) else {
       preconditionFailure("a fetch was answered twice")
     }
-    let collected = consumer.fetches[place].collected
-    if !collected.isEmpty || (waitMs == 0 && !group.waitsForDisk) {
-      consumer.fetches.remove(at: place)
-      return Answer(.messages(collected), gate: gate(of: collected, to: consumer))
+    if !fetch.collected.isEmpty || (waitMs == 0 && !group.waitsForDisk) {
+      _ = consumer.endFetch(token: token)
+      return Answer(.messages(fetch.collected), gate: gate(of: fetch.collected, to: consumer))
     }
-    consumer.fetches[place].endsWhenLoaded = waitMs == 0
+    var timer = TimerID.none
     if waitMs > 0 {
       let target = TimerTarget(kind: .fetch, owner: consumer.number, value: token)
-      consumer.fetches[place].timer = startTimer(dueMs: nowRoundedUpMs + waitMs, target)
+      timer = timers.start(dueMs: turn.nowRoundedUpMs + waitMs, target)
     }
+    consumer.wait(token: token, timer: timer, endsWhenLoaded: waitMs == 0)
     return answer(.later(forDisk: waitMs == 0))
   }
 
@@ -48,24 +47,22 @@ extension Broker {
     if deliveries.contains(where: \.waitsForItsEnd) { return .endOfTurn }
     return deliveries.isEmpty ? gate : Gate(consumer.topic.appendSequence)
   }
+}
 
+extension Groups {
   /// Answers the fetches of a group that have something, or that only waited for the disk.
   func answerFetches(_ group: Group) {
     for consumer in group.consumers where consumer.kind == .fetcher {
-      consumer.fetches.removeAll { fetch in
-        guard !fetch.collected.isEmpty || (fetch.endsWhenLoaded && !group.waitsForDisk) else { return false }
-        stopTimer(fetch.timer)
-        effects.append(.notice(.fetched(consumer, token: fetch.token, fetch.collected)))
-        return true
+      let answered = consumer.endFetches { !$0.collected.isEmpty || ($0.endsWhenLoaded && !group.waitsForDisk) }
+      for fetch in answered {
+        timers.stop(fetch.timer)
+        turn.notify(.fetched(consumer, token: fetch.token, fetch.collected))
       }
     }
   }
 
   func fetchTimerFired(consumer number: UInt32, token: UInt64) {
-    guard let consumer = consumers[Int(number)],
-      let place = consumer.fetches.firstIndex(where: { $0.token == token })
-    else { return }
-    let fetch = consumer.fetches.remove(at: place)
-    effects.append(.notice(.fetched(consumer, token: token, fetch.collected)))
+    guard let consumer = self[consumer: number], let fetch = consumer.endFetch(token: token) else { return }
+    turn.notify(.fetched(consumer, token: token, fetch.collected))
   }
 }

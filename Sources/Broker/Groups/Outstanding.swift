@@ -1,6 +1,6 @@
 // What is known of a message between its first delivery and its end, and the order in which messages come again.
 //
-// Leaves to others: where the entries are kept (OutstandingTable), timers, who gets them (Broker+Dispatch).
+// Leaves to others: where the entries are kept (OutstandingTable), timers, who gets them (Groups+Dispatch).
 
 import Primitives
 import TimingWheel
@@ -16,8 +16,8 @@ struct Outstanding: BitwiseCopyable {
     case waiting
     /// Behind another message of its key; never delivered yet.
     case parked
-    /// Delivered too often: on its way to the dead letters.
-    case dying
+    /// Delivered too often, rejected or expired: to become a dead letter.
+    case deadLettering
   }
 
   var offset: TopicOffset
@@ -30,7 +30,7 @@ struct Outstanding: BitwiseCopyable {
   var keyHash: UInt64 = 0
   /// In a queue: its time to live ended while it was with a consumer.
   var isExpired = false
-  /// In `dying`: the `EndReason`.
+  /// In `deadLettering`: the `EndReason`.
   var reason: UInt8 = 0
   /// In a bounded queue: the bytes of its body.
   var bodyBytes: UInt32 = 0
@@ -57,6 +57,8 @@ struct OffsetHeap {
 
   var first: TopicOffset? { elements.first }
   var isEmpty: Bool { elements.isEmpty }
+  /// All of them, in no order.
+  var all: [TopicOffset] { elements }
 
   mutating func insert(_ offset: TopicOffset) {
     elements.append(offset)

@@ -11,6 +11,9 @@ struct KeyLine {
 
   var first: TopicOffset? { head < offsets.count ? offsets[head] : nil }
 
+  /// All offsets, ascending.
+  var all: [TopicOffset] { Array(offsets[head...]) }
+
   /// Adds an offset behind all others.
   mutating func append(_ offset: TopicOffset) { offsets.append(offset) }
 

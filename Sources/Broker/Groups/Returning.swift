@@ -15,7 +15,7 @@ extension Broker {
     case .record(let message): return message
     case .trimmed, .end, .forgotten: return nil
     case .loading:
-      consumer.topic.waitingConnections.append(consumer.connection)
+      consumer.topic.wait(consumer.connection)
       throw .waitForDisk
     }
   }
@@ -34,13 +34,11 @@ extension Broker {
     to name: UnsafeRawBufferPointer
   ) throws(BrokerStop) {
     try requireSpace()
-    let target = try topicAlways(name)
+    let target = try topics.always(name)
     let group = requiredGroup(consumer)
-    let offset = message.sequence
-    forward(message, headers: headers, group, to: target)
-    end(group, offset)
-    markDirty(group)
-    counters.deadLettered += 1
+    groups.forward(message, headers: headers, group, to: target)
+    groups.markDirty(group)
+    turn.counters.deadLettered += 1
   }
 
   /// Ends a delivery and schedules a copy with these headers into another topic, which is made if it is not there. The copy
@@ -55,32 +53,27 @@ extension Broker {
     try requireSpace()
     try requireRoom()
     let dueMs = try dueTime(.delay(delayMs))
-    let target = try topicAlways(name)
+    let target = try topics.always(name)
     let group = requiredGroup(consumer)
-    let offset = message.sequence
     var parts = message.parts
     parts.headers = headers
-    recordAcks(group)
+    groups.recordEnds(group)
     _ = acceptWithMadeID(parts) { parts in
-      let sequence = MessageSequence.of(record: records.nextSequence)
-      let leaveMs = pending.leaveMs(dueMs)
-      let length = parts.recordLength
-      var record: MessageRecord?
-      records.append(kind: DecisionKind.returned.rawValue, payloadCapacity: 20 + length) { payload in
-        let base = payload.baseAddress!
-        base.storeBytes(of: group.number.littleEndian, as: UInt32.self)
-        base.storeBytes(of: offset.littleEndian, toByteOffset: 4, as: UInt64.self)
-        base.storeBytes(of: leaveMs.littleEndian, toByteOffset: 12, as: Int64.self)
-        MessageRecord.write(
-          parts, sequence: sequence, dueMs: dueMs, stampMs: nowMs, topic: target.number, at: base + 20)
-        record = MessageRecord(base + 20)
-        return 20 + length
-      }
-      pending.schedule(record!, target, leaveMs: leaveMs, hash: hasher.hash(topic: target.number, id: parts.id))
+      let copy = MessageDraft(
+        parts: parts, sequence: MessageSequence.of(record: turn.records.nextSequence), dueMs: dueMs,
+        stampMs: turn.nowMs, topic: target.number)
+      apply(
+        turn.write(
+          Returned(
+            group: group.number, offset: message.sequence, leaveMs: pending.leaveMs(dueMs), message: .draft(copy))))
     }
-    end(group, offset)
-    markDirty(group)
-    counters.refused += 1
+    groups.markDirty(group)
+    turn.counters.refused += 1
+  }
+
+  func apply(_ returned: Returned) {
+    pending.apply(Scheduled(leaveMs: returned.leaveMs, message: returned.message))
+    if let group = groups[returned.group] { groups.finish(returned.offset, in: group) }
   }
 
   private func requiredGroup(_ consumer: Consumer) -> Group {
