@@ -331,7 +331,8 @@ final class Groups {
     precondition(inOrder.count == count, "the number of groups is right")
     for (number, group) in table.enumerated() {
       guard let group else { continue }
-      precondition(group.number == number && topics[group.topic.number] === group.topic, "a group is one of a living topic")
+      precondition(group.number == number, "a group stands at its number")
+      precondition(topics[group.topic.number] === group.topic, "a group reads a living topic")
       precondition(group.topic.groups.contains { $0 === group }, "a topic knows its groups")
       group.checkInvariants()
       for consumer in group.consumers {

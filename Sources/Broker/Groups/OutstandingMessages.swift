@@ -229,7 +229,8 @@ final class OutstandingMessages {
       counts[entry.pointee.state, default: 0] += 1
       if entry.pointee.keyHash != 0 { keys[entry.pointee.keyHash, default: []].append(entry.pointee.offset) }
       let hasConsumer = entry.pointee.consumer != Outstanding.noConsumer
-      precondition(hasConsumer == (entry.pointee.state == .inFlight), "what is in flight has a consumer, and nothing else has")
+      let isInFlight = entry.pointee.state == .inFlight
+      precondition(hasConsumer == isInFlight, "what is in flight has a consumer, and nothing else has")
       precondition(entry.pointee.state == .parked || entry.pointee.attempts > 0, "what was not delivered is parked")
       if entry.pointee.state == .ready {
         precondition(readyLine.contains(entry.pointee.offset), "what is ready stands in line to be delivered")

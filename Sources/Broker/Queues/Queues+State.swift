@@ -27,7 +27,7 @@ extension Queues {
   private var allOverdue: [OverdueMessage] {
     var all = (0..<overdue.count).compactMap { overdue.ahead($0) }
     for group in inOrder {
-      for offset in group.queue?.immediate ?? [] { all.append(OverdueMessage(topic: group.topic.number, offset: offset)) }
+      all += (group.queue?.immediate ?? []).map { OverdueMessage(topic: group.topic.number, offset: $0) }
     }
     return all
   }

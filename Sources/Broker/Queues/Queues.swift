@@ -115,7 +115,9 @@ final class Queues {
   ///
   /// - Returns: false when there is no letter that can be kept; then nothing has changed.
   @discardableResult
-  func enqueue(_ letters: [Letter], of parts: MessageParts, endOf source: (group: Group, offset: TopicOffset)?) -> Bool {
+  func enqueue(
+    _ letters: [Letter], of parts: MessageParts, endOf source: (group: Group, offset: TopicOffset)?
+  ) -> Bool {
     var batches = Letter.batches(letters, of: parts)
     guard let last = batches.popLast() else { return false }
     // What one record does not hold goes before it: when power fails in between, the message is there twice, never lost.
