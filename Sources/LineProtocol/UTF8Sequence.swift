@@ -25,5 +25,21 @@ enum UTF8Sequence {
     return lead == 0xF4 && bytes[1] >= 0x90 ? 0 : 4
   }
 
+  /// Whether all of it is UTF-8. O(length).
+  static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard var place = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return true }
+    let end = place + bytes.count
+    while place < end {
+      if place[0] < 0x80 {
+        place += 1
+        continue
+      }
+      let length = length(at: place, before: end)
+      if length == 0 { return false }
+      place += length
+    }
+    return true
+  }
+
   @inline(__always) private static func isContinuation(_ byte: UInt8) -> Bool { byte & 0xC0 == 0x80 }
 }

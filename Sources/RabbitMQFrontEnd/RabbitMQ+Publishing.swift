@@ -10,8 +10,10 @@ public struct Publication {
   public var exchange: Text
   /// The routing key.
   public var routingKey: Text
-  /// The body: a JSON string with its quotes.
+  /// The body.
   public var body: UnsafeRawBufferPointer
+  /// Whether the body came as a JSON string or as bytes.
+  public var encoding: BodyEncoding
   /// The properties: a JSON object, checked; nil when there are none.
   public var properties: ObjectCursor?
   /// Whether it is to survive a restart.
@@ -22,10 +24,11 @@ public struct Publication {
   public var expiration: Text?
 
   /// Puts a message together.
-  public init(exchange: Text, routingKey: Text, body: UnsafeRawBufferPointer) {
+  public init(exchange: Text, routingKey: Text, body: UnsafeRawBufferPointer, encoding: BodyEncoding) {
     self.exchange = exchange
     self.routingKey = routingKey
     self.body = body
+    self.encoding = encoding
   }
 }
 
@@ -82,7 +85,7 @@ extension RabbitMQ {
       if publication.isMandatory { outcome.returned = envelope }
       return outcome
     }
-    let flags = publication.isPersistent ? 0 : RecordFlags.transient
+    let flags = (publication.isPersistent ? 0 : RecordFlags.transient) | publication.encoding.flags
     var targets: [QueueTarget] = []
     var overflowing: [Queue] = []
     var isKept = false
@@ -114,7 +117,7 @@ extension RabbitMQ {
 
   /// Whether a queue does not take this message: it would be longer than it may be.
   private func isRefusing(_ queue: Queue, _ body: UnsafeRawBufferPointer) -> Bool {
-    queue.arguments.overflow != .dropHead && !queue.group.hasRoom(forBody: body)
+    queue.arguments.overflow != .dropHead && !queue.group.hasRoom(bodyBytes: body.count)
   }
 
   /// False when there is nowhere to put it, or when deaths have made it too large to be kept.

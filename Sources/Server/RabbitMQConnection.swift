@@ -92,8 +92,7 @@ extension Server {
     // Exchange, routing key and properties stand in the record's headers as they are shown.
     connection.out.append(",")
     connection.out.append(UnsafeRawBufferPointer(rebasing: delivery.record.headers.dropFirst().dropLast()))
-    connection.out.append(",\"body\":")
-    connection.out.append(delivery.record.body)
+    connection.out.appendForeignBodyField(of: delivery.record)
   }
 
   /// A queue was deleted under a consumer: `rabbitmq.cancel`.

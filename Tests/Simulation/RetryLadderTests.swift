@@ -107,11 +107,12 @@ final class LadderRun: PowerCutRun {
     }
     let expires = message.waits || message.isMortal
     let line = Array("{\"properties\":{\(expires ? "\"expiration\":\"\(ttlMs)\"" : "")}}".utf8)
-    let body = Array("\"\(number)\"".utf8)
+    let body = Array("\(number)".utf8)
     let reader = RequestReader()
     try line.withUnsafeBytes { line in
       try body.withUnsafeBytes { body in
-        var publication = Publication(exchange: "orders", routingKey: message.waits ? "waiting" : "work", body: body)
+        var publication = Publication(
+          exchange: "orders", routingKey: message.waits ? "waiting" : "work", body: body, encoding: .text)
         try reader.parse(line)
         publication.properties = try reader.object(.properties)
         publication.expiration = expires ? Text("\(ttlMs)") : nil
@@ -144,7 +145,7 @@ final class LadderRun: PowerCutRun {
 
   override func received(_ delivery: Delivery) {
     let text = String(decoding: delivery.record.body, as: UTF8.self)
-    let number = Int(text.dropFirst().dropLast())!
+    let number = Int(text)!
     inHand.append((delivery.record.sequence, number))
     guard let message = messages[number] else { return complaints.append("\(number) is not known") }
     if message.isAckTold { complaints.append("\(number) comes again after its acknowledgement") }
