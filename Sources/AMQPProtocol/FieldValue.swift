@@ -108,7 +108,10 @@ public struct FieldEntry: Equatable, Sendable {
   /// - Precondition: the name is at most 255 bytes.
   public init(_ name: String, _ value: FieldValue) { self.init(name: Array(name.utf8), value) }
 
-  fileprivate init(name: [UInt8], _ value: FieldValue) {
+  /// Makes a field.
+  ///
+  /// - Precondition: the name is at most 255 bytes.
+  public init(name: [UInt8], _ value: FieldValue) {
     precondition(name.count <= 255, "the name of a field is at most 255 bytes")
     self.name = name
     self.value = value

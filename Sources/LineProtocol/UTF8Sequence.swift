@@ -2,8 +2,8 @@
 //
 // Source: The Unicode Standard, table 3-7 (well-formed UTF-8 byte sequences).
 
-/// The rules of one UTF-8 sequence.
-enum UTF8Sequence {
+/// The rules of UTF-8.
+public enum UTF8Sequence {
   /// The length of the multi-byte sequence at `bytes`, 2 to 4; 0 when it is not well formed or runs into `end`.
   ///
   /// - Precondition: `bytes < end`.
@@ -26,7 +26,7 @@ enum UTF8Sequence {
   }
 
   /// Whether all of it is UTF-8. O(length).
-  static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  public static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard var place = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return true }
     let end = place + bytes.count
     while place < end {

@@ -1,8 +1,18 @@
 // Publishing, and its continuation: dead letters.
 
+import AMQPProtocol
 import Broker
 import LineProtocol
 import Primitives
+
+/// The properties of a message as they came.
+public enum PublishedProperties {
+  case none
+  /// A JSON object, checked.
+  case json(ObjectCursor)
+  /// AMQP's.
+  case amqp(BasicProperties)
+}
 
 /// A message to be published. Buffers are the caller's and only looked at during the call.
 public struct Publication {
@@ -14,8 +24,8 @@ public struct Publication {
   public var body: UnsafeRawBufferPointer
   /// Whether the body came as a JSON string or as bytes.
   public var encoding: BodyEncoding
-  /// The properties: a JSON object, checked; nil when there are none.
-  public var properties: ObjectCursor?
+  /// The properties.
+  public var properties = PublishedProperties.none
   /// Whether it is to survive a restart.
   public var isPersistent = false
   /// Whether it comes back when there is no queue for it.
@@ -29,6 +39,16 @@ public struct Publication {
     self.routingKey = routingKey
     self.body = body
     self.encoding = encoding
+  }
+}
+
+extension Publication {
+  var envelope: Envelope {
+    switch properties {
+    case .none: Envelope(exchange: exchange, routingKey: routingKey, json: nil)
+    case .json(let object): Envelope(exchange: exchange, routingKey: routingKey, json: object)
+    case .amqp(let properties): Envelope(exchange: exchange, routingKey: routingKey, amqp: properties)
+    }
   }
 }
 
@@ -70,8 +90,7 @@ extension RabbitMQ {
     if let expiration = publication.expiration {
       timeToLiveMs = try Self.timeToLiveMs(expiration: expiration)
     }
-    var envelope = Envelope(exchange: publication.exchange, routingKey: publication.routingKey)
-    if let properties = publication.properties { envelope.setProperties(properties) }
+    var envelope = publication.envelope
     for header in ["CC", "BCC"] as [Text] {
       guard let value = envelope.value(header: header) else { continue }
       if case .array = value { continue }
@@ -207,7 +226,7 @@ extension RabbitMQ: DeadLetterRouter {
 
   /// Sends a dead message to where its queue's exchange says; false when that is nowhere.
   public func routeDeadLetter(_ record: MessageRecord, of group: Group, because reason: EndReason) -> Bool {
-    guard let queue = queueByGroup[group.number], let envelope = envelope(record) else { return false }
+    guard let queue = queueByGroup[group.number], let envelope = Envelope(record, reader) else { return false }
     return
       (try? sendOn(
         envelope, record.body, record.flags, from: queue, because: Self.word(reason), endOf: (group, record.sequence),
@@ -223,14 +242,4 @@ extension RabbitMQ: DeadLetterRouter {
     }
   }
 
-  private func envelope(_ record: MessageRecord) -> Envelope? {
-    do throws(Refusal) {
-      try reader.parse(record.headers)
-      guard let exchange = try reader.string(.exchange), let key = try reader.string(.routingKey) else { return nil }
-      var envelope = Envelope(exchange: Text(exchange), routingKey: Text(key))
-      if let properties = try reader.object(.properties) { envelope.setProperties(properties) }
-      envelope.setTag(record.tag)
-      return envelope
-    } catch { return nil }
-  }
 }

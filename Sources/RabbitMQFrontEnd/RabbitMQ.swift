@@ -37,6 +37,26 @@ public final class RabbitMQ {
     broker.deadLetterRouter = self
   }
 
+  // MARK: Showing
+
+  /// Appends exchange, routing key and properties of a message as the line protocol shows them: fields without braces.
+  public func writeFields(of record: MessageRecord, to out: inout ByteBuffer) {
+    guard let view = EnvelopeView(record.headers) else {
+      // The text of an older version is what is shown.
+      return out.append(UnsafeRawBufferPointer(rebasing: record.headers.dropFirst().dropLast()))
+    }
+    guard view.form == .json else {
+      Envelope(record, reader)?.writeFields(to: &out)
+      return
+    }
+    out.append("\"exchange\":")
+    out.appendJSONString(view.exchange)
+    out.append(",\"routingKey\":")
+    out.appendJSONString(view.routingKey)
+    out.append(",\"properties\":")
+    out.append(view.properties)
+  }
+
   // MARK: Finding
 
   /// The queue of this name, for a connection.

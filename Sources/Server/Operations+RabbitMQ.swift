@@ -205,7 +205,7 @@ extension Server {
   private func readProperties(_ request: Request, into publication: inout Publication) throws(RequestStop) {
     do throws(Refusal) {
       guard let properties = try request.reader.object(.properties) else { return }
-      publication.properties = properties
+      publication.properties = .json(properties)
       try nestedReader.parseValidated(request.reader.raw(.properties)!, name: "field 'properties'")
       try nestedReader.requireOnly(OperationTable.rabbitMQProperties, operation: "properties")
     } catch { throw .refused(error) }

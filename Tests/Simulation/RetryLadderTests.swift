@@ -114,7 +114,7 @@ final class LadderRun: PowerCutRun {
         var publication = Publication(
           exchange: "orders", routingKey: message.waits ? "waiting" : "work", body: body, encoding: .text)
         try reader.parse(line)
-        publication.properties = try reader.object(.properties)
+        publication.properties = .json(try #require(try reader.object(.properties)))
         publication.expiration = expires ? Text("\(ttlMs)") : nil
         publication.isPersistent = !message.isTransient
         _ = try rabbitMQ!.publish(publication)
@@ -149,7 +149,11 @@ final class LadderRun: PowerCutRun {
     inHand.append((delivery.record.sequence, number))
     guard let message = messages[number] else { return complaints.append("\(number) is not known") }
     if message.isAckTold { complaints.append("\(number) comes again after its acknowledgement") }
-    let headers = Array(delivery.record.headers)
+    var shown = ByteBuffer()
+    shown.append("{")
+    rabbitMQ!.writeFields(of: delivery.record, to: &shown)
+    shown.append("}")
+    let headers = Array(shown.readable)
     for complaint in Self.judge(headers, message, nowMs: time.nowMs) {
       complaints.append("\(number): \(complaint): \(message) \(String(decoding: headers, as: UTF8.self))")
     }
