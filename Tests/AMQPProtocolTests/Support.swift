@@ -1,6 +1,5 @@
 // What the tests of this module share: bytes in and out, memory that ends where the bytes do, random values.
 
-import CLinux
 import Foundation
 import Primitives
 import SeededRandom
