@@ -29,6 +29,7 @@ let package = Package(
     library("Platform", ["Primitives", "CLinux"]),
     library("TimingWheel", ["CLinux"]),
     library("LineProtocol", ["Primitives"]),
+    library("AMQPProtocol", ["Primitives"]),
     library("Journal", ["Primitives"]),
     library("DataFiles", ["Primitives"]),
     library("TopicLog", ["Primitives", "DataFiles"]),

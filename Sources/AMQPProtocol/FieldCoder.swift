@@ -110,6 +110,7 @@ public struct FieldCoder {
     if flags & 3 != 0 { isBroken = true }
   }
 
+  /// A string property: any bytes, as RabbitMQ takes them.
   mutating func property(_ value: inout UnsafeRawBufferPointer?) {
     code(&value, UnsafeRawBufferPointer.none) { $0.run(&$1, UInt8.self) }
   }
