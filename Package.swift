@@ -36,7 +36,6 @@ let package = Package(
     library("DelayStore", ["Primitives", "DataFiles"]),
     library("Broker", ["Primitives", "DataFiles", "DelayStore", "Journal", "TimingWheel", "TopicLog"]),
     library("Engine", ["Primitives", "DataFiles", "Journal", "Broker", "DelayStore", "TopicLog"]),
-    library("AMQPProtocol", ["Primitives"]),
     library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol"]),
     library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "AMQPProtocol"]),
     library(
@@ -67,6 +66,7 @@ let package = Package(
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
     tests("JournalTests", ["Journal", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
+    tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),
     tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "AMQPProtocol", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("RocketMQFrontEndTests", ["RocketMQFrontEnd", "LineProtocol", "Broker", "Primitives"]),
     tests("EscapementClientTests", ["EscapementClient"]),
