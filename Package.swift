@@ -35,6 +35,7 @@ let package = Package(
     library("DelayStore", ["Primitives", "DataFiles"]),
     library("Broker", ["Primitives", "DataFiles", "DelayStore", "Journal", "TimingWheel", "TopicLog"]),
     library("Engine", ["Primitives", "DataFiles", "Journal", "Broker", "DelayStore", "TopicLog"]),
+    library("RemotingProtocol", ["Primitives", "LineProtocol"]),
     library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol"]),
     library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol"]),
     library(
@@ -65,6 +66,9 @@ let package = Package(
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
     tests("JournalTests", ["Journal", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
+    .testTarget(
+      name: "RemotingProtocolTests", dependencies: ["RemotingProtocol", "LineProtocol", "Primitives", "SeededRandom"],
+      path: "Tests/RemotingProtocolTests", exclude: ["Fixtures"], swiftSettings: settings),
     tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("RocketMQFrontEndTests", ["RocketMQFrontEnd", "LineProtocol", "Broker", "Primitives"]),
     tests("EscapementClientTests", ["EscapementClient"]),
