@@ -51,8 +51,13 @@ final class ReadFrame {
     guard let frame = try reader.next() else { preconditionFailure("a test gives a whole frame") }
     body = frame.body
     header = try headerReader.read(frame)
-    _ = Unmanaged.passRetained(self)
+    Self.keep(self)
   }
+
+  private static let lock = NSLock()
+  private nonisolated(unsafe) static var kept: [ReadFrame] = []
+
+  private static func keep(_ frame: ReadFrame) { lock.withLock { kept.append(frame) } }
 
   convenience init(json: String, body: [UInt8] = []) throws(RemotingError) {
     try self.init(RemotingProtocolTests.frame(Array(json.utf8), body: body))
