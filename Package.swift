@@ -36,6 +36,7 @@ let package = Package(
     library("DelayStore", ["Primitives", "DataFiles"]),
     library("Broker", ["Primitives", "DataFiles", "DelayStore", "Journal", "TimingWheel", "TopicLog"]),
     library("Engine", ["Primitives", "DataFiles", "Journal", "Broker", "DelayStore", "TopicLog"]),
+    library("RemotingProtocol", ["Primitives", "LineProtocol"]),
     library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol"]),
     library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "AMQPProtocol"]),
     library(
@@ -68,6 +69,9 @@ let package = Package(
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
     tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),
     tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "AMQPProtocol", "LineProtocol", "Primitives", "SeededRandom"]),
+    .testTarget(
+      name: "RemotingProtocolTests", dependencies: ["RemotingProtocol", "LineProtocol", "Primitives", "SeededRandom"],
+      path: "Tests/RemotingProtocolTests", exclude: ["Fixtures"], swiftSettings: settings),
     tests("RocketMQFrontEndTests", ["RocketMQFrontEnd", "LineProtocol", "Broker", "Primitives"]),
     tests("EscapementClientTests", ["EscapementClient"]),
     tests("ProgramTests", ["escapement"]),

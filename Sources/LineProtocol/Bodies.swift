@@ -65,7 +65,7 @@ extension ByteBuffer {
       append(",\"body\":")
       append(body)
     } else {
-      appendBytesBody(body, isText: encoding == .text || UTF8Sequence.isValid(body))
+      appendBytesBody(body, isText: encoding == .text || isValidUTF8(body))
     }
   }
 

@@ -2,8 +2,8 @@
 //
 // Source: The Unicode Standard, table 3-7 (well-formed UTF-8 byte sequences).
 
-/// The rules of UTF-8.
-public enum UTF8Sequence {
+/// The rules of one UTF-8 sequence.
+enum UTF8Sequence {
   /// The length of the multi-byte sequence at `bytes`, 2 to 4; 0 when it is not well formed or runs into `end`.
   ///
   /// - Precondition: `bytes < end`.
@@ -25,21 +25,24 @@ public enum UTF8Sequence {
     return lead == 0xF4 && bytes[1] >= 0x90 ? 0 : 4
   }
 
-  /// Whether all of it is UTF-8. O(length).
-  public static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    guard var place = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return true }
-    let end = place + bytes.count
-    while place < end {
-      if place[0] < 0x80 {
-        place += 1
-        continue
-      }
-      let length = length(at: place, before: end)
-      if length == 0 { return false }
+  @inline(__always) private static func isContinuation(_ byte: UInt8) -> Bool { byte & 0xC0 == 0x80 }
+}
+
+/// Whether bytes are well-formed UTF-8. O(length), eight bytes at a time where they are ASCII.
+public func isValidUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return true }
+  var place = base
+  let end = base + bytes.count
+  while place < end {
+    if end - place >= 8, ByteWords.load(place) & ByteWords.tops == 0 {
+      place += 8
+    } else if place[0] < 0x80 {
+      place += 1
+    } else {
+      let length = UTF8Sequence.length(at: place, before: end)
+      guard length > 0 else { return false }
       place += length
     }
-    return true
   }
-
-  @inline(__always) private static func isContinuation(_ byte: UInt8) -> Bool { byte & 0xC0 == 0x80 }
+  return true
 }

@@ -39,7 +39,7 @@ extension JSONTree {
     case .double(let value): self = Self.number(value, value.description)
     case .decimal(let scale, let unscaled): self = .number(Array("\(unscaled)e-\(scale)".utf8))
     case .timestamp(let seconds): self = .timestamp(seconds)
-    case .string(let bytes): self = bytes.withBytes { UTF8Sequence.isValid($0) } ? .string(Text(bytes)) : .bytes(bytes)
+    case .string(let bytes): self = bytes.withBytes { isValidUTF8($0) } ? .string(Text(bytes)) : .bytes(bytes)
     case .bytes(let bytes): self = .bytes(bytes)
     case .array(let values): self = .array(values.map { JSONTree($0) })
     case .table(let entries): self = .object(entries.map { Member(Text($0.name), JSONTree($0.value)) })
