@@ -9,4 +9,10 @@ struct ScriptTests {
     let (status, output) = try Repository.run(script: "Tests/DeadCode/find.py")
     #expect(status == 0, "\(output)")
   }
+
+  @Test("every planted bug of Tests/Mutations still finds its place")
+  func mutations() throws {
+    let (status, output) = try Repository.run(script: "Tests/Mutations/run.py", ["--check"])
+    #expect(status == 0, "\(output)")
+  }
 }
