@@ -42,8 +42,8 @@ let package = Package(
     library(
       "Server",
       [
-        "Primitives", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "TimingWheel",
-        "RocketMQFrontEnd", "RabbitMQFrontEnd",
+        "Primitives", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "RocketMQFrontEnd",
+        "RabbitMQFrontEnd",
       ]),
     library("EscapementClient"),
     program(
@@ -84,6 +84,13 @@ let package = Package(
         "Engine", "Broker", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd", "SimulatedDisk",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
+    // Holds the pages and the manifest against the sources.
+    tests(
+      "DocumentationTests",
+      [
+        "escapement", "Server", "Engine", "Broker", "RabbitMQFrontEnd", "RocketMQFrontEnd", "LineProtocol", "Journal",
+        "DelayStore", "TimingWheel", "Primitives",
+      ]),
     // Drives the built programs with the client; finds them beside the test bundle.
     tests("ClientServerTests", ["escapement", "EscapementClient", "OrderTimeouts", "AutomaticReviews"]),
     // Runs the Python cases of Tests/EndToEnd against the built program; finds it beside the test bundle.

@@ -167,7 +167,7 @@ extension RabbitMQ {
 
   /// How many letters one death can become where full queues refuse them to one another. More are dropped: an exchange that
   /// such queues share would make as many letters as there are orders of the queues.
-  private static let lettersMax = 256
+  static let lettersMax = 256
 
   /// Sends a message that died in a queue on, to where the queue's dead-letter exchange says; false when it is in no queue by
   /// that. A target that is full may have a dead-letter exchange for what it refuses: then the letter dies there at once, and

@@ -23,7 +23,6 @@ public final class RabbitMQ {
   static let bindingsMax = 1_000_000
   var routings: UInt64 = 0
   let reader = RequestReader()
-  let propertiesReader = RequestReader()
 
   /// The tables of a broker; `restore` follows.
   public init(_ broker: Broker) {
