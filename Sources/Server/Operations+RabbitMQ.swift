@@ -185,10 +185,9 @@ extension Server {
     let exchange = try request.requiredAMQPText(.exchange)
     let key = try request.requiredAMQPText(.routingKey)
     let isMandatory = try request.boolean(.mandatory) ?? false
-    guard try request.string(.body) != nil, let body = request.reader.raw(.body) else {
-      throw .refused(.missing(.body))
-    }
-    var publication = Publication(exchange: exchange, routingKey: key, body: body)
+    let body: RequestBody
+    do throws(Refusal) { body = try request.reader.textBody() } catch { throw .refused(error) }
+    var publication = Publication(exchange: exchange, routingKey: key, body: body.bytes, encoding: body.encoding)
     publication.isMandatory = isMandatory
     try readProperties(request, into: &publication)
     let outcome = try amqp { () throws(AMQPError) in try rabbitMQ.publish(publication) }
@@ -196,7 +195,7 @@ extension Server {
       throw .refused(
         Refusal(code: .limitExceeded, message: "queue '\(queue)' is full and did not take the message (a nack)"))
     }
-    if let returned = outcome.returned { writeReturn(request, returned) }
+    if let returned = outcome.returned { writeReturn(connection, returned, body) }
     connection.out.beginReply(rid: request.rid)
     connection.out.endLine()
     hold(connection, until: outcome.gate)
@@ -206,7 +205,7 @@ extension Server {
   private func readProperties(_ request: Request, into publication: inout Publication) throws(RequestStop) {
     do throws(Refusal) {
       guard let properties = try request.reader.object(.properties) else { return }
-      publication.properties = properties
+      publication.properties = .json(properties)
       try nestedReader.parseValidated(request.reader.raw(.properties)!, name: "field 'properties'")
       try nestedReader.requireOnly(OperationTable.rabbitMQProperties, operation: "properties")
     } catch { throw .refused(error) }
@@ -221,12 +220,10 @@ extension Server {
     do throws(Refusal) { _ = try nestedReader.object(.headers) } catch { throw .refused(error) }
   }
 
-  private func writeReturn(_ request: Request, _ envelope: Envelope) {
-    let connection = request.connection
+  private func writeReturn(_ connection: Connection, _ envelope: Envelope, _ body: RequestBody) {
     connection.out.append("{\"event\":\"rabbitmq.return\",\"replyCode\":312,\"replyText\":\"NO_ROUTE\",")
     envelope.writeFields(to: &connection.out)
-    connection.out.append(",\"body\":")
-    connection.out.append(request.reader.raw(.body)!)
+    connection.out.appendForeignBodyField(body.bytes, body.encoding)
     connection.out.append("}\n")
   }
 }

@@ -55,7 +55,7 @@ struct RecentOutcome: Equatable {
 
 /// The table and its files.
 final class RecentOutcomes {
-  private struct Entry {
+  struct Entry {
     var low: UInt64, high: UInt64, atMs: Int64, value: UInt64
   }
   private struct Shard {
