@@ -80,7 +80,7 @@ enum Quotes {
       "`MessageRecord` (\(MessageRecord.headerLength) bytes of header",
       "keyed by \(MemoryLayout<StoreID>.size) random bytes of the folder",
       "\(MemoryLayout<PendingIndex.Entry>.stride) bytes an entry, at most 3/4 full, in \(spaced(1 << PendingIndex.shardBits)) shards",
-      "its journal record's × \(powerOfTwo(#"placeBits: UInt64 = ([0-9]+)"#)) + its place in the record",
+      "its journal record's × \(powerOfTwo(#"positionBits: UInt64 = ([0-9]+)"#)) + its place in the record",
       "(\(spaced(broker.releasesPerTurn)) releases a turn)",
       "**Bound.** \(spaced(Pending.retiringMax)) messages "
         + "(\(bytes(Pending.retiringMax * MemoryLayout<Pending.RetiringMessage>.stride)))",

@@ -36,16 +36,6 @@ extension Broker {
     set { turn.isDiskFull = newValue }
   }
 
-  var turnBytesLeft: Int {
-    get { turn.deliveryBytesRemaining }
-    set { turn.deliveryBytesRemaining = newValue }
-  }
-
-  var burialsLeft: Int {
-    get { turn.deadLettersRemaining }
-    set { turn.deadLettersRemaining = newValue }
-  }
-
   /// Stops everything: what is in memory may not be what is on disk.
   public func fail(_ error: StorageError) { turn.fail(error) }
 
