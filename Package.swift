@@ -28,6 +28,7 @@ let package = Package(
     library("Primitives", ["CLinux"]),
     library("Platform", ["Primitives", "CLinux"]),
     library("TimingWheel", ["CLinux"]),
+    library("Access", ["Primitives"]),
     library("LineProtocol", ["Primitives"]),
     library("Journal", ["Primitives"]),
     library("DataFiles", ["Primitives"]),
@@ -47,8 +48,8 @@ let package = Package(
     program(
       "escapement",
       [
-        "EscapementClient", "Server", "Engine", "Broker", "Journal", "Platform", "Primitives", "RocketMQFrontEnd",
-        "RabbitMQFrontEnd",
+        "Access", "EscapementClient", "Server", "Engine", "Broker", "Journal", "Platform", "Primitives",
+        "RocketMQFrontEnd", "RabbitMQFrontEnd",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
@@ -61,6 +62,7 @@ let package = Package(
       name: "SimulatedDisk", dependencies: ["Primitives", "DataFiles", "SeededRandom"], path: "Tests/SimulatedDisk",
       swiftSettings: settings),
     tests("PrimitivesTests", ["Primitives"]),
+    tests("AccessTests", ["Access", "Primitives", "SeededRandom"]),
     tests("PlatformTests", ["Platform", "Primitives"]),
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
     tests("JournalTests", ["Journal", "Platform", "SimulatedDisk", "Primitives"]),
