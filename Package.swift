@@ -48,7 +48,7 @@ let package = Package(
     program(
       "escapement",
       [
-        "Access", "EscapementClient", "Server", "Engine", "Broker", "Journal", "Platform", "Primitives",
+        "Access", "EscapementClient", "Server", "Engine", "Broker", "Journal", "LineProtocol", "Platform", "Primitives",
         "RocketMQFrontEnd", "RabbitMQFrontEnd",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),

@@ -1,6 +1,8 @@
 """The access file made and changed by `escapement access`."""
 
+import functools
 import hashlib
+import itertools
 import os
 import stat
 import tempfile
@@ -9,8 +11,17 @@ from escapement_driver import equal, run_command
 from suite import case
 
 
+_numbers = itertools.count(1)
+
+
+@functools.cache
+def folder():
+    """A folder that goes away with this process."""
+    return tempfile.TemporaryDirectory(prefix="escapement-access-")
+
+
 def new_path():
-    return os.path.join(tempfile.mkdtemp(prefix="escapement-access-"), "access")
+    return os.path.join(folder().name, f"access-{next(_numbers)}")
 
 
 def add(path, name, *grants):
