@@ -30,6 +30,7 @@ let package = Package(
     library("TimingWheel", ["CLinux"]),
     library("Access", ["Primitives"]),
     library("LineProtocol", ["Primitives"]),
+    library("Logs", ["Primitives", "LineProtocol"]),
     library("Journal", ["Primitives"]),
     library("DataFiles", ["Primitives"]),
     library("TopicLog", ["Primitives", "DataFiles"]),
@@ -48,8 +49,8 @@ let package = Package(
     program(
       "escapement",
       [
-        "Access", "EscapementClient", "Server", "Engine", "Broker", "Journal", "LineProtocol", "Platform", "Primitives",
-        "RocketMQFrontEnd", "RabbitMQFrontEnd",
+        "Access", "EscapementClient", "Server", "Engine", "Broker", "Journal", "LineProtocol", "Logs", "Platform",
+        "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
@@ -63,6 +64,7 @@ let package = Package(
       swiftSettings: settings),
     tests("PrimitivesTests", ["Primitives"]),
     tests("AccessTests", ["Access", "Primitives", "SeededRandom"]),
+    tests("LogsTests", ["Logs", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("PlatformTests", ["Platform", "Primitives"]),
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
     tests("JournalTests", ["Journal", "Platform", "SimulatedDisk", "Primitives"]),

@@ -1,6 +1,8 @@
 // `serve`: settings from their sources, then the server on the main thread.
 
 import Foundation
+import Logs
+import Platform
 import Server
 
 extension Command {
@@ -20,12 +22,15 @@ extension Command {
       return 0
     }
     let settings = resolved.settings.server
-    let log: @Sendable (String) -> Void = { printError("escapement: \($0)") }
+    let log = Log(
+      format: resolved.settings.logFormat, level: resolved.settings.logLevel,
+      nowMs: { SystemClock.wallNs() / 1_000_000 }, sink: Log.standardError)
+    defer { log.finish() }
     let server: Server
     do throws(ServerError) {
-      server = try Server(settings, log: log)
+      server = try Server(settings) { log.write(.info, "server", $0) }
     } catch {
-      printError("escapement serve: \(error)")
+      log.write(.error, "start_failed", "\(error)")
       return 1
     }
     Output.line("escapement listening on \(settings.host.isEmpty ? "*" : settings.host):\(server.port)")

@@ -4,6 +4,7 @@ import Broker
 import Engine
 import Foundation
 import Journal
+import Logs
 import Server
 
 /// What `serve` runs with.
@@ -13,6 +14,8 @@ struct ServeSettings: Sendable {
   var tokenFile: String?
   /// Whether anybody may be listened to without having to say who he is.
   var isInsecure = false
+  var logFormat = LogFormat.text
+  var logLevel = LogLevel.info
 }
 
 enum SettingsTable {
@@ -30,6 +33,7 @@ enum SettingsTable {
     Section(title: "Time and messages", settings: messages),
     Section(title: "Limits", settings: limits),
     Section(title: "Disk", settings: disk),
+    Section(title: "Log", settings: logs),
   ]
 
   private static let places: [Setting] = [
@@ -172,6 +176,11 @@ enum SettingsTable {
     .onOff(
       "salvage", "leave damaged ranges of the journal out instead of refusing to start", isFlag: true,
       \.server.engine.salvages),
+  ]
+
+  private static let logs: [Setting] = [
+    .words("log-format", "a line of text or a JSON object for each event, on the standard error", \.logFormat),
+    .words("log-level", "the least urgent lines that are written", \.logLevel),
   ]
 
   private static func policy(_ text: String) throws(BadValue) -> SyncPolicy {
