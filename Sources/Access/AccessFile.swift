@@ -29,6 +29,8 @@ public struct AccessFile: Sendable {
 
   /// The longest file that is read.
   public static let bytesMax = 16 << 20
+  /// The longest secret that is looked at: nobody can make the server hash long texts. One that is made here has 64 bytes.
+  public static let secretBytesMax = 1024
   static let nameRule = "it has 1 to 64 of A-Z a-z 0-9 . _ -"
 
   /// The entries in the order of the file.
@@ -72,6 +74,7 @@ public struct AccessFile: Sendable {
   ///
   /// - Complexity: O(secret + entries); the same time whichever entry it is, and for a secret that nobody has.
   public func identity(secret: UnsafeRawBufferPointer) -> Identity? {
+    guard secret.count <= Self.secretBytesMax else { return nil }
     let hash = SecretHash(of: secret)
     var found: Identity?
     for entry in entries where entry.secret.isSame(as: hash) { found = entry.identity }

@@ -33,6 +33,13 @@ struct AccessFileTests {
     #expect(String(decoding: file.bytes, as: UTF8.self) == text)
   }
 
+  @Test("a secret longer than any is refused without a look", arguments: [1024, 1025])
+  func longSecret(_ length: Int) throws {
+    let secret = String(repeating: "x", count: length)
+    let file = try read("long sha256:\(SecretHash(of: secret).hexadecimal)")
+    #expect(name(file, secret) == (length > AccessFile.secretBytesMax ? nil : "long"))
+  }
+
   @Test("the digits of a hash may be upper case")
   func upperCase() throws {
     #expect(name(try read("a sha256:\(Self.hash.uppercased())"), "open sesame") == "a")
