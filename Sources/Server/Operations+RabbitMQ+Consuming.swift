@@ -76,7 +76,7 @@ extension Server {
     let consumer: Consumer
     do throws(AMQPError) {
       let queue = try rabbitMQ.queue(name, connection.key)
-      broker.settleQueues()
+      broker.enforceQueueRules()
       consumer = try rabbitMQ.getter(queue, connection: connection.key, noAck: noAck)
     } catch { throw RequestStop(error) }
     if !connection.fetchers.contains(where: { $0 === consumer }) { connection.fetchers.append(consumer) }

@@ -98,7 +98,7 @@ extension Server {
       }
       connection.out.append("]}")
     }
-    field(connection, "],\"onDisk\":", Int64(broker.store.onDiskCount))
+    field(connection, "],\"onDisk\":", Int64(broker.onDiskCount))
     connection.out.endLine()
   }
 }

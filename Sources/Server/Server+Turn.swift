@@ -11,6 +11,7 @@ extension Server {
     let count = try epoll.wait(timeoutNs: waitNs())
     counters.turns += 1
     engine.beginTurn(nowNs: clock.now(bootNs: SystemClock.bootNs(), wallNs: SystemClock.wallNs()))
+    rabbitMQ.deleteIdleQueues()
     // The signal first: a task that finishes between the two must raise it again.
     for place in 0..<count where epoll[place].descriptor == notify.descriptor { notify.clear() }
     takeFinishedTasks()
