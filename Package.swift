@@ -29,25 +29,28 @@ let package = Package(
     library("Platform", ["Primitives", "CLinux"]),
     library("TimingWheel", ["CLinux"]),
     library("LineProtocol", ["Primitives"]),
-    library("Journal", ["Primitives"]),
+    library("DecisionLog", ["Primitives"]),
+    library("Journal", ["Primitives", "DecisionLog"]),
     library("DataFiles", ["Primitives"]),
     library("TopicLog", ["Primitives", "DataFiles"]),
     library("DelayStore", ["Primitives", "DataFiles"]),
-    library("Broker", ["Primitives", "DataFiles", "DelayStore", "Journal", "TimingWheel", "TopicLog"]),
-    library("Engine", ["Primitives", "DataFiles", "Journal", "Broker", "DelayStore", "TopicLog"]),
+    library("Broker", ["Primitives", "DataFiles", "DecisionLog", "DelayStore", "TimingWheel", "TopicLog"]),
+    library("Engine", ["Primitives", "DataFiles", "DecisionLog", "Broker", "DelayStore", "TopicLog"]),
     library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol"]),
     library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol"]),
     library(
       "Server",
       [
-        "Primitives", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "TimingWheel",
+        "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
+        "TimingWheel",
         "RocketMQFrontEnd", "RabbitMQFrontEnd",
       ]),
     library("EscapementClient"),
     program(
       "escapement",
       [
-        "EscapementClient", "Server", "Engine", "Broker", "Journal", "Platform", "Primitives", "RocketMQFrontEnd",
+        "EscapementClient", "Server", "Engine", "Broker", "DecisionLog", "Journal", "Platform", "Primitives",
+        "RocketMQFrontEnd",
         "RabbitMQFrontEnd",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
@@ -60,10 +63,15 @@ let package = Package(
     .target(
       name: "SimulatedDisk", dependencies: ["Primitives", "DataFiles", "SeededRandom"], path: "Tests/SimulatedDisk",
       swiftSettings: settings),
+    .target(
+      name: "SimulatedLog", dependencies: ["Primitives", "DecisionLog"], path: "Tests/SimulatedLog",
+      swiftSettings: settings),
     tests("PrimitivesTests", ["Primitives"]),
     tests("PlatformTests", ["Platform", "Primitives"]),
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
-    tests("JournalTests", ["Journal", "Platform", "SimulatedDisk", "Primitives"]),
+    tests(
+      "DecisionLogTests", ["DecisionLog", "Journal", "SimulatedLog", "SimulatedDisk", "Primitives", "SeededRandom"]),
+    tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
     tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("RocketMQFrontEndTests", ["RocketMQFrontEnd", "LineProtocol", "Broker", "Primitives"]),
@@ -75,7 +83,8 @@ let package = Package(
     .testTarget(
       name: "SimulationTests",
       dependencies: [
-        "Engine", "Broker", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd", "SimulatedDisk",
+        "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd",
+        "SimulatedDisk", "SimulatedLog",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
     // Drives the built programs with the client; finds them beside the test bundle.

@@ -79,7 +79,8 @@ extension Broker {
     let number = freeConsumers.popLast() ?? UInt32(consumers.count)
     if Int(number) == consumers.count { consumers.append(nil) }
     let consumer = Consumer(
-      number: number, connection: connection, sub: sub, kind: kind, topic: topic, group: group, options: options)
+      number: number, connection: connection, sub: sub, kind: kind, topic: topic, group: group, options: options,
+      rule: settings.deliveryRule)
     consumers[Int(number)] = consumer
     return consumer
   }

@@ -2,6 +2,7 @@
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
+import DecisionLog
 import Primitives
 import TimingWheel
 import TopicLog
@@ -33,11 +34,14 @@ public final class Consumer {
   @exclusivity(unchecked) var fetches: [Fetch] = []
   /// Which front end it belongs to; 0 for none.
   public let frontEnd: UInt8
+  /// Whether nothing is shown to it before the records of the delivery are settled.
+  let waitsForRecords: Bool
   /// The other one of a pair that shares one credit, comes and goes together.
   @exclusivity(unchecked) var companion: Consumer?
 
   init(
-    number: UInt32, connection: UInt64, sub: Int64, kind: Kind, topic: Topic, group: Group?, options: ConsumerOptions
+    number: UInt32, connection: UInt64, sub: Int64, kind: Kind, topic: Topic, group: Group?, options: ConsumerOptions,
+    rule: DeliveryRule
   ) {
     self.number = number
     self.connection = connection
@@ -47,6 +51,7 @@ public final class Consumer {
     self.group = group
     self.options = options
     frontEnd = options.frontEnd
+    waitsForRecords = rule == .afterOwnRecord
   }
 
   /// Whether it can take one more message now.

@@ -54,7 +54,7 @@ extension Command {
       "slice-ms", 1...86_400_000, "width of the finest slice of the store; fixed when the folder is made",
       \.engine.broker.sliceMs),
     .init("segment-bytes", 4096...(1 << 32), "size of topic segments", \.engine.broker.segmentBytes),
-    .init("journal-segment-bytes", 16_384...(1 << 30), "size of journal segments", \.engine.segmentBytes),
+    .init("journal-segment-bytes", 16_384...(1 << 30), "size of journal segments", \.journal.segmentBytes),
     .init("checkpoint-bytes", 4096 ... .max, "journal bytes between checkpoints", \.engine.checkpointBytes),
     .init("cache-bytes", 1 << 20 ... .max, "memory for topic logs", \.engine.broker.cacheBytes),
     .init(
@@ -105,10 +105,10 @@ extension Command {
     }
     if !options.has("max-body-bytes") { settings.engine.broker.bodyBytesMax = settings.lineBytesMax }
     // Whole pages.
-    settings.engine.segmentBytes = (settings.engine.segmentBytes + 4095) & ~4095
+    settings.journal.segmentBytes = (settings.journal.segmentBytes + 4095) & ~4095
     try brokerSettings(options, &settings.engine.broker)
     settings.engine.salvages = options.has("salvage")
-    settings.engine.policy = try policy(options.text("fsync") ?? "always")
+    settings.journal.policy = try policy(options.text("fsync") ?? "always")
     if let file = options.text("token-file") { settings.tokens = try tokens(file) }
     return settings
   }
