@@ -81,6 +81,6 @@ extension Server {
   /// Holds what was just written for a connection until its gate is settled, and asks for a sync if it is not.
   func hold(_ connection: Connection, until gate: Gate) {
     connection.turnGate = max(connection.turnGate, gate)
-    if gate.sequence > engine.commit.settledSequence { turnMustSync = true }
+    if gate.sequence > engine.settledAtTurnStart { turnMustSync = true }
   }
 }

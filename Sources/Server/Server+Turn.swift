@@ -146,7 +146,7 @@ extension Server {
   }
 
   private func flush() {
-    let settled = engine.commit.settledSequence
+    let settled = engine.log.settledSequence
     for connection in gated { touch(connection) }
     gated.removeAll(keepingCapacity: true)
     let work = touched
@@ -170,7 +170,7 @@ extension Server {
       hasReportedFailure = true
       log("the store has failed and nothing is accepted any more: \(failure)")
     }
-    let settled = engine.commit.settledSequence
+    let settled = engine.log.settledSequence
     for connection in connections.values where connection.hasBarriers || connection.turnGate.sequence > settled {
       connection.closeTurn(settled: settled)
       connection.open(settled: settled)

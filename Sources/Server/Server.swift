@@ -2,10 +2,11 @@
 //
 // Holds: nothing that a turn made is sent before its journal records are settled; the loop never waits for a disk; it
 // sleeps until there is something to do.
-// Leaves to others: what requests mean (the operation table), state (Broker), durability (Engine, Journal).
+// Leaves to others: what requests mean (the operation table), state (Broker), durability (Engine, and the journal below it).
 
 import Broker
 import DataFiles
+import DecisionLog
 import Engine
 import Journal
 import LineProtocol
@@ -34,7 +35,7 @@ public final class Server {
   let listener: Int32
   /// The port that is listened on.
   public let port: UInt16
-  let journalThread: Thread
+  let logThread: Thread
   let log: @Sendable (String) -> Void
 
   let rabbitMQ: RabbitMQ
@@ -81,7 +82,7 @@ public final class Server {
       }
       let opened = try Self.open(storage, io, notify, settings)
       engine = opened.engine
-      journalThread = opened.thread
+      logThread = opened.thread
       rocketMQ = RocketMQFrontEnd(engine.broker)
       epoll = try Epoll()
       listener = try Socket.listen(host: settings.host, port: settings.port)
@@ -106,9 +107,9 @@ public final class Server {
 
   deinit { readBuffer.deallocate() }
 
-  /// What to do about a data folder that does not open. The journal's errors say more themselves.
+  /// What to do about a data folder that does not open. The log's errors say more themselves.
   private static func advice(_ error: any Error) -> String {
-    guard case .storage(let error)? = error as? EngineError, error.kind == .damaged, error.path != "journal" else {
+    guard case .storage(let error)? = error as? EngineError, error.kind == .damaged else {
       return ""
     }
     return "; restore the data folder from a copy (`escapement check` lists all damage)"
@@ -118,15 +119,17 @@ public final class Server {
     _ storage: DiskStorage, _ io: ThreadedIOQueue, _ notify: EventSignal, _ settings: ServerSettings
   ) throws -> (engine: Engine, thread: Thread) {
     let wake = try EventSignal()
-    let surroundings = EngineSurroundings(storage: storage, io: io, random: { SystemRandom.storeID() }) {
-      writer, policy in
-      GroupCommit(
-        writer: writer, policy: policy, clock: { SystemClock.bootNs() }, wake: { wake.raise() },
-        notify: { notify.raise() })
+    var opened: JournalLog?
+    let surroundings = EngineSurroundings(storage: storage, io: io) { identity throws(LogError) in
+      let journal = try JournalLog(
+        storage, identity: identity, settings: settings.journal, random: SystemRandom.storeID,
+        clock: SystemClock.bootNs, wake: { wake.raise() }, notify: { notify.raise() })
+      opened = journal
+      return journal
     }
     let engine = try Engine.open(surroundings, settings.engine, nowNs: SystemClock.wallNs())
-    let commit = engine.commit
-    let thread = try Thread(name: "escapement-log") { commit.run { timeoutNs in wake.wait(timeoutNs: timeoutNs) } }
+    guard let journal = opened else { preconditionFailure("an engine that is open has opened its log") }
+    let thread = try Thread(name: "escapement-log") { journal.run { timeoutNs in wake.wait(timeoutNs: timeoutNs) } }
     return (engine, thread)
   }
 
@@ -135,12 +138,12 @@ public final class Server {
     if recovery.isNew { return log("made the data folder \(settings.dataFolder)") }
     let gauges = broker.gauges
     log(
-      "recovered \(gauges.pending) pending messages, \(gauges.topics) topics, and \(recovery.journal.records) journal "
+      "recovered \(gauges.pending) pending messages, \(gauges.topics) topics, and \(recovery.log.records) journal "
         + "records behind the checkpoint")
-    if let torn = recovery.journal.tornTail {
+    if let torn = recovery.log.tornTail {
       log("cut a torn tail of \(torn.bytesCut) bytes at byte \(torn.offset) of \(torn.file)")
     }
-    for lost in recovery.journal.lost {
+    for lost in recovery.log.lost {
       log("salvage left out records \(lost.from) to \(lost.through): \(lost.reason)")
     }
     if recovery.aheadMs > 1000 {
@@ -171,12 +174,12 @@ public final class Server {
     }
     // Nobody gets anything more, so that nothing counts as delivered that was not sent.
     for connection in connections.values { releaseConsumers(connection) }
-    let commit = engine.commit
+    let decisions = engine.log
     engine.stop { [notify] in
-      while commit.inFlightBytes > 0, commit.failure == nil { notify.wait(timeoutNs: 10_000_000) }
+      while decisions.inFlightBytes > 0, decisions.failure == nil { notify.wait(timeoutNs: 10_000_000) }
     }
-    commit.stop()
-    journalThread.join()
+    decisions.stop()
+    logThread.join()
     sendLast()
     io.stop()
     if let failure = broker.failure {
@@ -189,7 +192,7 @@ public final class Server {
 
   /// Sends what the end of the journal has settled, without waiting for slow clients.
   private func sendLast() {
-    let settled = engine.commit.failure == nil ? Sequence.max : engine.commit.settledSequence
+    let settled = engine.log.failure == nil ? Sequence.max : engine.log.settledSequence
     for connection in connections.values {
       connection.closeTurn(settled: settled)
       connection.open(settled: settled)

@@ -3,6 +3,7 @@
 import Foundation
 
 @testable import Broker
+@testable import DecisionLog
 @testable import DelayStore
 @testable import Engine
 @testable import Journal
@@ -64,7 +65,7 @@ enum Quotes {
     "until \(Written.word(Int(broker.idWindowMs / 60_000))) minutes after it was released or cancelled",
     "| `--data DIR` | data folder | `\(server.dataFolder)` |",
     "| `--listen HOST:PORT` | where to listen; port 0 picks one and prints it | `\(server.host):\(port)` |",
-    "up to that); `never` | `\(engine.policy)` |",
+    "up to that); `never` | `\(server.journal.policy)` |",
     "shape of the timing wheel | \(broker.tickMs), \(broker.wheelSize) |",
     "topics and groups on first use | `\(broker.createsOnUse ? "on" : "off")` |",
     "how long ids are remembered | \(broker.idWindowMs) |",
@@ -126,7 +127,7 @@ enum Quotes {
     "(ordering key, ≤ \(keyBytesMax) bytes)",
     "`tag` (≤ \(tagBytesMax) bytes)",
     "Over `maxDelayMs` (default \(time(broker.maxDelayMs)))",
-    "a crash loses at most the last \(GroupCommit.lingerNs == 100_000_000 ? "tenth of a second" : "?")",
+    "a crash loses at most the last \(JournalLog.lingerNs == 100_000_000 ? "tenth of a second" : "?")",
     "`messages`: 1 to \(spaced(ScheduleBatch.messagesMax)) objects",
     "`limit?` (≤ \(listMax), default 100) `cursor?`",
     "(unacknowledged at a time, default \(consumer.credit), ≤ \(creditMax))",
