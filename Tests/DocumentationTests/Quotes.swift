@@ -79,7 +79,7 @@ enum Quotes {
       "\(SliceLayout.fanOut) a level bounds",
       "a chain of \(Chunk.bytes)-byte chunks of \(Chunk.entryBytes)-byte entries",
       "`MessageRecord` (\(MessageRecord.headerLength) bytes of header",
-      "keyed by \(MemoryLayout<StoreID>.size) random bytes of the folder",
+      "keyed by \(MemoryLayout<StoreID>.size) random bytes of the log",
       "\(MemoryLayout<PendingIndex.Entry>.stride) bytes an entry, at most 3/4 full, in \(spaced(1 << PendingIndex.shardBits)) shards",
       "its journal record's × \(powerOfTwo(#"positionBits: UInt64 = ([0-9]+)"#)) + its place in the record",
       "(\(spaced(broker.releasesPerTurn)) releases a turn)",
