@@ -85,7 +85,8 @@ extension Command {
       printError("escapement serve: \(error)")
       return 1
     }
-    Output.line("escapement listening on \(settings.host.isEmpty ? "*" : settings.host):\(server.port)")
+    let host = settings.listeners[0].host
+    Output.line("escapement listening on \(host.isEmpty ? "*" : host):\(server.port)")
     return server.run()
   }
 
@@ -94,8 +95,7 @@ extension Command {
     if let folder = options.text("data") { settings.dataFolder = folder }
     if let text = options.text("listen") {
       let address = try Session.address(text, allowsAnyPort: true)
-      settings.host = address.host
-      settings.port = UInt16(address.port)
+      settings.listeners = [ListenAddress(host: address.host, port: UInt16(address.port), wire: .line)]
     }
     if let http = options.text("http"), http != "off" {
       throw UsageError("--http: '\(http)': this version has no admin page yet; say 'off'")
