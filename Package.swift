@@ -29,19 +29,21 @@ let package = Package(
     library("Platform", ["Primitives", "CLinux"]),
     library("TimingWheel", ["CLinux"]),
     library("LineProtocol", ["Primitives"]),
+    library("AMQPProtocol", ["Primitives"]),
     library("Journal", ["Primitives"]),
     library("DataFiles", ["Primitives"]),
     library("TopicLog", ["Primitives", "DataFiles"]),
     library("DelayStore", ["Primitives", "DataFiles"]),
     library("Broker", ["Primitives", "DataFiles", "DelayStore", "Journal", "TimingWheel", "TopicLog"]),
     library("Engine", ["Primitives", "DataFiles", "Journal", "Broker", "DelayStore", "TopicLog"]),
+    library("RemotingProtocol", ["Primitives", "LineProtocol"]),
     library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol"]),
-    library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol"]),
+    library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "AMQPProtocol"]),
     library(
       "Server",
       [
-        "Primitives", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "TimingWheel",
-        "RocketMQFrontEnd", "RabbitMQFrontEnd",
+        "Primitives", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "RocketMQFrontEnd",
+        "RabbitMQFrontEnd",
       ]),
     library("EscapementClient"),
     program(
@@ -65,7 +67,11 @@ let package = Package(
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
     tests("JournalTests", ["Journal", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
-    tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "LineProtocol", "Primitives", "SeededRandom"]),
+    tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),
+    tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "AMQPProtocol", "LineProtocol", "Primitives", "SeededRandom"]),
+    .testTarget(
+      name: "RemotingProtocolTests", dependencies: ["RemotingProtocol", "LineProtocol", "Primitives", "SeededRandom"],
+      path: "Tests/RemotingProtocolTests", exclude: ["Fixtures"], swiftSettings: settings),
     tests("RocketMQFrontEndTests", ["RocketMQFrontEnd", "LineProtocol", "Broker", "Primitives"]),
     tests("EscapementClientTests", ["EscapementClient"]),
     tests("ProgramTests", ["escapement"]),
@@ -78,6 +84,13 @@ let package = Package(
         "Engine", "Broker", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd", "SimulatedDisk",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
+    // Holds the pages and the manifest against the sources.
+    tests(
+      "DocumentationTests",
+      [
+        "escapement", "Server", "Engine", "Broker", "RabbitMQFrontEnd", "RocketMQFrontEnd", "LineProtocol", "Journal",
+        "DelayStore", "TimingWheel", "Primitives",
+      ]),
     // Drives the built programs with the client; finds them beside the test bundle.
     tests("ClientServerTests", ["escapement", "EscapementClient", "OrderTimeouts", "AutomaticReviews"]),
     // Runs the Python cases of Tests/EndToEnd against the built program; finds it beside the test bundle.

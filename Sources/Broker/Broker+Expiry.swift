@@ -126,7 +126,7 @@ extension Broker {
       var cursor = TopicCursor(offset: offset)
       switch group.topic.log.read(&cursor) {
       case .record(let record):
-        if contents.bytesMax != nil { contents.readyBytes -= decodedLength(ofJSONString: record.body) }
+        if contents.bytesMax != nil { contents.readyBytes -= record.body.count }
         if hasDeadLetters, deadLetterRouter?.routeDeadLetter(record, of: group, because: reason) == true {
           counters.deadLettered += 1
           return true

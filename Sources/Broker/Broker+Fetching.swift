@@ -32,7 +32,9 @@ extension Broker {
     let collected = consumer.fetches[place].collected
     if !collected.isEmpty || (waitMs == 0 && !group.waitsForDisk) {
       consumer.fetches.remove(at: place)
-      return Answer(.messages(collected), gate: gate(of: collected, to: consumer))
+      let shown = gate(of: collected, to: consumer)
+      // Whoever fetches from a topic is told of an attempt only when that attempt counts, also after a crash.
+      return Answer(.messages(collected), gate: consumer.topic.isQueue ? shown : max(shown, gate))
     }
     consumer.fetches[place].endsWhenLoaded = waitMs == 0
     if waitMs > 0 {

@@ -117,7 +117,7 @@ extension Broker {
     } else if !group.consumers.isEmpty {
       markDirty(group)
     }
-    if contents.bytesMax != nil { contents.readyBytes += decodedLength(ofJSONString: parts.body) }
+    if contents.bytesMax != nil { contents.readyBytes += parts.body.count }
     if group.isTooLong || !contents.immediate.isEmpty { markUnsettled(group) }
   }
 
@@ -270,7 +270,7 @@ extension Broker {
   ) {
     if consumer.options.acknowledgesItself { group.selfAcknowledged.append(entry.pointee.offset) }
     guard contents.bytesMax != nil else { return }
-    entry.pointee.bodyBytes = UInt32(decodedLength(ofJSONString: message.body))
+    entry.pointee.bodyBytes = UInt32(message.body.count)
     contents.readyBytes -= Int(entry.pointee.bodyBytes)
   }
 
@@ -386,7 +386,7 @@ extension Broker {
         ? !contents.ended.contains(cursor.offset) : group.outstanding.find(cursor.offset)?.pointee.state == .ready
       switch group.topic.log.read(&cursor) {
       case .record(let record):
-        if isReady { contents.readyBytes += decodedLength(ofJSONString: record.body) }
+        if isReady { contents.readyBytes += record.body.count }
         cursor.pass(record)
       case .loading:
         drain()

@@ -80,13 +80,12 @@ extension Group {
     return above + outstanding.count - inFlightCount - dyingCount
   }
 
-  /// Whether a bounded queue would still be within its bounds with one more message. O(1), and O(body) with a bound for
-  /// bytes.
-  public func hasRoom(forBody json: UnsafeRawBufferPointer) -> Bool {
+  /// Whether a bounded queue would still be within its bounds with one more message, whose body has so many bytes. O(1).
+  public func hasRoom(bodyBytes: Int) -> Bool {
     guard let contents else { return true }
     if let messagesMax = contents.messagesMax, readyCount >= messagesMax { return false }
     guard let bytesMax = contents.bytesMax else { return true }
-    return decodedLength(ofJSONString: json) <= bytesMax - contents.readyBytes
+    return bodyBytes <= bytesMax - contents.readyBytes
   }
 
   var isTooLong: Bool {
@@ -127,29 +126,4 @@ public struct QueueTarget {
     self.group = group
     self.timeToLiveMs = timeToLiveMs
   }
-}
-
-/// The bytes that a JSON string stands for, without making them. O(length).
-public func decodedLength(ofJSONString json: UnsafeRawBufferPointer) -> Int {
-  guard json.count >= 2, json.contains(UInt8(ascii: "\\")) else { return max(0, json.count - 2) }
-  var place = 1
-  var count = 0
-  while place < json.count - 1 {
-    guard json[place] == UInt8(ascii: "\\") else {
-      place += 1
-      count += 1
-      continue
-    }
-    guard json[place + 1] == UInt8(ascii: "u"), place + 5 < json.count else {
-      place += 2
-      count += 1
-      continue
-    }
-    let digits = String(decoding: json[place + 2..<place + 6], as: UTF8.self)
-    let code = UInt32(digits, radix: 16) ?? 0
-    // Half of a surrogate pair is half of four bytes.
-    count += code < 0x80 ? 1 : code < 0x800 || 0xD800...0xDFFF ~= code ? 2 : 3
-    place += 6
-  }
-  return count
 }

@@ -54,7 +54,7 @@ struct Settled: Equatable {
 
 /// The table and its files.
 final class SettledIDs {
-  private struct Entry {
+  struct Entry {
     var low: UInt64, high: UInt64, atMs: Int64, value: UInt64
   }
   private struct Shard {

@@ -146,9 +146,6 @@ public enum Socket {
     _ = setsockopt(fd, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
   }
 
-  /// Makes calls on a descriptor give `wouldBlock` instead of waiting.
-  public static func setNonblocking(_ fd: Int32) { _ = clinux_set_nonblocking(fd) }
-
   /// Reads what is there, up to the size of the buffer.
   public static func read(_ fd: Int32, into buffer: UnsafeMutableRawBufferPointer) -> TransferResult {
     let (count, number) = uninterrupted { recv(fd, buffer.baseAddress, buffer.count, 0) }

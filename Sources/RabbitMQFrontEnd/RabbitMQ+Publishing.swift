@@ -1,8 +1,18 @@
 // Publishing, and its continuation: dead letters.
 
+import AMQPProtocol
 import Broker
 import LineProtocol
 import Primitives
+
+/// The properties of a message as they came.
+public enum PublishedProperties {
+  case none
+  /// A JSON object, checked.
+  case json(ObjectCursor)
+  /// AMQP's.
+  case amqp(BasicProperties)
+}
 
 /// A message to be published. Buffers are the caller's and only looked at during the call.
 public struct Publication {
@@ -10,10 +20,12 @@ public struct Publication {
   public var exchange: Text
   /// The routing key.
   public var routingKey: Text
-  /// The body: a JSON string with its quotes.
+  /// The body.
   public var body: UnsafeRawBufferPointer
-  /// The properties: a JSON object, checked; nil when there are none.
-  public var properties: ObjectCursor?
+  /// Whether the body came as a JSON string or as bytes.
+  public var encoding: BodyEncoding
+  /// The properties.
+  public var properties = PublishedProperties.none
   /// Whether it is to survive a restart.
   public var isPersistent = false
   /// Whether it comes back when there is no queue for it.
@@ -22,10 +34,21 @@ public struct Publication {
   public var expiration: Text?
 
   /// Puts a message together.
-  public init(exchange: Text, routingKey: Text, body: UnsafeRawBufferPointer) {
+  public init(exchange: Text, routingKey: Text, body: UnsafeRawBufferPointer, encoding: BodyEncoding) {
     self.exchange = exchange
     self.routingKey = routingKey
     self.body = body
+    self.encoding = encoding
+  }
+}
+
+extension Publication {
+  var envelope: Envelope {
+    switch properties {
+    case .none: Envelope(exchange: exchange, routingKey: routingKey, json: nil)
+    case .json(let object): Envelope(exchange: exchange, routingKey: routingKey, json: object)
+    case .amqp(let properties): Envelope(exchange: exchange, routingKey: routingKey, amqp: properties)
+    }
   }
 }
 
@@ -67,8 +90,7 @@ extension RabbitMQ {
     if let expiration = publication.expiration {
       timeToLiveMs = try Self.timeToLiveMs(expiration: expiration)
     }
-    var envelope = Envelope(exchange: publication.exchange, routingKey: publication.routingKey)
-    if let properties = publication.properties { envelope.setProperties(properties) }
+    var envelope = publication.envelope
     for header in ["CC", "BCC"] as [Text] {
       guard let value = envelope.value(header: header) else { continue }
       if case .array = value { continue }
@@ -82,7 +104,7 @@ extension RabbitMQ {
       if publication.isMandatory { outcome.returned = envelope }
       return outcome
     }
-    let flags = publication.isPersistent ? 0 : RecordFlags.transient
+    let flags = (publication.isPersistent ? 0 : RecordFlags.transient) | publication.encoding.flags
     var targets: [QueueTarget] = []
     var overflowing: [Queue] = []
     var isKept = false
@@ -114,7 +136,7 @@ extension RabbitMQ {
 
   /// Whether a queue does not take this message: it would be longer than it may be.
   private func isRefusing(_ queue: Queue, _ body: UnsafeRawBufferPointer) -> Bool {
-    queue.arguments.overflow != .dropHead && !queue.group.hasRoom(forBody: body)
+    queue.arguments.overflow != .dropHead && !queue.group.hasRoom(bodyBytes: body.count)
   }
 
   /// False when there is nowhere to put it, or when deaths have made it too large to be kept.
@@ -145,7 +167,7 @@ extension RabbitMQ {
 
   /// How many letters one death can become where full queues refuse them to one another. More are dropped: an exchange that
   /// such queues share would make as many letters as there are orders of the queues.
-  private static let lettersMax = 256
+  static let lettersMax = 256
 
   /// Sends a message that died in a queue on, to where the queue's dead-letter exchange says; false when it is in no queue by
   /// that. A target that is full may have a dead-letter exchange for what it refuses: then the letter dies there at once, and
@@ -204,7 +226,7 @@ extension RabbitMQ: DeadLetterRouter {
 
   /// Sends a dead message to where its queue's exchange says; false when that is nowhere.
   public func routeDeadLetter(_ record: MessageRecord, of group: Group, because reason: EndReason) -> Bool {
-    guard let queue = queueByGroup[group.number], let envelope = envelope(record) else { return false }
+    guard let queue = queueByGroup[group.number], let envelope = Envelope(record, reader) else { return false }
     return
       (try? sendOn(
         envelope, record.body, record.flags, from: queue, because: Self.word(reason), endOf: (group, record.sequence),
@@ -220,14 +242,4 @@ extension RabbitMQ: DeadLetterRouter {
     }
   }
 
-  private func envelope(_ record: MessageRecord) -> Envelope? {
-    do throws(Refusal) {
-      try reader.parse(record.headers)
-      guard let exchange = try reader.string(.exchange), let key = try reader.string(.routingKey) else { return nil }
-      var envelope = Envelope(exchange: Text(exchange), routingKey: Text(key))
-      if let properties = try reader.object(.properties) { envelope.setProperties(properties) }
-      envelope.setTag(record.tag)
-      return envelope
-    } catch { return nil }
-  }
 }

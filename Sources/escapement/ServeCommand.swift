@@ -4,6 +4,7 @@ import Broker
 import Engine
 import Foundation
 import Journal
+import Platform
 import Server
 
 /// A setting that is a whole number: its option, its bounds, and where it goes.
@@ -78,6 +79,8 @@ extension Command {
   ) { options in
     let settings = try serverSettings(options)
     let log: @Sendable (String) -> Void = { printError("escapement: \($0)") }
+    // A connection is an open file: the soft limit that a shell gives, often 1 024, is far below `--max-connections`.
+    ProcessSettings.raiseOpenFiles()
     let server: Server
     do throws(ServerError) {
       server = try Server(settings, log: log)

@@ -87,11 +87,9 @@ extension LineSession {
     out.append(",\"redelivered\":")
     out.appendBoolean(shown.isRedelivered)
     let record = shown.delivery.record
-    // Exchange, routing key and properties stand in the record's headers as they are shown.
     out.append(",")
-    out.append(UnsafeRawBufferPointer(rebasing: record.headers.dropFirst().dropLast()))
-    out.append(",\"body\":")
-    out.append(record.body)
+    services.rabbitMQ.writeFields(of: record, to: &out)
+    out.appendForeignBodyField(of: record)
   }
 
   // MARK: Acknowledging

@@ -181,10 +181,9 @@ extension LineSession {
     let exchange = try request.requiredAMQPText(.exchange)
     let key = try request.requiredAMQPText(.routingKey)
     let isMandatory = try request.boolean(.mandatory) ?? false
-    guard try request.string(.body) != nil, let body = request.reader.raw(.body) else {
-      throw .refused(.missing(.body))
-    }
-    var publication = Publication(exchange: exchange, routingKey: key, body: body)
+    let body: RequestBody
+    do throws(Refusal) { body = try request.reader.textBody() } catch { throw .refused(error) }
+    var publication = Publication(exchange: exchange, routingKey: key, body: body.bytes, encoding: body.encoding)
     publication.isMandatory = isMandatory
     try readProperties(request, into: &publication)
     let outcome = try amqp { () throws(AMQPError) in try rabbitMQChannel.publish(publication) }
@@ -192,7 +191,7 @@ extension LineSession {
       throw .refused(
         Refusal(code: .limitExceeded, message: "queue '\(queue)' is full and did not take the message (a nack)"))
     }
-    if let returned = outcome.returned { writeReturn(request, returned) }
+    if let returned = outcome.returned { writeReturn(returned, body) }
     beginReply(request)
     out.endLine()
     hold(until: outcome.gate)
@@ -202,7 +201,7 @@ extension LineSession {
   private func readProperties(_ request: Request, into publication: inout Publication) throws(RequestStop) {
     do throws(Refusal) {
       guard let properties = try request.reader.object(.properties) else { return }
-      publication.properties = properties
+      publication.properties = .json(properties)
       try services.nestedReader.parseValidated(request.reader.raw(.properties)!, name: "field 'properties'")
       try services.nestedReader.requireOnly(OperationTable.rabbitMQProperties, operation: "properties")
     } catch { throw .refused(error) }
@@ -217,11 +216,10 @@ extension LineSession {
     do throws(Refusal) { _ = try services.nestedReader.object(.headers) } catch { throw .refused(error) }
   }
 
-  private func writeReturn(_ request: Request, _ envelope: Envelope) {
+  private func writeReturn(_ envelope: Envelope, _ body: RequestBody) {
     out.append("{\"event\":\"rabbitmq.return\",\"replyCode\":312,\"replyText\":\"NO_ROUTE\",")
     envelope.writeFields(to: &out)
-    out.append(",\"body\":")
-    out.append(request.reader.raw(.body)!)
+    out.appendForeignBodyField(body.bytes, body.encoding)
     out.append("}\n")
   }
 }
