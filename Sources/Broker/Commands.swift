@@ -173,8 +173,11 @@ public struct Delivery {
     consumer.group?.queue?.isDurable == true && record.flags & RecordFlags.transient == 0
   }
 
-  /// Whether it is its own acknowledgement and is shown only when that is settled, or a crash would show it again.
-  public var waitsForItsEnd: Bool { consumer.options.acknowledgesItself && isPersistent }
+  /// Whether it is shown only when its own records are settled: it is its own acknowledgement, and a crash would show it
+  /// again, or the log wants it for every delivery.
+  public var waitsForItsEnd: Bool {
+    consumer.waitsForRecords || consumer.options.acknowledgesItself && isPersistent
+  }
 }
 
 /// Something for the server to pass on, in order with the deliveries of the turn.

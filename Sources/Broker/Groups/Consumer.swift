@@ -5,6 +5,7 @@
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
+import DecisionLog
 import Primitives
 import TimingWheel
 import TopicLog
@@ -28,6 +29,8 @@ public final class Consumer {
   public let group: Group?
   /// Which front end it belongs to; 0 for none.
   public let frontEnd: UInt8
+  /// Whether nothing is shown to it before the records of the delivery are settled.
+  let waitsForRecords: Bool
   /// How it wants to be served.
   @exclusivity(unchecked) public private(set) var options: ConsumerOptions
   /// Messages delivered here and not acknowledged.
@@ -43,7 +46,7 @@ public final class Consumer {
 
   init(
     number: UInt32, connection: UInt64, sub: Int64, kind: Kind, topic: Topic, group: Group?, options: ConsumerOptions,
-    start: TopicOffset
+    start: TopicOffset, rule: DeliveryRule
   ) {
     self.number = number
     self.connection = connection
@@ -54,6 +57,7 @@ public final class Consumer {
     self.options = options
     position = TopicCursor(offset: start)
     frontEnd = options.frontEnd
+    waitsForRecords = rule == .afterOwnRecord
   }
 
   /// Whether it can take one more message now.

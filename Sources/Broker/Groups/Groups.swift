@@ -207,7 +207,7 @@ final class Groups {
     if Int(number) == consumers.count { consumers.append(nil) }
     let consumer = Consumer(
       number: number, connection: connection, sub: sub, kind: kind, topic: topic, group: group, options: options,
-      start: start)
+      start: start, rule: settings.deliveryRule)
     consumers[Int(number)] = consumer
     if let group {
       group.add(consumer)
