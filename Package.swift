@@ -69,6 +69,7 @@ let package = Package(
     tests("RocketMQFrontEndTests", ["RocketMQFrontEnd", "LineProtocol", "Broker", "Primitives"]),
     tests("EscapementClientTests", ["EscapementClient"]),
     tests("ProgramTests", ["escapement"]),
+    tests("DataFilesTests", ["DataFiles", "SimulatedDisk", "Primitives"]),
     tests("DelayStoreTests", ["DelayStore", "DataFiles", "SimulatedDisk", "Primitives"]),
     tests("TopicLogTests", ["TopicLog", "DataFiles", "SimulatedDisk", "Primitives"]),
     tests("BrokerTests", ["Broker", "DataFiles", "SimulatedDisk", "Primitives", "SeededRandom"]),

@@ -190,6 +190,8 @@ def main():
         print("\n".join(problems) or f"{len(chosen)} mutations, each with its place")
         return 1 if problems or not chosen else 0
 
+    # A run that is ended from outside ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     started = time.monotonic()
     copy_sources()
     if errors := build():
