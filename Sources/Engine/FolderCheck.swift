@@ -94,7 +94,7 @@ public enum FolderCheck {
       }
     }
     attempt(&report) { () throws(StorageError) in
-      "settled: \(counted(try state.checkSettled(files), "id"))"
+      "settled: \(counted(try state.checkOutcomes(files), "id"))"
     }
   }
 

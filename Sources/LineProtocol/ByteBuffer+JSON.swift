@@ -50,6 +50,20 @@ extension ByteBuffer {
     """
   }
 
+  /// Appends an integer in decimal, padded with zeroes to `width` digits.
+  ///
+  /// - Precondition: it has no more digits than that, and `width` is at most 19.
+  mutating func appendDigits(_ value: Int, width: Int) {
+    let room = writable(width)
+    var rest = value
+    for place in stride(from: width - 1, through: 0, by: -1) {
+      room[place] = UInt8(ascii: "0") + UInt8(rest % 10)
+      rest /= 10
+    }
+    precondition(rest == 0, "a padded number fits its width")
+    commit(width)
+  }
+
   /// Appends `true` or `false`.
   public mutating func appendBoolean(_ value: Bool) {
     if value { append("true") } else { append("false") }

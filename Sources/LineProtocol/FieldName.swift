@@ -10,7 +10,7 @@ public enum FieldName: String, CaseIterable, Sendable {
   // Session.
   case `protocol`, client, token
   // Scheduling.
-  case topic, body, delayMs, deliverAtMs, deliverAt, delayLevel
+  case topic, body, bodyBase64, delayMs, deliverAtMs, deliverAt, delayLevel
   case id, key, tag, headers, ifExists, acks
   case fromMs, toMs, limit, cursor, messages
   // Consuming.

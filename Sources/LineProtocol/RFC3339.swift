@@ -1,7 +1,9 @@
-// Times as RFC 3339 text, read.
+// Times as text: RFC 3339 in, RFC 3339 in UTC out.
 //
 // Holds: reading rounds up to the next whole millisecond, so that no message is early; the calendar is checked in full.
 // Source: RFC 3339 section 5.6 and 5.7; days from civil dates after Howard Hinnant's `days_from_civil`.
+
+import Primitives
 
 /// Reads a time such as `2026-03-01T09:30:00.5+01:00`.
 ///
@@ -90,11 +92,52 @@ private enum Calendar {
     return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
   }
 
+  /// The date of a day counted from 1970-01-01.
+  static func date(daysFromEpoch days: Int) -> (year: Int, month: Int, day: Int) {
+    let shifted = days + 719_468
+    let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+    let dayOfEra = shifted - era * 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let shiftedMonth = (5 * dayOfYear + 2) / 153
+    let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+    return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
+  }
+
   private static func daysInMonth(_ year: Int, _ month: Int) -> Int {
     switch month {
     case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
     case 4, 6, 9, 11: 30
     default: 31
     }
+  }
+}
+
+extension ByteBuffer {
+  // 0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z.
+  private static var writableMs: ClosedRange<Int64> { -62_135_596_800_000...253_402_300_799_999 }
+
+  /// Appends a time in UTC with milliseconds, `2026-03-01T08:30:00.500Z`, without quotes.
+  ///
+  /// - Parameter unixMs: the years 0001 to 9999; a time outside is written as the nearest one inside.
+  public mutating func appendRFC3339(_ unixMs: Int64) {
+    let ms = Int(Swift.min(Swift.max(unixMs, Self.writableMs.lowerBound), Self.writableMs.upperBound))
+    let dayMs = 86_400_000
+    let msOfDay = (ms % dayMs + dayMs) % dayMs
+    let (year, month, day) = Calendar.date(daysFromEpoch: (ms - msOfDay) / dayMs)
+    appendDigits(year, width: 4)
+    append(byte: UInt8(ascii: "-"))
+    appendDigits(month, width: 2)
+    append(byte: UInt8(ascii: "-"))
+    appendDigits(day, width: 2)
+    append(byte: UInt8(ascii: "T"))
+    appendDigits(msOfDay / 3_600_000, width: 2)
+    append(byte: UInt8(ascii: ":"))
+    appendDigits(msOfDay / 60_000 % 60, width: 2)
+    append(byte: UInt8(ascii: ":"))
+    appendDigits(msOfDay / 1000 % 60, width: 2)
+    append(byte: UInt8(ascii: "."))
+    appendDigits(msOfDay % 1000, width: 3)
+    append(byte: UInt8(ascii: "Z"))
   }
 }

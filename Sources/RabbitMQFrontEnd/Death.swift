@@ -32,7 +32,7 @@ struct Death {
   private func entry(_ envelope: Envelope, _ expiration: Text?) -> JSONTree {
     var members: [JSONTree.Member] = [
       .init("count", .integer(1)), .init("reason", .string(reason)), .init("queue", .string(queue)),
-      .init("time", .integer(timeS)), .init("exchange", .string(envelope.exchange)),
+      .init("time", .timestamp(UInt64(max(0, timeS)))), .init("exchange", .string(envelope.exchange)),
       .init("routing-keys", .array(envelope.shownKeys.map { .string($0) })),
     ]
     if let expiration { members.append(.init("original-expiration", .string(expiration))) }

@@ -25,14 +25,14 @@ extension RabbitMQ {
   }
 
   /// Declares a queue; one that is there must be the same.
-  public func declare(_ declaration: QueueDeclaration, _ connection: UInt64) throws(AMQPError) -> Queue {
+  public func declare(_ declaration: QueueDeclaration, _ connection: UInt64) throws(AMQPError) -> Answer<Queue> {
     let name = declaration.name.isEmpty ? madeName() : declaration.name
     guard name.bytes.count <= 255 else { throw .preconditionFailed("a queue's name has at most 255 bytes") }
     if queues[name] != nil {
       let old = try queue(name, connection)
       try requireSame(old, declaration)
       use(old)
-      return old
+      return Answer(old, gate: broker.gate)
     }
     let arguments = try QueueArguments(declaration.arguments, queue: name)
     try QueueArguments.requireKnownStorage(declaration.arguments, queue: name)
@@ -49,7 +49,7 @@ extension RabbitMQ {
     add(queue)
     if queue.isKept { keep(queue) }
     use(queue)
-    return queue
+    return Answer(queue, gate: broker.gate)
   }
 
   func add(_ queue: Queue) {
@@ -79,13 +79,13 @@ extension RabbitMQ {
 
   /// Messages that could be delivered now; what is due in this moment is counted out.
   public func messageCount(_ queue: Queue) -> Int {
-    broker.settleQueues()
+    broker.enforceQueueRules()
     broker.serve(queue.group)
     return queue.group.readyCount
   }
 
   /// Drops the ready messages of a queue; gives how many.
-  public func purge(_ name: Text, _ connection: UInt64) throws(AMQPError) -> Int {
+  public func purge(_ name: Text, _ connection: UInt64) throws(AMQPError) -> Answer<Int> {
     let queue = try queue(name, connection)
     _ = messageCount(queue)
     do throws(BrokerStop) { return try broker.purge(queue.group) } catch { throw .stopped(error) }
@@ -94,14 +94,14 @@ extension RabbitMQ {
   /// Deletes a queue; gives how many ready messages it had. One that is not there had none.
   public func deleteQueue(
     _ name: Text, ifUnused: Bool, ifEmpty: Bool, _ connection: UInt64
-  ) throws(AMQPError) -> Int {
-    guard queues[name] != nil else { return 0 }
+  ) throws(AMQPError) -> Answer<Int> {
+    guard queues[name] != nil else { return Answer(0, gate: broker.gate) }
     let queue = try queue(name, connection)
     let count = messageCount(queue)
     if ifEmpty, count > 0 { throw .preconditionFailed("queue '\(name)' not empty") }
     if ifUnused, queue.consumerCount > 0 { throw .preconditionFailed("queue '\(name)' in use") }
     do throws(BrokerStop) { try delete(queue) } catch { throw .stopped(error) }
-    return count
+    return Answer(count, gate: broker.gate)
   }
 
   func delete(_ queue: Queue) throws(BrokerStop) {
@@ -171,9 +171,12 @@ extension RabbitMQ {
     for queue in own.values { try? delete(queue) }
   }
 
-  /// Deletes a queue that nobody used for as long as it says. Its messages are not dead letters.
-  public func idleTimerFired(_ group: Group) {
-    guard let queue = queueByGroup[group.number], queue.consumerCount == 0 else { return }
-    try? delete(queue)
+  /// Deletes the queues that nobody has used for as long as they say. Their messages are no dead letters. To be called when a
+  /// turn has begun.
+  public func deleteIdleQueues() {
+    for group in broker.takeIdleQueues() {
+      guard let queue = queueByGroup[group.number], queue.consumerCount == 0 else { continue }
+      try? delete(queue)
+    }
   }
 }

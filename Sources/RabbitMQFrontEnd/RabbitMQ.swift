@@ -36,6 +36,26 @@ public final class RabbitMQ {
     broker.deadLetterRouter = self
   }
 
+  // MARK: Showing
+
+  /// Appends exchange, routing key and properties of a message as the line protocol shows them: fields without braces.
+  public func writeFields(of record: MessageRecord, to out: inout ByteBuffer) {
+    guard let view = EnvelopeView(record.headers) else {
+      // The text of an older version is what is shown.
+      return out.append(UnsafeRawBufferPointer(rebasing: record.headers.dropFirst().dropLast()))
+    }
+    guard view.form == .json else {
+      Envelope(record, reader)?.writeFields(to: &out)
+      return
+    }
+    out.append("\"exchange\":")
+    out.appendJSONString(view.exchange)
+    out.append(",\"routingKey\":")
+    out.appendJSONString(view.routingKey)
+    out.append(",\"properties\":")
+    out.append(view.properties)
+  }
+
   // MARK: Finding
 
   /// The queue of this name, for a connection.
@@ -82,15 +102,16 @@ public final class RabbitMQ {
   }
 
   /// Checks that an exchange is there.
-  public func checkExchange(_ name: Text) throws(AMQPError) {
+  public func checkExchange(_ name: Text) throws(AMQPError) -> Gate {
     if name.isEmpty { throw Self.isDefaultExchange }
     _ = try exchange(name)
+    return broker.gate
   }
 
   private static let isDefaultExchange = AMQPError.accessRefused("operation not permitted on the default exchange")
 
   /// Declares an exchange; one that is there must be the same.
-  public func declare(_ declaration: ExchangeDeclaration) throws(AMQPError) {
+  public func declare(_ declaration: ExchangeDeclaration) throws(AMQPError) -> Gate {
     let name = declaration.name
     if name.isEmpty { throw Self.isDefaultExchange }
     if let alternate = declaration.arguments.first(where: { $0.key == "alternate-exchange" }),
@@ -102,11 +123,15 @@ public final class RabbitMQ {
     let new = Exchange(
       name, declaration.kind, isDurable: declaration.isDurable, isAutoDelete: declaration.isAutoDelete,
       isInternal: declaration.isInternal, declaration.arguments)
-    if let old = exchanges[name] { return try requireSame(old, new) }
+    if let old = exchanges[name] {
+      try requireSame(old, new)
+      return broker.gate
+    }
     if new.isPredeclared { throw .accessRefused("exchange name '\(name)' contains reserved prefix 'amq.*'") }
     guard exchanges.count < Self.exchangesMax else { throw .limitExceeded("exchanges", Self.exchangesMax) }
     exchanges[name] = new
     if new.isDurable { keep(new) }
+    return broker.gate
   }
 
   private func requireSame(_ old: Exchange, _ new: Exchange) throws(AMQPError) {
@@ -119,13 +144,14 @@ public final class RabbitMQ {
   }
 
   /// Deletes an exchange with its bindings; nothing happens when it is not there.
-  public func deleteExchange(_ name: Text, ifUnused: Bool) throws(AMQPError) {
+  public func deleteExchange(_ name: Text, ifUnused: Bool) throws(AMQPError) -> Gate {
     if name.isEmpty { throw Self.isDefaultExchange }
     if name.hasPrefix("amq.") { throw .accessRefused("deletion of system exchange '\(name)' not allowed") }
-    guard let exchange = exchanges[name] else { return }
+    guard let exchange = exchanges[name] else { return broker.gate }
     if ifUnused, !exchange.bindings.isEmpty { throw .preconditionFailed("exchange '\(name)' in use") }
     for binding in exchange.bindings { remove(binding) }
     drop(exchange)
+    return broker.gate
   }
 
   func drop(_ exchange: Exchange) {
@@ -138,11 +164,11 @@ public final class RabbitMQ {
   /// Binds a queue to an exchange; the same binding again changes nothing.
   public func bind(
     _ queueName: Text, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member], _ connection: UInt64
-  ) throws(AMQPError) {
+  ) throws(AMQPError) -> Gate {
     if exchangeName.isEmpty { throw Self.isDefaultExchange }
     let exchange = try exchange(exchangeName)
     let queue = try queue(queueName, connection)
-    if exchange.binding(queue, key, arguments) != nil { return }
+    if exchange.binding(queue, key, arguments) != nil { return broker.gate }
     guard bindingCount < Self.bindingsMax else { throw .limitExceeded("bindings", Self.bindingsMax) }
     var match: HeaderMatch?
     if exchange.kind == .headers {
@@ -154,6 +180,7 @@ public final class RabbitMQ {
     let binding = Binding(exchange, queue, key, arguments, match)
     add(binding)
     if exchange.isDurable, queue.isKept { keep(binding) }
+    return broker.gate
   }
 
   func add(_ binding: Binding) {
@@ -165,14 +192,15 @@ public final class RabbitMQ {
   /// Takes a binding away; nothing happens when it is not there, or its queue or exchange is not.
   public func unbind(
     _ queueName: Text, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member], _ connection: UInt64
-  ) throws(AMQPError) {
+  ) throws(AMQPError) -> Gate {
     if exchangeName.isEmpty { throw Self.isDefaultExchange }
     guard let queue = queues[queueName], let binding = exchanges[exchangeName]?.binding(queue, key, arguments) else {
-      return
+      return broker.gate
     }
     try requireAccess(queue, connection)
     remove(binding)
     dropIfLast(binding.exchange)
+    return broker.gate
   }
 
   func remove(_ binding: Binding) {

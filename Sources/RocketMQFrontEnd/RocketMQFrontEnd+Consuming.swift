@@ -15,7 +15,7 @@ extension RocketMQFrontEnd {
   /// the topic.
   public func subscribe(
     _ call: RocketMQCall, sub: Int64, to out: inout ByteBuffer
-  ) throws(RocketMQStop) -> Consumer {
+  ) throws(RocketMQStop) -> Answer<Consumer> {
     let topic = try call.read { reader throws(Refusal) in try RequestFields.requiredTopic(reader) }
     let group = try call.read { reader throws(Refusal) in try RequestFields.requiredGroup(reader, .consumerGroup) }
     let reconsumeTimesMax = try call.read { reader throws(Refusal) in
@@ -27,7 +27,7 @@ extension RocketMQFrontEnd {
     options.deadLetterTopic = TopicNames.deadLetter(groupName)
     let retryName = TopicNames.retry(groupName)
     let consumer = try command { () throws(BrokerStop) in
-      try broker.subscribe(topic: topic, group: group, sub: sub, connection: call.connection, options)
+      try broker.subscribe(topic: topic, group: group, sub: sub, connection: call.connection, options).value
     }
     if !retryName.utf8.elementsEqual(topic) {
       do throws(RocketMQStop) {
@@ -43,7 +43,7 @@ extension RocketMQFrontEnd {
     out.append(",\"sub\":")
     out.appendInteger(sub)
     out.endLine()
-    return consumer
+    return Answer(consumer, gate: broker.gate)
   }
 
   /// Every retry, whatever its tag: it was wanted once.
@@ -103,20 +103,21 @@ extension RocketMQFrontEnd {
   }
 
   /// `rocketmq.ack`.
-  public func acknowledge(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) {
+  public func acknowledge(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) -> Gate {
     let (subscription, open, id) = try open(call)
     guard let group = open.consumer.group, broker.isPresent(open.consumer) else {
       throw notDelivered(subscription.sub, id)
     }
     let count = try command { () throws(BrokerStop) in try broker.acknowledge(group, .one(open.offset)) }
     subscription.forget(id)
-    guard count > 0 else { throw notDelivered(subscription.sub, id) }
+    guard count.value > 0 else { throw notDelivered(subscription.sub, id) }
     out.beginReply(rid: call.rid)
     out.endLine()
+    return count.gate
   }
 
   /// `rocketmq.sendBack`: the message comes again through the group's retry topic, or goes to its dead letters.
-  public func sendBack(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) {
+  public func sendBack(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) -> Gate {
     let level = try call.read { reader throws(Refusal) in try RequestFields.requiredInteger(reader, .delayLevel) }
     let (subscription, open, id) = try open(call)
     let found = try command { () throws(BrokerStop) in try broker.delivered(open.consumer, open.offset) }
@@ -148,6 +149,7 @@ extension RocketMQFrontEnd {
     }
     subscription.forget(id)
     out.endLine()
+    return broker.gate
   }
 
   private func move(

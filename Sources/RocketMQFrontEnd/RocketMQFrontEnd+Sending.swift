@@ -6,17 +6,18 @@ import Primitives
 
 extension RocketMQFrontEnd {
   /// `rocketmq.send`.
-  public func send(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) {
+  public func send(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) -> Gate {
     let message = try call.read { reader throws(Refusal) in try SentMessage(reader) }
     let fields = try call.read { reader throws(Refusal) in try DelayFields(reader) }
     guard let due = fields.due(levels: broker.settings.delayLevelsMs.count, nowMs: broker.nowMs) else {
       let reply = try command { () throws(BrokerStop) in
         try message.withParts { parts throws(BrokerStop) in try broker.publish(topic: message.topic, parts) }
       }
-      beginSent(call, reply.madeID, to: &out)
+      beginSent(call, reply.value.madeID, to: &out)
       out.append(",\"queueOffset\":")
-      out.appendInteger(reply.offset)
-      return out.endLine()
+      out.appendInteger(reply.value.offset)
+      out.endLine()
+      return reply.gate
     }
     let reply = try command { () throws(BrokerStop) in
       try message.withParts { parts throws(BrokerStop) in
@@ -24,15 +25,16 @@ extension RocketMQFrontEnd {
           ScheduleCommand(topic: message.topic, parts: parts, due: due, connection: call.connection))
       }
     }
-    beginSent(call, reply.madeID, to: &out)
+    beginSent(call, reply.value.madeID, to: &out)
     out.append(",\"deliverTimeMs\":")
-    out.appendInteger(reply.deliverAtMs)
+    out.appendInteger(reply.value.deliverAtMs)
     out.append(",\"recallHandle\":")
     let handle = RecallHandle(
-      topic: String(decoding: message.topic, as: UTF8.self), deliverTimeMs: reply.deliverAtMs,
-      messageID: reply.madeID!.text)
+      topic: String(decoding: message.topic, as: UTF8.self), deliverTimeMs: reply.value.deliverAtMs,
+      messageID: reply.value.madeID!.text)
     out.appendJSONString(handle.encoded(broker.mark))
     out.endLine()
+    return reply.gate
   }
 
   private func beginSent(_ call: RocketMQCall, _ id: GeneratedID?, to out: inout ByteBuffer) {
@@ -42,15 +44,15 @@ extension RocketMQFrontEnd {
   }
 
   /// `rocketmq.recall`: answers what really became of the message.
-  public func recall(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) {
+  public func recall(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) -> Gate {
     let topic = try call.read { reader throws(Refusal) in try RequestFields.requiredTopic(reader) }
     let text = try call.read { reader throws(Refusal) in try RequestFields.requiredString(reader, .recallHandle) }
     guard let handle = RecallHandle(text, broker.mark), handle.topic.utf8.elementsEqual(topic) else {
       throw .refused(.invalid(.recallHandle, mustBe: "the 'recallHandle' that this server gave for this 'topic'"))
     }
     var id = handle.messageID
-    let outcome = try command { () throws(BrokerStop) in
-      var result: Result<CancelOutcome, BrokerStop>?
+    let answer = try command { () throws(BrokerStop) in
+      var result: Result<Answer<CancelOutcome>, BrokerStop>?
       id.withUTF8 { id in
         do throws(BrokerStop) {
           result = .success(try broker.cancel(topic: topic, id: UnsafeRawBufferPointer(id)))
@@ -61,15 +63,16 @@ extension RocketMQFrontEnd {
     out.beginReply(rid: call.rid)
     out.append(",\"msgId\":")
     out.appendJSONString(id)
-    switch outcome {
+    switch answer.value {
     case .cancelled: out.append(",\"outcome\":\"cancelled\"}\n")
     case .released: out.append(",\"outcome\":\"released\"}\n")
     case .unknown: out.append(",\"outcome\":\"unknown\"}\n")
     }
+    return answer.gate
   }
 
   /// `rocketmq.levels`.
-  public func levels(_ call: RocketMQCall, to out: inout ByteBuffer) {
+  public func levels(_ call: RocketMQCall, to out: inout ByteBuffer) -> Gate {
     out.beginReply(rid: call.rid)
     out.append(",\"messageDelayLevel\":")
     out.appendJSONString(broker.settings.delayLevelsText)
@@ -82,12 +85,13 @@ extension RocketMQFrontEnd {
       out.append("}")
     }
     out.append("]}\n")
+    return .open
   }
 
   // MARK: Transactions
 
   /// `rocketmq.sendHalf`: the id of the held message is the transaction's, too.
-  public func sendHalf(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) {
+  public func sendHalf(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) -> Gate {
     let message = try call.read { reader throws(Refusal) in try SentMessage(reader) }
     let group = try call.read { reader throws(Refusal) in try RequestFields.requiredGroup(reader, .producerGroup) }
     let id = try command { () throws(BrokerStop) in
@@ -97,10 +101,11 @@ extension RocketMQFrontEnd {
     }
     out.beginReply(rid: call.rid)
     out.append(",\"msgId\":")
-    out.appendJSONString(id.text)
+    out.appendJSONString(id.value.text)
     out.append(",\"transactionId\":")
-    out.appendJSONString(id.text)
+    out.appendJSONString(id.value.text)
     out.endLine()
+    return id.gate
   }
 
   private static let states: [(name: String, verdict: HeldVerdict)] = [
@@ -108,19 +113,19 @@ extension RocketMQFrontEnd {
   ]
 
   /// `rocketmq.endTransaction`: the first decision holds; asked again, it answers what that was.
-  public func endTransaction(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) {
+  public func endTransaction(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) -> Gate {
     let id = try call.read { reader throws(Refusal) in try RequestFields.requiredString(reader, .transactionId) }
     let state = try call.read { reader throws(Refusal) in try RequestFields.requiredString(reader, .state) }
     guard let verdict = Self.states.first(where: { $0.name.utf8.elementsEqual(state) })?.verdict else {
       throw .refused(.invalid(.state, mustBe: "one of \"COMMIT\", \"ROLLBACK\", \"UNKNOWN\""))
     }
-    let outcome = try command { () throws(BrokerStop) in try broker.decide(id, verdict) }
-    guard outcome != .unknown else {
+    let answer = try command { () throws(BrokerStop) in try broker.decide(id, verdict) }
+    guard answer.value != .unknown else {
       let text = "there is no transaction '\(String(decoding: id.prefix(64), as: UTF8.self))', or it ended long ago"
       throw .refused(Refusal(code: .notFound, message: text))
     }
     out.beginReply(rid: call.rid)
-    switch outcome {
+    switch answer.value {
     case .released(let offset):
       out.append(",\"outcome\":\"committed\",\"queueOffset\":")
       out.appendInteger(offset)
@@ -129,5 +134,6 @@ extension RocketMQFrontEnd {
     case .held, .unknown: out.append(",\"outcome\":\"unknown\"")
     }
     out.endLine()
+    return answer.gate
   }
 }

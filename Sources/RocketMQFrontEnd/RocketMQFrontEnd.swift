@@ -79,7 +79,7 @@ public final class RocketMQFrontEnd {
   // MARK: Producers
 
   /// `rocketmq.registerProducer`.
-  public func registerProducer(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) {
+  public func registerProducer(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) -> Gate {
     let group = String(
       decoding: try call.read { reader throws(Refusal) in
         try RequestFields.requiredGroup(reader, .producerGroup)
@@ -90,6 +90,7 @@ public final class RocketMQFrontEnd {
     if call.session.producerGroups.insert(group).inserted { producers[group, default: []].append(call.connection) }
     out.beginReply(rid: call.rid)
     out.endLine()
+    return .open
   }
 
   /// A connection is gone.

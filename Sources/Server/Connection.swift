@@ -12,7 +12,8 @@ import RocketMQFrontEnd
 
 /// A client connection.
 final class Connection {
-  struct Gate {
+  /// Bytes up to `end` wait for `sequence`, and those before them for the gate before.
+  struct Barrier {
     var end: Int
     let sequence: Sequence
   }
@@ -23,12 +24,12 @@ final class Connection {
   @exclusivity(unchecked) var out = ByteBuffer()
   /// Bytes sent since the beginning.
   @exclusivity(unchecked) private(set) var sent = 0
-  @exclusivity(unchecked) private(set) var gates: [Gate] = []
+  @exclusivity(unchecked) private(set) var barriers: [Barrier] = []
   @exclusivity(unchecked) private(set) var sendable = 0
-  /// The sequence that what this turn wrote must wait for; 0 for none.
-  @exclusivity(unchecked) var turnGate: Sequence = 0
+  /// What the bytes that this turn wrote must wait for.
+  @exclusivity(unchecked) var turnGate = Gate.open
   @exclusivity(unchecked) var isTouched = false
-  var hasGates: Bool { !gates.isEmpty }
+  var hasBarriers: Bool { !barriers.isEmpty }
 
   @exclusivity(unchecked) var isAuthenticated: Bool
   /// A line that is given again when the disk has answered.
@@ -71,11 +72,12 @@ final class Connection {
 
   /// Puts what this turn wrote behind its gate.
   func closeTurn(settled: Sequence) {
-    defer { turnGate = 0 }
-    if turnGate > settled, turnGate > (gates.last?.sequence ?? 0) {
-      if end > (gates.last?.end ?? sendable) { gates.append(Gate(end: end, sequence: turnGate)) }
-    } else if let last = gates.indices.last {
-      gates[last].end = end
+    defer { turnGate = .open }
+    let sequence = turnGate.sequence
+    if sequence > settled, sequence > (barriers.last?.sequence ?? 0) {
+      if end > (barriers.last?.end ?? sendable) { barriers.append(Barrier(end: end, sequence: sequence)) }
+    } else if let last = barriers.indices.last {
+      barriers[last].end = end
     } else {
       sendable = end
     }
@@ -84,11 +86,11 @@ final class Connection {
   /// Opens the gates that are settled.
   func open(settled: Sequence) {
     var passed = 0
-    while passed < gates.count, gates[passed].sequence <= settled {
-      sendable = gates[passed].end
+    while passed < barriers.count, barriers[passed].sequence <= settled {
+      sendable = barriers[passed].end
       passed += 1
     }
-    gates.removeFirst(passed)
+    barriers.removeFirst(passed)
   }
 
   /// Bytes that may be sent now.
@@ -104,7 +106,7 @@ final class Connection {
   func takeGatedBytes() -> [UInt8] {
     let gated = Array(out.readable[(sendable - sent)...])
     out.truncate(to: sendable - sent)
-    gates = []
+    barriers = []
     return gated
   }
 }

@@ -33,15 +33,14 @@ enum EventWriter {
     out.append("}")
   }
 
-  /// `,"key":…,"tag":…,"headers":…,"body":…`, what there is of it.
+  /// `,"key":…,"tag":…,"headers":…` and the body, what there is of it.
   static func content(_ record: MessageRecord, to out: inout ByteBuffer) {
     label(record, to: &out)
     if record.headers.count > 0 {
       out.append(",\"headers\":")
       out.append(record.headers)
     }
-    out.append(",\"body\":")
-    out.append(record.body)
+    out.appendBodyField(of: record)
   }
 
   private static func label(_ record: MessageRecord, to out: inout ByteBuffer) {

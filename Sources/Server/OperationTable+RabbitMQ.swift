@@ -34,7 +34,7 @@ extension OperationTable {
       try s.rabbitMQQueueDelete(r)
     },
     Operation(name: "rabbitmq.queues", fields: []) { s, r throws(RequestStop) in s.rabbitMQQueues(r) },
-    Operation(name: "rabbitmq.publish", fields: [.exchange, .routingKey, .body, .mandatory, .properties]) {
+    Operation(name: "rabbitmq.publish", fields: [.exchange, .routingKey, .body, .bodyBase64, .mandatory, .properties]) {
       s, r throws(RequestStop) in try s.rabbitMQPublish(r)
     },
     Operation(name: "rabbitmq.consume", fields: [.queue, .consumerTag, .noAck, .prefetch]) {

@@ -14,9 +14,9 @@ struct Operation: Sendable {
 
 enum OperationTable {
   private static let times: FieldSet = [.delayMs, .deliverAtMs, .deliverAt, .delayLevel]
-  private static let message: FieldSet = [.topic, .body, .id, .key, .tag, .headers]
+  private static let message: FieldSet = [.topic, .body, .bodyBase64, .id, .key, .tag, .headers]
   /// The fields of one of the `messages` of `scheduleMany`.
-  static let batchMessage: FieldSet = times.union([.body, .id, .key, .tag, .headers, .ifExists])
+  static let batchMessage: FieldSet = times.union([.body, .bodyBase64, .id, .key, .tag, .headers, .ifExists])
   private static let consumer: FieldSet = [.topic, .group, .ackWaitMs, .maxAttempts, .from, .tags, .ordered]
   private static let selection: FieldSet = [.sub, .topic, .group, .offset, .offsets, .upTo]
 
@@ -62,7 +62,7 @@ enum OperationTable {
       Operation(name: "wheel", fields: []) { s, r throws(RequestStop) in s.wheel(r) },
     ] + rocketMQ + rabbitMQ
 
-  private static let sentMessage: FieldSet = [.topic, .body, .tags, .keys, .shardingKey, .properties]
+  private static let sentMessage: FieldSet = [.topic, .body, .bodyBase64, .tags, .keys, .shardingKey, .properties]
   private static let sentDelay: FieldSet = [.delayTimeLevel, .delayTimeSec, .delayTimeMs, .deliverTimeMs]
 
   private static let rocketMQ: [Operation] = [

@@ -11,12 +11,12 @@ extension Server {
     let group = try request.name(.group)
     let options = try request.consumerOptions()
     try requireSubscriptionRoom(connection)
-    let before = broker.records.nextSequence
-    let consumer: Consumer
+    let answer: Answer<Consumer>
     do throws(BrokerStop) {
-      consumer = try broker.subscribe(
+      answer = try broker.subscribe(
         topic: topic, group: group, sub: connection.nextSub, connection: connection.key, options)
     } catch { throw RequestStop(error) }
+    let consumer = answer.value
     connection.consumers[consumer.sub] = consumer
     connection.nextSub += 1
     if connection.isDeliveryPaused { broker.setPaused(consumer, true) }
@@ -24,7 +24,7 @@ extension Server {
     connection.out.append(",\"sub\":")
     connection.out.appendInteger(consumer.sub)
     connection.out.endLine()
-    gateReply(connection, since: before)
+    hold(connection, until: answer.gate)
   }
 
   func requireSubscriptionRoom(_ connection: Connection) throws(RequestStop) {
@@ -67,18 +67,17 @@ extension Server {
     }
     let token = nextToken
     nextToken += 1
-    let before = broker.records.nextSequence
-    let reply: FetchReply
+    let reply: Answer<FetchReply>
     let consumer: Consumer
     do throws(BrokerStop) {
       consumer = try broker.fetcher(topic: topic, group: group, connection: connection.key, options)
       if !connection.fetchers.contains(where: { $0 === consumer }) { connection.fetchers.append(consumer) }
       reply = try broker.fetch(consumer, limit: Int(limit), waitMs: waitMs, token: token)
     } catch { throw RequestStop(error) }
-    switch reply {
+    switch reply.value {
     case .messages(let deliveries):
       writeFetched(deliveries, rid: request.rid, connection)
-      gateReply(connection, since: before)
+      hold(connection, until: reply.gate)
     case .later(let isForDisk):
       connection.fetchRids[token] = Array(request.rid ?? UnsafeRawBufferPointer(start: nil, count: 0))
       if isForDisk { connection.blockingFetch = token }
@@ -155,24 +154,20 @@ extension Server {
   }
 
   private func settle(
-    _ request: Request, _ field: StaticString, _ body: (Server, Group, Selection) throws(BrokerStop) -> Int
+    _ request: Request, _ field: StaticString, _ body: (Server, Group, Selection) throws(BrokerStop) -> Answer<Int>
   ) throws(RequestStop) {
     let connection = request.connection
     let acks = try request.acks()
     let selection = try request.selection()
     let group = try group(request)
-    let count: Int
+    let count: Answer<Int>
     do throws(BrokerStop) { count = try body(self, group, selection) } catch { throw RequestStop(error) }
     if acks == .none { return }
     connection.out.beginReply(rid: request.rid)
     connection.out.append(field)
-    connection.out.appendInteger(Int64(count))
+    connection.out.appendInteger(Int64(count.value))
     connection.out.endLine()
-    // Acknowledgements are recorded at the end of the turn, together.
-    if acks == .disk, count > 0 {
-      turnMustSync = true
-      connection.turnGate = Self.endOfTurn
-    }
+    if acks == .disk { hold(connection, until: count.gate) }
   }
 
   func seek(_ request: Request) throws(RequestStop) {
@@ -180,16 +175,15 @@ extension Server {
     let topic = try request.requiredName(.topic)
     let group = try request.requiredName(.group)
     guard let start = try request.startPosition(.to) else { throw .refused(.missing(.to)) }
-    let before = broker.records.nextSequence
-    let offset: TopicOffset
+    let offset: Answer<TopicOffset>
     do throws(BrokerStop) {
       offset = try broker.seek(topic: topic, group: group, to: start, connection: connection.key)
     } catch { throw RequestStop(error) }
     connection.out.beginReply(rid: request.rid)
     connection.out.append(",\"offset\":")
-    connection.out.appendInteger(offset)
+    connection.out.appendInteger(offset.value)
     connection.out.endLine()
-    gateReply(connection, since: before)
+    hold(connection, until: offset.gate)
   }
 
   func redrive(_ request: Request) throws(RequestStop) {
@@ -197,17 +191,16 @@ extension Server {
     let topic = try request.requiredName(.topic)
     let group = try request.requiredName(.group)
     let limit = try request.integer(.limit, in: 1...10_000) ?? 1000
-    let before = broker.records.nextSequence
-    let result: (redriven: Int, remaining: UInt64)
+    let result: Answer<(redriven: Int, remaining: UInt64)>
     do throws(BrokerStop) {
       result = try broker.redrive(topic: topic, group: group, limit: Int(limit), connection: connection.key)
     } catch { throw RequestStop(error) }
     connection.out.beginReply(rid: request.rid)
     connection.out.append(",\"redriven\":")
-    connection.out.appendInteger(Int64(result.redriven))
+    connection.out.appendInteger(Int64(result.value.redriven))
     connection.out.append(",\"remaining\":")
-    connection.out.appendInteger(result.remaining)
+    connection.out.appendInteger(result.value.remaining)
     connection.out.endLine()
-    gateReply(connection, since: before)
+    hold(connection, until: result.gate)
   }
 }

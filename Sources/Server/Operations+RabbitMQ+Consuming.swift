@@ -44,12 +44,10 @@ extension Server {
     let connection = request.connection
     let side = connection.rabbitMQSide()
     let tag = try request.requiredAMQPText(.consumerTag)
-    let before = broker.records.nextSequence
     if let consumer = side.consumers.removeValue(forKey: tag) {
       // What it was given in this turn is shown before the reply: later nobody would expect it.
       for delivery in broker.takeDeliveries(to: consumer) {
-        gate(connection, delivery.waitsForItsEnd ? Self.endOfTurn : consumer.topic.appendSequence)
-        turnMustSync = turnMustSync || connection.turnGate > engine.commit.settledSequence
+        hold(connection, until: broker.gate(of: [delivery], to: consumer))
         writeRabbitMQ(delivery, connection)
       }
       side.tags[consumer.sub] = nil
@@ -63,7 +61,7 @@ extension Server {
       if let queue = rabbitMQ.queue(of: consumer) { rabbitMQ.consumerLeft(queue) }
     }
     replyTag(request, tag)
-    gateReply(connection, since: before)
+    hold(connection, until: broker.gate)
   }
 
   // MARK: Get
@@ -78,21 +76,18 @@ extension Server {
     let consumer: Consumer
     do throws(AMQPError) {
       let queue = try rabbitMQ.queue(name, connection.key)
-      broker.settleQueues()
+      broker.enforceQueueRules()
       consumer = try rabbitMQ.getter(queue, connection: connection.key, noAck: noAck)
     } catch { throw RequestStop(error) }
     if !connection.fetchers.contains(where: { $0 === consumer }) { connection.fetchers.append(consumer) }
-    let reply: FetchReply
+    let reply: Answer<FetchReply>
     do throws(BrokerStop) { reply = try broker.fetch(consumer, limit: 1, waitMs: 0, token: token) } catch {
       throw RequestStop(error)
     }
-    switch reply {
+    switch reply.value {
     case .messages(let deliveries):
       writeRabbitMQGot(deliveries, consumer, rid: request.rid, connection)
-      if !deliveries.isEmpty { connection.turnGate = max(connection.turnGate, consumer.topic.appendSequence) }
-      // Its end is recorded at the end of the turn.
-      if deliveries.contains(where: \.waitsForItsEnd) { connection.turnGate = Self.endOfTurn }
-      if connection.turnGate > engine.commit.settledSequence { turnMustSync = true }
+      hold(connection, until: reply.gate)
     case .later:
       connection.fetchRids[token] = Array(request.rid ?? UnsafeRawBufferPointer(start: nil, count: 0))
       connection.blockingFetch = token
@@ -134,12 +129,12 @@ extension Server {
 
   /// Calls `body` with the deliveries of each queue, in their order.
   private func forEachQueue(
-    _ taken: [RabbitMQConnection.Unsettled], _ body: (Group, [TopicOffset]) throws(BrokerStop) -> Int
+    _ taken: [RabbitMQConnection.Unsettled], _ body: (Group, [TopicOffset]) throws(BrokerStop) -> Void
   ) throws(RequestStop) {
     var rest = taken[...]
     while let first = rest.first {
       let end = rest.firstIndex { $0.group !== first.group } ?? rest.endIndex
-      do throws(BrokerStop) { _ = try body(first.group, rest[..<end].map(\.offset)) } catch {
+      do throws(BrokerStop) { try body(first.group, rest[..<end].map(\.offset)) } catch {
         throw RequestStop(error)
       }
       rest = rest[end...]
@@ -148,7 +143,7 @@ extension Server {
 
   func rabbitMQAck(_ request: Request) throws(RequestStop) {
     let taken = try taken(request)
-    try forEachQueue(taken) { group, offsets throws(BrokerStop) in try broker.acknowledge(group, .list(offsets)) }
+    try forEachQueue(taken) { group, offsets throws(BrokerStop) in _ = try broker.acknowledge(group, .list(offsets)) }
     replySettled(request, taken)
   }
 
@@ -170,9 +165,6 @@ extension Server {
     }
     connection.out.beginReply(rid: request.rid)
     connection.out.endLine()
-    if taken.contains(where: \.isPersistent) {
-      turnMustSync = true
-      connection.turnGate = Self.endOfTurn
-    }
+    if taken.contains(where: \.isPersistent) { hold(connection, until: .endOfTurn) }
   }
 }

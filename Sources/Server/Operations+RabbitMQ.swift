@@ -47,18 +47,18 @@ extension Server {
     do throws(AMQPError) { return try body() } catch { throw RequestStop(error) }
   }
 
-  private func replyEmpty(_ request: Request, since before: Sequence) {
+  private func replyEmpty(_ request: Request, _ gate: Gate) {
     request.connection.out.beginReply(rid: request.rid)
     request.connection.out.endLine()
-    gateReply(request.connection, since: before)
+    hold(request.connection, until: gate)
   }
 
-  private func replyCount(_ request: Request, _ count: Int, since before: Sequence) {
+  private func replyCount(_ request: Request, _ count: Answer<Int>) {
     request.connection.out.beginReply(rid: request.rid)
     request.connection.out.append(",\"messageCount\":")
-    request.connection.out.appendInteger(Int64(count))
+    request.connection.out.appendInteger(Int64(count.value))
     request.connection.out.endLine()
-    gateReply(request.connection, since: before)
+    hold(request.connection, until: count.gate)
   }
 
   // MARK: Exchanges
@@ -71,25 +71,20 @@ extension Server {
     let isAutoDelete = try request.boolean(.autoDelete) ?? false
     let isInternal = try request.boolean(.internal) ?? false
     let arguments = try request.arguments()
-    let before = broker.records.nextSequence
     if isPassive {
-      try amqp { () throws(AMQPError) in try rabbitMQ.checkExchange(name) }
-      return replyEmpty(request, since: before)
+      return replyEmpty(request, try amqp { () throws(AMQPError) in try rabbitMQ.checkExchange(name) })
     }
     guard let kind else { throw .refused(.missing(.type)) }
     let declaration = RabbitMQ.ExchangeDeclaration(
       name: name, kind: kind, isDurable: isDurable, isAutoDelete: isAutoDelete, isInternal: isInternal,
       arguments: arguments)
-    try amqp { () throws(AMQPError) in try rabbitMQ.declare(declaration) }
-    replyEmpty(request, since: before)
+    replyEmpty(request, try amqp { () throws(AMQPError) in try rabbitMQ.declare(declaration) })
   }
 
   func rabbitMQExchangeDelete(_ request: Request) throws(RequestStop) {
     let name = try request.requiredAMQPText(.exchange)
     let ifUnused = try request.boolean(.ifUnused) ?? false
-    let before = broker.records.nextSequence
-    try amqp { () throws(AMQPError) in try rabbitMQ.deleteExchange(name, ifUnused: ifUnused) }
-    replyEmpty(request, since: before)
+    replyEmpty(request, try amqp { () throws(AMQPError) in try rabbitMQ.deleteExchange(name, ifUnused: ifUnused) })
   }
 
   // MARK: Queues
@@ -102,12 +97,12 @@ extension Server {
       name: name, isDurable: try request.boolean(.durable) ?? false,
       isExclusive: try request.boolean(.exclusive) ?? false, isAutoDelete: try request.boolean(.autoDelete) ?? false,
       arguments: try request.arguments())
-    let before = broker.records.nextSequence
-    let queue = try amqp { () throws(AMQPError) in
+    let answer = try amqp { () throws(AMQPError) in
       isPassive
-        ? try rabbitMQ.queue(name, connection.key)
+        ? Answer(try rabbitMQ.queue(name, connection.key), gate: broker.gate)
         : try rabbitMQ.declare(declaration, connection.key)
     }
+    let queue = answer.value
     connection.rabbitMQSide().lastQueue = queue.name
     connection.out.beginReply(rid: request.rid)
     connection.out.append(",\"queue\":")
@@ -117,7 +112,7 @@ extension Server {
     connection.out.append(",\"consumerCount\":")
     connection.out.appendInteger(Int64(queue.consumerCount))
     connection.out.endLine()
-    gateReply(connection, since: before)
+    hold(connection, until: answer.gate)
   }
 
   func rabbitMQQueueBind(_ request: Request) throws(RequestStop) {
@@ -125,9 +120,10 @@ extension Server {
     let exchange = try request.requiredAMQPText(.exchange)
     let key = try request.amqpText(.routingKey) ?? ""
     let arguments = try request.arguments()
-    let before = broker.records.nextSequence
-    try amqp { () throws(AMQPError) in try rabbitMQ.bind(queue, exchange, key, arguments, request.connection.key) }
-    replyEmpty(request, since: before)
+    let gate = try amqp { () throws(AMQPError) in
+      try rabbitMQ.bind(queue, exchange, key, arguments, request.connection.key)
+    }
+    replyEmpty(request, gate)
   }
 
   func rabbitMQQueueUnbind(_ request: Request) throws(RequestStop) {
@@ -135,29 +131,25 @@ extension Server {
     let exchange = try request.requiredAMQPText(.exchange)
     let key = try request.amqpText(.routingKey) ?? ""
     let arguments = try request.arguments()
-    let before = broker.records.nextSequence
-    try amqp { () throws(AMQPError) in try rabbitMQ.unbind(queue, exchange, key, arguments, request.connection.key) }
-    replyEmpty(request, since: before)
+    let gate = try amqp { () throws(AMQPError) in
+      try rabbitMQ.unbind(queue, exchange, key, arguments, request.connection.key)
+    }
+    replyEmpty(request, gate)
   }
 
   func rabbitMQQueuePurge(_ request: Request) throws(RequestStop) {
     let name = try request.queueName()
-    let before = broker.records.nextSequence
-    let count = try amqp { () throws(AMQPError) in try rabbitMQ.purge(name, request.connection.key) }
-    replyCount(request, count, since: before)
-    // The end of the messages is recorded at the end of the turn.
-    if count > 0 { gateOnTurn(request.connection) }
+    replyCount(request, try amqp { () throws(AMQPError) in try rabbitMQ.purge(name, request.connection.key) })
   }
 
   func rabbitMQQueueDelete(_ request: Request) throws(RequestStop) {
     let name = try request.queueName()
     let ifUnused = try request.boolean(.ifUnused) ?? false
     let ifEmpty = try request.boolean(.ifEmpty) ?? false
-    let before = broker.records.nextSequence
     let count = try amqp { () throws(AMQPError) in
       try rabbitMQ.deleteQueue(name, ifUnused: ifUnused, ifEmpty: ifEmpty, request.connection.key)
     }
-    replyCount(request, count, since: before)
+    replyCount(request, count)
   }
 
   /// All queues by name, as of this moment: what waits, what is with consumers, what they take.
@@ -186,11 +178,6 @@ extension Server {
     connection.out.endLine()
   }
 
-  private func gateOnTurn(_ connection: Connection) {
-    turnMustSync = true
-    connection.turnGate = Self.endOfTurn
-  }
-
   // MARK: Publishing
 
   func rabbitMQPublish(_ request: Request) throws(RequestStop) {
@@ -198,10 +185,9 @@ extension Server {
     let exchange = try request.requiredAMQPText(.exchange)
     let key = try request.requiredAMQPText(.routingKey)
     let isMandatory = try request.boolean(.mandatory) ?? false
-    guard try request.string(.body) != nil, let body = request.reader.raw(.body) else {
-      throw .refused(.missing(.body))
-    }
-    var publication = Publication(exchange: exchange, routingKey: key, body: body)
+    let body: RequestBody
+    do throws(Refusal) { body = try request.reader.textBody() } catch { throw .refused(error) }
+    var publication = Publication(exchange: exchange, routingKey: key, body: body.bytes, encoding: body.encoding)
     publication.isMandatory = isMandatory
     try readProperties(request, into: &publication)
     let outcome = try amqp { () throws(AMQPError) in try rabbitMQ.publish(publication) }
@@ -209,17 +195,17 @@ extension Server {
       throw .refused(
         Refusal(code: .limitExceeded, message: "queue '\(queue)' is full and did not take the message (a nack)"))
     }
-    if let returned = outcome.returned { writeReturn(request, returned) }
+    if let returned = outcome.returned { writeReturn(connection, returned, body) }
     connection.out.beginReply(rid: request.rid)
     connection.out.endLine()
-    if outcome.mustSync { gateOnTurn(connection) }
+    hold(connection, until: outcome.gate)
   }
 
   /// The properties, checked: each known and of its type.
   private func readProperties(_ request: Request, into publication: inout Publication) throws(RequestStop) {
     do throws(Refusal) {
       guard let properties = try request.reader.object(.properties) else { return }
-      publication.properties = properties
+      publication.properties = .json(properties)
       try nestedReader.parseValidated(request.reader.raw(.properties)!, name: "field 'properties'")
       try nestedReader.requireOnly(OperationTable.rabbitMQProperties, operation: "properties")
     } catch { throw .refused(error) }
@@ -234,12 +220,10 @@ extension Server {
     do throws(Refusal) { _ = try nestedReader.object(.headers) } catch { throw .refused(error) }
   }
 
-  private func writeReturn(_ request: Request, _ envelope: Envelope) {
-    let connection = request.connection
+  private func writeReturn(_ connection: Connection, _ envelope: Envelope, _ body: RequestBody) {
     connection.out.append("{\"event\":\"rabbitmq.return\",\"replyCode\":312,\"replyText\":\"NO_ROUTE\",")
     envelope.writeFields(to: &connection.out)
-    connection.out.append(",\"body\":")
-    connection.out.append(request.reader.raw(.body)!)
+    connection.out.appendForeignBodyField(body.bytes, body.encoding)
     connection.out.append("}\n")
   }
 }

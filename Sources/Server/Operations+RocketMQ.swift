@@ -16,31 +16,30 @@ extension Server {
   /// Lets the front end answer; the reply waits for what it recorded.
   func rocketMQ(
     _ request: Request,
-    _ perform: (RocketMQFrontEnd, RocketMQCall, inout ByteBuffer) throws(RocketMQStop) -> Void
+    _ perform: (RocketMQFrontEnd, RocketMQCall, inout ByteBuffer) throws(RocketMQStop) -> Gate
   ) throws(RequestStop) {
-    let before = broker.records.nextSequence
+    let gate: Gate
     do throws(RocketMQStop) {
-      try perform(rocketMQ, call(request), &request.connection.out)
+      gate = try perform(rocketMQ, call(request), &request.connection.out)
     } catch { throw RequestStop(error) }
-    gateReply(request.connection, since: before)
+    hold(request.connection, until: gate)
   }
 
   func rocketMQSubscribe(_ request: Request) throws(RequestStop) {
     let connection = request.connection
     try requireSubscriptionRoom(connection)
     try rocketMQ(request) { frontEnd, call, out throws(RocketMQStop) in
-      let consumer = try frontEnd.subscribe(call, sub: connection.nextSub, to: &out)
+      let answer = try frontEnd.subscribe(call, sub: connection.nextSub, to: &out)
+      let consumer = answer.value
       connection.consumers[consumer.sub] = consumer
       connection.nextSub += 1
       if connection.isDeliveryPaused { broker.setPaused(consumer, true) }
+      return answer.gate
     }
   }
 
   func rocketMQAck(_ request: Request) throws(RequestStop) {
     try rocketMQ(request) { frontEnd, call, out throws(RocketMQStop) in try frontEnd.acknowledge(call, to: &out) }
-    // Acknowledgements are recorded at the end of the turn, together.
-    turnMustSync = true
-    request.connection.turnGate = Self.endOfTurn
   }
 
   // MARK: Events

@@ -12,16 +12,15 @@ extension Server {
       topic: try request.requiredName(.topic), parts: try request.messageParts(), due: try request.dueTime(),
       connection: connection.key)
     command.ifExists = try request.choice(.ifExists, Self.ifExistsChoices) ?? .keep
-    let before = broker.records.nextSequence
-    let reply: ScheduleReply
+    let reply: Answer<ScheduleReply>
     do throws(BrokerStop) { reply = try broker.schedule(command) } catch { throw RequestStop(error) }
     if acks == .none { return }
     connection.out.beginReply(rid: request.rid)
-    writeID(reply.madeID, command.parts.id, connection)
+    writeID(reply.value.madeID, command.parts.id, connection)
     connection.out.append(",\"deliverAtMs\":")
-    connection.out.appendInteger(reply.deliverAtMs)
-    writeOutcome(reply.outcome, connection)
-    if acks == .disk { gateReply(connection, since: before) }
+    connection.out.appendInteger(reply.value.deliverAtMs)
+    writeOutcome(reply.value.outcome, connection)
+    if acks == .disk { hold(connection, until: reply.gate) }
   }
 
   private func writeID(_ madeID: GeneratedID?, _ given: UnsafeRawBufferPointer, _ connection: Connection) {
@@ -45,7 +44,6 @@ extension Server {
     let connection = request.connection
     let acks = try request.acks()
     let topic = try request.requiredName(.topic)
-    let before = broker.records.nextSequence
     var cursor: ArrayCursor
     do throws(Refusal) {
       guard let found = try reader.array(.messages) else { throw Refusal.missing(.messages) }
@@ -66,11 +64,12 @@ extension Server {
         throw .refused(Refusal(code: refusal.code, message: text))
       }
     }
-    do throws(BrokerStop) { try broker.commit(batch) } catch { throw RequestStop(error) }
+    let replies: Answer<[ScheduleReply]>
+    do throws(BrokerStop) { replies = try broker.commit(batch) } catch { throw RequestStop(error) }
     if acks == .none { return }
     connection.out.beginReply(rid: request.rid)
     connection.out.append(",\"results\":[")
-    for (place, reply) in batch.replies.enumerated() {
+    for (place, reply) in replies.value.enumerated() {
       connection.out.append(place > 0 ? ",{\"id\":" : "{\"id\":")
       if let madeID = reply.madeID {
         connection.out.appendJSONString(madeID.text)
@@ -84,7 +83,7 @@ extension Server {
       connection.out.truncate(to: connection.out.count - 1)
     }
     connection.out.append("]}\n")
-    if acks == .disk { gateReply(connection, since: before) }
+    if acks == .disk { hold(connection, until: replies.gate) }
   }
 
   private func add(
@@ -113,32 +112,30 @@ extension Server {
     let acks = try request.acks()
     let topic = try request.requiredName(.topic)
     let parts = try request.messageParts()
-    let before = broker.records.nextSequence
-    let reply: PublishReply
+    let reply: Answer<PublishReply>
     do throws(BrokerStop) { reply = try broker.publish(topic: topic, parts) } catch { throw RequestStop(error) }
     if acks == .none { return }
     connection.out.beginReply(rid: request.rid)
-    writeID(reply.madeID, parts.id, connection)
+    writeID(reply.value.madeID, parts.id, connection)
     connection.out.append(",\"offset\":")
-    connection.out.appendInteger(reply.offset)
+    connection.out.appendInteger(reply.value.offset)
     connection.out.endLine()
-    if acks == .disk { gateReply(connection, since: before) }
+    if acks == .disk { hold(connection, until: reply.gate) }
   }
 
   func cancel(_ request: Request) throws(RequestStop) {
     let connection = request.connection
     let topic = try request.requiredName(.topic)
     let id = try request.requiredMessageID()
-    let before = broker.records.nextSequence
-    let outcome: CancelOutcome
-    do throws(BrokerStop) { outcome = try broker.cancel(topic: topic, id: id) } catch { throw RequestStop(error) }
+    let answer: Answer<CancelOutcome>
+    do throws(BrokerStop) { answer = try broker.cancel(topic: topic, id: id) } catch { throw RequestStop(error) }
     connection.out.beginReply(rid: request.rid)
-    switch outcome {
+    switch answer.value {
     case .cancelled: connection.out.append(",\"outcome\":\"cancelled\"}\n")
     case .released: connection.out.append(",\"outcome\":\"released\"}\n")
     case .unknown: connection.out.append(",\"outcome\":\"unknown\"}\n")
     }
-    gateReply(connection, since: before)
+    hold(connection, until: answer.gate)
   }
 
   func reschedule(_ request: Request) throws(RequestStop) {
@@ -146,30 +143,30 @@ extension Server {
     let topic = try request.requiredName(.topic)
     let id = try request.requiredMessageID()
     let due = try request.dueTime()
-    let before = broker.records.nextSequence
-    let reply: ScheduleReply
+    let reply: Answer<ScheduleReply>
     do throws(BrokerStop) {
       reply = try broker.reschedule(topic: topic, id: id, due: due, connection: connection.key)
     } catch { throw RequestStop(error) }
     connection.out.beginReply(rid: request.rid)
-    if reply.outcome == .rescheduled {
+    if reply.value.outcome == .rescheduled {
       connection.out.append(",\"deliverAtMs\":")
-      connection.out.appendInteger(reply.deliverAtMs)
+      connection.out.appendInteger(reply.value.deliverAtMs)
     }
-    writeOutcome(reply.outcome, connection)
-    gateReply(connection, since: before)
+    writeOutcome(reply.value.outcome, connection)
+    hold(connection, until: reply.gate)
   }
 
   func get(_ request: Request) throws(RequestStop) {
     let connection = request.connection
     let topic = try request.requiredName(.topic)
     let id = try request.requiredMessageID()
-    let state: MessageState
+    let state: Answer<MessageState>
     do throws(BrokerStop) { state = try broker.get(topic: topic, id: id, connection: connection.key) } catch {
       throw RequestStop(error)
     }
     connection.out.beginReply(rid: request.rid)
-    switch state {
+    hold(connection, until: state.gate)
+    switch state.value {
     case .unknown: connection.out.append(",\"state\":\"unknown\"}\n")
     case .cancelled: connection.out.append(",\"state\":\"cancelled\"}\n")
     case .released(let offset):
@@ -195,8 +192,10 @@ extension Server {
     let limit = try request.integer(.limit, in: 1...1000) ?? 100
     let command = ListCommand(
       topic: topic, dueMs: fromMs...toMs, limit: Int(limit), after: try listCursor(request), connection: connection.key)
-    let page: ListPage
-    do throws(BrokerStop) { page = try broker.list(command) } catch { throw RequestStop(error) }
+    let answer: Answer<ListPage>
+    do throws(BrokerStop) { answer = try broker.list(command) } catch { throw RequestStop(error) }
+    let page = answer.value
+    hold(connection, until: answer.gate)
     connection.out.beginReply(rid: request.rid)
     connection.out.append(",\"messages\":[")
     for (place, message) in page.messages.enumerated() {

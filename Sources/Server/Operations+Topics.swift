@@ -9,29 +9,26 @@ extension Server {
     let name = try request.requiredName(.topic)
     let retentionMs = try request.integer(.retentionMs, in: 1 ... .max)
     let retentionBytes = try request.integer(.retentionBytes, in: 1 ... .max)
-    let before = broker.records.nextSequence
-    let isCreated: Bool
+    let isCreated: Answer<Bool>
     do throws(BrokerStop) {
       isCreated = try broker.createTopic(name, retentionMs: retentionMs, retentionBytes: retentionBytes)
     } catch { throw RequestStop(error) }
     reply(request, ",\"created\":", isCreated)
-    gateReply(request.connection, since: before)
   }
 
   func deleteTopic(_ request: Request) throws(RequestStop) {
     let name = try request.requiredName(.topic)
-    let before = broker.records.nextSequence
-    let isDeleted: Bool
+    let isDeleted: Answer<Bool>
     do throws(BrokerStop) { isDeleted = try broker.deleteTopic(name) } catch { throw RequestStop(error) }
     reply(request, ",\"deleted\":", isDeleted)
-    gateReply(request.connection, since: before)
   }
 
-  private func reply(_ request: Request, _ field: StaticString, _ value: Bool) {
+  private func reply(_ request: Request, _ field: StaticString, _ answer: Answer<Bool>) {
     request.connection.out.beginReply(rid: request.rid)
     request.connection.out.append(field)
-    request.connection.out.appendBoolean(value)
+    request.connection.out.appendBoolean(answer.value)
     request.connection.out.endLine()
+    hold(request.connection, until: answer.gate)
   }
 
   func topics(_ request: Request) {
@@ -101,7 +98,7 @@ extension Server {
       }
       connection.out.append("]}")
     }
-    field(connection, "],\"onDisk\":", Int64(broker.store.onDiskCount))
+    field(connection, "],\"onDisk\":", Int64(broker.onDiskCount))
     connection.out.endLine()
   }
 }

@@ -89,11 +89,9 @@ extension Server {
     connection.out.appendInteger(tag)
     connection.out.append(",\"redelivered\":")
     connection.out.appendBoolean(delivery.attempt > 1)
-    // Exchange, routing key and properties stand in the record's headers as they are shown.
     connection.out.append(",")
-    connection.out.append(UnsafeRawBufferPointer(rebasing: delivery.record.headers.dropFirst().dropLast()))
-    connection.out.append(",\"body\":")
-    connection.out.append(delivery.record.body)
+    rabbitMQ.writeFields(of: delivery.record, to: &connection.out)
+    connection.out.appendForeignBodyField(of: delivery.record)
   }
 
   /// A queue was deleted under a consumer: `rabbitmq.cancel`.

@@ -76,8 +76,10 @@ struct Request {
 
   /// The message that `schedule` and `publish` carry; an empty id when none was given.
   func messageParts() throws(RequestStop) -> MessageParts {
-    guard let body = reader.raw(.body) else { throw .refused(.missing(.body)) }
-    var parts = MessageParts(id: try messageID() ?? UnsafeRawBufferPointer(start: nil, count: 0), body: body)
+    let body: RequestBody
+    do throws(Refusal) { body = try reader.anyBody() } catch { throw .refused(error) }
+    var parts = MessageParts(id: try messageID() ?? UnsafeRawBufferPointer(start: nil, count: 0), body: body.bytes)
+    parts.encoding = body.encoding
     if let key = try string(.key) {
       guard key.count <= 256, key.count > 0 else { throw .refused(.invalid(.key, mustBe: "of 1 to 256 bytes")) }
       parts.key = key

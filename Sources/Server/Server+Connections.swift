@@ -133,7 +133,7 @@ extension Server {
       }
     }
     connection.wantsWrite = false
-    if connection.isClosing, connection.out.isEmpty, !connection.hasGates {
+    if connection.isClosing, connection.out.isEmpty, !connection.hasBarriers {
       if connection.inputEnded { return drop(connection) }
       Socket.finishWriting(connection.descriptor)
     }

@@ -37,9 +37,6 @@ extension Refusal {
 }
 
 extension Server {
-  /// Stands for "the last record of this turn" until the turn ends.
-  static let endOfTurn = Sequence.max
-
   func perform(_ line: UnsafeRawBufferPointer, _ connection: Connection) {
     counters.requests += 1
     do throws(Refusal) { try reader.parse(line) } catch { return refuseAndClose(connection, error) }
@@ -81,16 +78,9 @@ extension Server {
     try operation.perform(self, request)
   }
 
-  /// Holds what was just answered until this turn's records are settled, if the command wrote any since `before`.
-  func gateReply(_ connection: Connection, since before: Sequence) {
-    if broker.records.nextSequence != before {
-      turnMustSync = true
-      connection.turnGate = Self.endOfTurn
-    } else if connection.turnGate != Self.endOfTurn {
-      // Nothing was written, but the answer may rest on what an earlier command wrote.
-      let last = broker.records.lastSequence
-      connection.turnGate = max(connection.turnGate, last)
-      if last > engine.commit.settledSequence { turnMustSync = true }
-    }
+  /// Holds what was just written for a connection until its gate is settled, and asks for a sync if it is not.
+  func hold(_ connection: Connection, until gate: Gate) {
+    connection.turnGate = max(connection.turnGate, gate)
+    if gate.sequence > engine.commit.settledSequence { turnMustSync = true }
   }
 }

@@ -11,6 +11,7 @@ extension Server {
     let count = try epoll.wait(timeoutNs: waitNs())
     counters.turns += 1
     engine.beginTurn(nowNs: clock.now(bootNs: SystemClock.bootNs(), wallNs: SystemClock.wallNs()))
+    rabbitMQ.deleteIdleQueues()
     // The signal first: a task that finishes between the two must raise it again.
     for place in 0..<count where epoll[place].descriptor == notify.descriptor { notify.clear() }
     takeFinishedTasks()
@@ -94,7 +95,7 @@ extension Server {
   // MARK: Effects
 
   private func perform(_ effects: [Effect], _ sequence: Sequence) {
-    for connection in touched where connection.turnGate == Self.endOfTurn { connection.turnGate = sequence }
+    for connection in touched where connection.turnGate == .endOfTurn { connection.turnGate = Gate(sequence) }
     for effect in effects {
       switch effect {
       case .deliver(let delivery):
@@ -133,7 +134,7 @@ extension Server {
   }
 
   func gate(_ connection: Connection, _ sequence: Sequence) {
-    connection.turnGate = max(connection.turnGate, sequence)
+    connection.turnGate = max(connection.turnGate, Gate(sequence))
   }
 
   // MARK: Sending
@@ -156,7 +157,7 @@ extension Server {
       connection.closeTurn(settled: settled)
       connection.open(settled: settled)
       send(connection)
-      if connection.hasGates, !connection.isGone { gated.append(connection) }
+      if connection.hasBarriers, !connection.isGone { gated.append(connection) }
     }
   }
 
@@ -170,7 +171,7 @@ extension Server {
       log("the store has failed and nothing is accepted any more: \(failure)")
     }
     let settled = engine.commit.settledSequence
-    for connection in connections.values where connection.hasGates || connection.turnGate > settled {
+    for connection in connections.values where connection.hasBarriers || connection.turnGate.sequence > settled {
       connection.closeTurn(settled: settled)
       connection.open(settled: settled)
       refuseGated(connection, failure)

@@ -33,8 +33,7 @@ struct BatchTests {
         try broker.add(parts, due: .delay(3_600_000), ifExists: ifExists, to: batch)
       }
     }
-    try broker.commit(batch)
-    return batch.replies.map(\.outcome)
+    return try broker.commit(batch).value.map(\.outcome)
   }
 
   @Test(

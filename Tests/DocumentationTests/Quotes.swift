@@ -80,13 +80,13 @@ enum Quotes {
       "`MessageRecord` (\(MessageRecord.headerLength) bytes of header",
       "keyed by \(MemoryLayout<StoreID>.size) random bytes of the folder",
       "\(MemoryLayout<PendingIndex.Entry>.stride) bytes an entry, at most 3/4 full, in \(spaced(1 << PendingIndex.shardBits)) shards",
-      "its journal record's × \(powerOfTwo(#"placeBits: UInt64 = ([0-9]+)"#)) + its place in the record",
+      "its journal record's × \(powerOfTwo(#"positionBits: UInt64 = ([0-9]+)"#)) + its place in the record",
       "(\(spaced(broker.releasesPerTurn)) releases a turn)",
-      "**Bound.** \(spaced(LeftMessage.countMax)) messages "
-        + "(\(bytes(LeftMessage.countMax * MemoryLayout<LeftMessage>.stride)))",
+      "**Bound.** \(spaced(Pending.retiringMax)) messages "
+        + "(\(bytes(Pending.retiringMax * MemoryLayout<Pending.RetiringMessage>.stride)))",
       "table of outstanding offsets (\(MemoryLayout<Outstanding>.stride) bytes each)",
       "its dead letters follow, \(broker.endingsPerTurn) a turn",
-      "in a table of \(MemoryLayout<SettledIDs.Entry>.stride) bytes an id",
+      "in a table of \(MemoryLayout<RecentOutcomes.Entry>.stride) bytes an id",
       "bits in `OffsetSet`: a page of \(powerOfTwo(#"pageBits: UInt64 = ([0-9]+)"#)) offsets",
       "drawn to the wall clock at \(1_000_000 / ServiceClock.slewDivisor) ppm",
     ] + bounds

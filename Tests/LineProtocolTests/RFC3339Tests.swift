@@ -1,6 +1,7 @@
-// Times as text.
+// Times as text and back.
 
 import Foundation
+import Primitives
 import SeededRandom
 import Testing
 
@@ -11,6 +12,12 @@ struct RFC3339Tests {
   private func parse(_ text: String) -> Int64? {
     var text = text
     return text.withUTF8 { parseRFC3339(UnsafeRawBufferPointer($0)) }
+  }
+
+  private func write(_ unixMs: Int64) -> String {
+    var buffer = ByteBuffer()
+    buffer.appendRFC3339(unixMs)
+    return text(buffer)
   }
 
   static let valid: [(text: String, unixMs: Int64)] = [
@@ -55,16 +62,18 @@ struct RFC3339Tests {
   @Test("invalid times", arguments: invalid)
   func refuses(_ text: String) { #expect(parse(text) == nil) }
 
-  @Test("what Foundation writes is read back", arguments: UInt64(1)...8)
-  func agreesWithFoundation(_ seed: UInt64) {
+  @Test("written times are read back, and agree with Foundation", arguments: UInt64(1)...8)
+  func roundTrip(_ seed: UInt64) {
     var random = SplitMix64(seed: seed)
     let formatter = ISO8601DateFormatter()
-    formatter.formatOptions = [.withInternetDateTime]
+    formatter.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
     for _ in 0..<200 {
+      let unixMs = Int64.random(in: -62_135_596_800_000...253_402_300_799_999, using: &random)
+      #expect(parse(write(unixMs)) == unixMs, "seed \(seed)")
       // From the Gregorian reform on, before which Foundation's calendar is the Julian one.
-      let unixMs = Int64.random(in: -12_000_000_000...32_000_000_000, using: &random) * 1000
-      let text = formatter.string(from: Date(timeIntervalSince1970: Double(unixMs / 1000)))
-      #expect(parse(text) == unixMs, "seed \(seed), \(text)")
+      let modern = Int64.random(in: -12_000_000_000...32_000_000_000, using: &random) * 1000
+      #expect(
+        write(modern) == formatter.string(from: Date(timeIntervalSince1970: Double(modern / 1000))), "seed \(seed)")
     }
   }
 
@@ -84,6 +93,12 @@ struct RFC3339Tests {
         }
       }
     }
-    #expect(unixMs == 25_245_475_200_000)
+    #expect(write(unixMs) == "2769-12-31T00:00:00.000Z")
+  }
+
+  @Test("a time outside the years 0001 to 9999 is written as the nearest one inside")
+  func clamps() {
+    #expect(write(.max) == "9999-12-31T23:59:59.999Z")
+    #expect(write(.min) == "0001-01-01T00:00:00.000Z")
   }
 }

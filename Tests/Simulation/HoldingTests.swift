@@ -46,7 +46,7 @@ final class HoldingRun: PowerCutRun {
     options.credit = 4
     options.maxAttempts = 1_000_000
     options.ackWaitMs = 1_000_000_000
-    let main = try with("work") { try broker.subscribe(topic: $0, group: $0, sub: 1, connection: 1, options) }
+    let main = try with("work") { try broker.subscribe(topic: $0, group: $0, sub: 1, connection: 1, options) }.value
     options.createsAlways = true
     _ = try with("again") { again in
       try with("work") {
@@ -82,7 +82,7 @@ final class HoldingRun: PowerCutRun {
           try with("") { id in try broker.hold(topic: topic, MessageParts(id: id, body: body), owner: topic) }
         }
       }
-      tell { self.halves[number] = Half(id: id.text, told: ["held"]) }
+      tell { self.halves[number] = Half(id: id.value.text, told: ["held"]) }
     case 3..<5: try decide()
     case 5..<7:
       _ = try with("\(number)") { body in
@@ -100,7 +100,7 @@ final class HoldingRun: PowerCutRun {
     guard let (number, half) = halves.sorted(by: { $0.key < $1.key }).randomElement(using: &random) else { return }
     let verdict: HeldVerdict = [.release, .release, .drop, .undecided].randomElement(using: &random)!
     halves[number]!.asked.insert("\(verdict)")
-    let outcome = try with(half.id) { try broker.decide($0, verdict) }
+    let outcome = try with(half.id) { try broker.decide($0, verdict) }.value
     let text =
       switch outcome {
       case .released: "released"
@@ -145,7 +145,7 @@ final class HoldingRun: PowerCutRun {
     rest(turns: 60, ms: 500)
     guard complaints.isEmpty, machine != nil else { return }
     let outcomes = halves.mapValues { half in
-      (try? with(half.id) { try broker.decide($0, .undecided) }) ?? .unknown
+      (try? with(half.id) { try broker.decide($0, .undecided) })?.value ?? .unknown
     }
     var open: [String: Int] = [:]
     for _ in 0..<400 {

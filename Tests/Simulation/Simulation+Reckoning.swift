@@ -68,7 +68,7 @@ extension Simulation {
   }
 
   private func acknowledge(_ group: Group, _ key: GroupKey, _ offset: TopicOffset) {
-    if (try? broker.acknowledge(group, .one(offset))) == 1 { acksOfTurn.append((key, offset)) }
+    if (try? broker.acknowledge(group, .one(offset)))?.value == 1 { acksOfTurn.append((key, offset)) }
   }
 
   /// Every message reached the group, unless it was acknowledged or died.
@@ -105,7 +105,8 @@ extension Simulation {
     nextConnection += 1
     guard
       let consumer = try? broker.subscribe(
-        topic: bytes(name), group: nil, sub: 1, connection: nextConnection, options)
+        topic: bytes(name), group: nil, sub: 1, connection: nextConnection, options
+      ).value
     else {
       ledger.complain("\(name) cannot be read")
       return []

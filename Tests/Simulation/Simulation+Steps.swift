@@ -92,11 +92,11 @@ extension Simulation {
       let (parts, version) = parts(id: id, key: key, tag: tag)
       var command = ScheduleCommand(topic: topic(index), parts: parts, due: self.due(due), connection: connection)
       command.ifExists = ifExists
-      take(try broker.schedule(command), index, id, version)
+      take(try broker.schedule(command).value, index, id, version)
     case .publish(let index, let id, let key, let tag):
       let (parts, version) = parts(id: id, key: key, tag: tag)
       let before = broker.records.nextSequence
-      let reply = try broker.publish(topic: topic(index), parts)
+      let reply = try broker.publish(topic: topic(index), parts).value
       guard let number = number(index) else { return }
       let name = MessageKey(topic: number, id: reply.madeID?.text ?? "id\(id)")
       let sequence = broker.records.lastSequence
@@ -104,7 +104,7 @@ extension Simulation {
       note(isNew ? .published(name, version, reply.offset) : .foundReleased(name, nowMs: broker.nowMs), sequence)
     case .cancel(let index, let id):
       guard let number = number(index) else { return }
-      let outcome = try broker.cancel(topic: topic(index), id: bytes("id\(id)"))
+      let outcome = try broker.cancel(topic: topic(index), id: bytes("id\(id)")).value
       let name = MessageKey(topic: number, id: "id\(id)")
       switch outcome {
       case .cancelled: note(.cancelled(name, nowMs: broker.nowMs), broker.records.lastSequence)
@@ -114,14 +114,15 @@ extension Simulation {
     case .reschedule(let index, let id, let due):
       guard number(index) != nil else { return }
       let reply = try broker.reschedule(
-        topic: topic(index), id: bytes("id\(id)"), due: self.due(due), connection: connection)
+        topic: topic(index), id: bytes("id\(id)"), due: self.due(due), connection: connection
+      ).value
       take(reply, index, id, 0)
     case .get(let index, let id): try get(index, id, connection)
     case .list(let index):
       var last: (UnixMs, Sequence) = (.min, 0)
       for message in try broker.list(
         ListCommand(topic: topic(index), dueMs: .min ... .max, limit: 5, after: nil, connection: connection)
-      ).messages {
+      ).value.messages {
         if (message.dueMs, message.sequence) <= last { ledger.complain("a listing out of order: \(message.dueMs)") }
         last = (message.dueMs, message.sequence)
       }
@@ -149,7 +150,7 @@ extension Simulation {
     guard let number = number(index) else { return }
     let name = MessageKey(topic: number, id: "id\(id)")
     let sequence = broker.records.lastSequence
-    switch try broker.get(topic: topic(index), id: bytes("id\(id)"), connection: connection) {
+    switch try broker.get(topic: topic(index), id: bytes("id\(id)"), connection: connection).value {
     case .pending(let record):
       note(.kept(name, dueMs: record.dueMs, nowMs: broker.nowMs), sequence)
     case .released: note(.foundReleased(name, nowMs: broker.nowMs), sequence)
@@ -184,7 +185,9 @@ extension Simulation {
       remember(index, group)
       consumers.append(fetcher)
       nextToken += 1
-      if case .messages(let deliveries) = try broker.fetch(fetcher, limit: limit, waitMs: waitMs, token: nextToken) {
+      if case .messages(let deliveries) = try broker.fetch(fetcher, limit: limit, waitMs: waitMs, token: nextToken)
+        .value
+      {
         for delivery in deliveries { take(delivery, broker.records.lastSequence) }
       }
     case .seek(let index, let offset):
@@ -205,7 +208,8 @@ extension Simulation {
     _ index: Int, _ group: Int, _ options: ConsumerOptions, _ connection: UInt64
   ) throws(BrokerStop) {
     let consumer = try broker.subscribe(
-      topic: topic(index), group: bytes(Script.groups[group]), sub: 1, connection: connection, options)
+      topic: topic(index), group: bytes(Script.groups[group]), sub: 1, connection: connection, options
+    ).value
     remember(index, group)
     consumers.append(consumer)
   }
@@ -234,12 +238,12 @@ extension Simulation {
     switch step {
     case .ack:
       inHand.remove(at: place)
-      if try broker.acknowledge(group, .one(held.offset)) == 1 { acksOfTurn.append((held.group, held.offset)) }
+      if try broker.acknowledge(group, .one(held.offset)).value == 1 { acksOfTurn.append((held.group, held.offset)) }
     case .ackUpTo:
       let candidates = inHand.filter { $0.group == held.group && $0.offset <= held.offset }.map(\.offset)
       inHand.removeAll { $0.group == held.group && $0.offset <= held.offset }
       // One by one first, so that it is known which they were; then there is nothing left but what was never seen.
-      for offset in Set(candidates).sorted() where try broker.acknowledge(group, .one(offset)) == 1 {
+      for offset in Set(candidates).sorted() where try broker.acknowledge(group, .one(offset)).value == 1 {
         acksOfTurn.append((held.group, offset))
       }
       uncertain(held.group, upTo: held.offset)
