@@ -88,7 +88,9 @@ let package = Package(
     .testTarget(
       name: "SimulationTests",
       dependencies: [
-        "Engine", "Broker", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd", "SimulatedDisk",
+        "Engine", "Broker", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd",
+        "RocketMQFrontEnd",
+        "SimulatedDisk",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
     // Holds the pages and the manifest against the sources.
