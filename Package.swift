@@ -88,6 +88,7 @@ let package = Package(
     tests("RocketMQFrontEndTests", ["RocketMQFrontEnd", "LineProtocol", "Broker", "Primitives"]),
     tests("EscapementClientTests", ["EscapementClient"]),
     tests("ProgramTests", ["escapement"]),
+    tests("DataFilesTests", ["DataFiles", "SimulatedDisk", "Primitives"]),
     tests("DelayStoreTests", ["DelayStore", "DataFiles", "SimulatedDisk", "Primitives"]),
     tests("TopicLogTests", ["TopicLog", "DataFiles", "SimulatedDisk", "Primitives"]),
     tests("BrokerTests", ["Broker", "DataFiles", "SimulatedDisk", "Primitives", "SeededRandom"]),
@@ -95,7 +96,7 @@ let package = Package(
       name: "SimulationTests",
       dependencies: [
         "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd",
-        "SimulatedDisk", "SimulatedLog",
+        "RocketMQFrontEnd", "SimulatedDisk", "SimulatedLog",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
     // Holds the pages and the manifest against the sources.
