@@ -30,7 +30,8 @@ extension Broker {
     }
     if !fetch.collected.isEmpty || (waitMs == 0 && !group.waitsForDisk) {
       _ = consumer.endFetch(token: token)
-      return Answer(.messages(fetch.collected), gate: gate(of: fetch.collected, to: consumer))
+      // The reply waits for its own deliveries, too: they count as attempts when the server is killed behind it.
+      return Answer(.messages(fetch.collected), gate: max(gate, gate(of: fetch.collected, to: consumer)))
     }
     var timer = TimerID.none
     if waitMs > 0 {
