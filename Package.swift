@@ -90,6 +90,11 @@ let package = Package(
         "Engine", "Broker", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd", "SimulatedDisk",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
+    tests(
+      "ServerSimulation",
+      [
+        "Server", "Engine", "Broker", "Journal", "DataFiles", "Platform", "Primitives", "SimulatedDisk", "SeededRandom",
+      ]),
     // Holds the pages and the manifest against the sources.
     tests(
       "DocumentationTests",
