@@ -98,6 +98,12 @@ let package = Package(
         "RocketMQFrontEnd", "SimulatedDisk", "SimulatedLog",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
+    tests(
+      "ServerSimulation",
+      [
+        "Server", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives", "SimulatedDisk",
+        "SeededRandom",
+      ]),
     // Holds the pages and the manifest against the sources.
     tests(
       "DocumentationTests",
