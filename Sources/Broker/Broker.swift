@@ -8,8 +8,8 @@
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
 import DataFiles
+import DecisionLog
 import DelayStore
-import Journal
 import Primitives
 import TimingWheel
 import TopicLog
@@ -34,7 +34,7 @@ public final class Broker {
 
   /// An empty broker; `recover` or `startEmpty` makes it ready.
   ///
-  /// - Parameter hashKey: sixteen random bytes that belong to the data folder.
+  /// - Parameter hashKey: sixteen random bytes that belong to the log, and so are the same wherever its records are read.
   public init(settings: BrokerSettings, hashKey: StoreID, io: any IOQueue) {
     self.settings = settings
     self.io = io

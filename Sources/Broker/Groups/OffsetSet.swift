@@ -107,8 +107,8 @@ struct OffsetSet {
   var offsets: [TopicOffset] {
     var all: [TopicOffset] = []
     for key in pages.keys.sorted() {
-      for place in 0..<UInt64(Self.pageOffsets) {
-        let offset = key << Self.pageBits | place
+      for bit in 0..<UInt64(Self.pageOffsets) {
+        let offset = key << Self.pageBits | bit
         if contains(offset) { all.append(offset) }
       }
     }

@@ -50,12 +50,12 @@ enum SettingsTable {
     .text("listen", "HOST:PORT", "where to listen; port 0 picks one") { (settings, text) throws(BadValue) in
       do throws(UsageError) {
         let address = try Session.address(text, allowsAnyPort: true)
-        (settings.server.host, settings.server.port) = (address.host, UInt16(address.port))
+        settings.server.listeners[0] = ListenAddress(host: address.host, port: UInt16(address.port), wire: .line)
       } catch {
         throw BadValue(error.description)
       }
     } shown: {
-      "\($0.server.host.contains(":") ? "[\($0.server.host)]" : $0.server.host):\($0.server.port)"
+      $0.server.listeners[0].description
     },
     .text("http", "HOST:PORT|off", "the admin page; there is none yet, so only 'off'") { (_, text) throws(BadValue) in
       guard text == "off" else { throw BadValue("'\(text)': this version has no admin page yet; say 'off'") }
@@ -77,9 +77,9 @@ enum SettingsTable {
 
   private static let messages: [Setting] = [
     .text("fsync", "MODE", "always, interval or interval:MS, never") { (settings, text) throws(BadValue) in
-      settings.server.engine.policy = try policy(text)
+      settings.server.journal.policy = try policy(text)
     } shown: {
-      switch $0.server.engine.policy {
+      switch $0.server.journal.policy {
       case .always: "always"
       case .never: "never"
       case .interval(let ms): "interval:\(ms)"
@@ -166,7 +166,7 @@ enum SettingsTable {
       \.server.engine.broker.sliceMs),
     .number("segment-bytes", 4096...(1 << 32), .bytes, "size of topic segments", \.server.engine.broker.segmentBytes),
     .number(
-      "journal-segment-bytes", 16_384...(1 << 30), .bytes, "size of journal segments", \.server.engine.segmentBytes),
+      "journal-segment-bytes", 16_384...(1 << 30), .bytes, "size of journal segments", \.server.journal.segmentBytes),
     .number(
       "checkpoint-bytes", 4096 ... .max, .bytes, "journal bytes between checkpoints", \.server.engine.checkpointBytes),
     .number(
