@@ -9,6 +9,7 @@
 // extensions of the broker, in the folder of the room that it is most about.
 
 import DataFiles
+import DecisionLog
 import Primitives
 
 /// The broker. One thread's own.
@@ -29,7 +30,7 @@ public final class Broker {
 
   /// An empty broker; `recover` or `start` makes it ready.
   ///
-  /// - Parameter hashKey: sixteen random bytes that belong to the data folder.
+  /// - Parameter hashKey: sixteen random bytes that belong to the log, and so are the same wherever its records are read.
   public init(settings: BrokerSettings, hashKey: StoreID, io: any IOQueue) {
     self.settings = settings
     hasher = SipHash128(key0: hashKey.low, key1: hashKey.high)

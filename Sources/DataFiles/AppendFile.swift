@@ -67,9 +67,6 @@ public final class AppendFile {
     checkpointedLength = length
   }
 
-  /// True when nothing is in memory only.
-  public var isWritten: Bool { writtenLength == length }
-
   /// Makes room for `count` bytes at the end; gives where to put them. The bytes must be filled in before the next call of
   /// anything here. Amortised O(1).
   public func append(_ count: Int) -> UnsafeMutableRawPointer {

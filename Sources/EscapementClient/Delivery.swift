@@ -28,8 +28,10 @@ public struct Delivery: Sendable {
   public let tag: String?
   /// The headers.
   public let headers: [String: String]
-  /// The body: the JSON text exactly as it was sent.
+  /// The body: the JSON text exactly as it was sent, or the bytes.
   public let body: Data
+  /// Whether the body is JSON text and not bytes without a meaning of their own.
+  public let isJSON: Bool
 
   let outbox: AckOutbox?
 
@@ -45,8 +47,8 @@ public struct Delivery: Sendable {
     key = fields["key"]?.string
     tag = fields["tag"]?.string
     headers = fields.stringMap("headers")
-    guard let body = fields["body"] else { throw .badReply("a message without a body") }
-    self.body = body.data
+    isJSON = fields["body"] != nil
+    body = try fields.body()
   }
 
   /// The body as a value.

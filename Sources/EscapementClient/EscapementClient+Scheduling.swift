@@ -77,7 +77,7 @@ extension EscapementClient {
     line.set("tag", tag)
     line.set("headers", headers)
     line.set("acks", acks.rawValue)
-    line.raw("body", body.bytes)
+    line.raw(body.field, body.value)
     return try await PublishReceipt(request(line, isRepeatable: false).fields)
   }
 

@@ -16,14 +16,12 @@ struct JSONScanner {
   let end: Int
   /// How many objects and arrays may lie inside one another.
   let depthMax: Int
-  let refusesDuplicateKeys: Bool
 
-  init(_ bytes: [UInt8], in range: Range<Int>, depthMax: Int = 64, refusesDuplicateKeys: Bool = false) {
+  init(_ bytes: [UInt8], in range: Range<Int>, depthMax: Int = 64) {
     self.bytes = bytes
     position = range.lowerBound
     end = range.upperBound
     self.depthMax = depthMax
-    self.refusesDuplicateKeys = refusesDuplicateKeys
   }
 
   func fault(_ reason: String) -> JSONFault { JSONFault(offset: position, reason: reason) }
@@ -61,7 +59,6 @@ struct JSONScanner {
   mutating func eachMember(depth: Int, _ body: (Range<Int>, Range<Int>) -> Void) throws(JSONFault) {
     try expect(UInt8(ascii: "{"), "'{'")
     guard depth < depthMax else { throw fault("nested deeper than \(depthMax)") }
-    var keys = Set<String>()
     skipBlanks()
     if peek == UInt8(ascii: "}") {
       position += 1
@@ -72,9 +69,6 @@ struct JSONScanner {
       let keyStart = position
       try skipString()
       let key = keyStart..<position
-      if refusesDuplicateKeys, !keys.insert(RawJSON(bytes: bytes, range: key).string ?? "").inserted {
-        throw fault("a key that occurs twice")
-      }
       skipBlanks()
       try expect(UInt8(ascii: ":"), "':'")
       body(key, try skipValue(depth: depth + 1))

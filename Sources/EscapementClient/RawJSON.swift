@@ -136,6 +136,15 @@ struct RawObject: Sendable {
     return value
   }
 
+  /// The body of a message: the JSON text under `body`, or the bytes under `bodyBase64`.
+  func body() throws(EscapementError) -> Data {
+    if let body = fields["body"] { return body.data }
+    guard let text = fields["bodyBase64"]?.string, let bytes = Data(base64Encoded: text) else {
+      throw .badReply("a message without a body")
+    }
+    return bytes
+  }
+
   func objects(_ key: String) throws(EscapementError) -> [RawObject] {
     guard let value = fields[key] else { throw .badReply("the field '\(key)' is missing") }
     var found: [RawObject] = []

@@ -128,7 +128,7 @@ public struct PendingMessage: Sendable, Codable, Equatable {
 
 /// What the server knows about an id.
 public enum MessageState: Sendable, Equatable {
-  /// It waits for its time.
+  /// It waits for its time. The body is JSON text, or the bytes of a message that was given bytes.
   case pending(PendingMessage, headers: [String: String], body: Data)
   /// It was released.
   case released
@@ -140,8 +140,8 @@ public enum MessageState: Sendable, Equatable {
   init(_ reply: RawObject, id: String) throws(EscapementError) {
     switch try reply.string("state") {
     case "pending":
-      guard let body = reply["body"] else { throw .badReply("a pending message without a body") }
-      self = .pending(try PendingMessage(reply, id: id), headers: reply.stringMap("headers"), body: body.data)
+      self = .pending(
+        try PendingMessage(reply, id: id), headers: reply.stringMap("headers"), body: try reply.body())
     case "released": self = .released
     case "cancelled": self = .cancelled
     case "unknown": self = .unknown

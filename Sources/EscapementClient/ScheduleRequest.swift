@@ -110,6 +110,6 @@ public struct ScheduleRequest: Sendable, Equatable {
     line.set("tag", tag)
     line.set("headers", headers)
     line.set("ifExists", ifExists?.rawValue)
-    line.raw("body", body.bytes)
+    line.raw(body.field, body.value)
   }
 }

@@ -10,7 +10,7 @@ public enum FieldName: String, CaseIterable, Sendable {
   // Session.
   case `protocol`, client, token
   // Scheduling.
-  case topic, body, delayMs, deliverAtMs, deliverAt, delayLevel
+  case topic, body, bodyBase64, delayMs, deliverAtMs, deliverAt, delayLevel
   case id, key, tag, headers, ifExists, acks
   case fromMs, toMs, limit, cursor, messages
   // Consuming.
@@ -27,16 +27,6 @@ public enum FieldName: String, CaseIterable, Sendable {
   // Inside its `properties`.
   case expiration, messageId, correlationId, replyTo, contentType, contentEncoding, deliveryMode, priority, timestamp
   case userId, appId
-  // Inside its `arguments`.
-  case alternateExchange = "alternate-exchange"
-  case xMessageTTL = "x-message-ttl"
-  case xExpires = "x-expires"
-  case xDeadLetterExchange = "x-dead-letter-exchange"
-  case xDeadLetterRoutingKey = "x-dead-letter-routing-key"
-  case xMaxLength = "x-max-length"
-  case xMaxLengthBytes = "x-max-length-bytes"
-  case xOverflow = "x-overflow"
-  case xDeliveryLimit = "x-delivery-limit"
 
   /// The position in the table, from 0. An enum of under 256 plain cases is one byte that counts them in order.
   @inlinable public var index: Int { Int(unsafeBitCast(self, to: UInt8.self)) }

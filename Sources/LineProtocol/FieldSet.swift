@@ -58,11 +58,6 @@ public struct FieldSet: Equatable, Sendable, ExpressibleByArrayLiteral {
     FieldSet(word0 | other.word0, word1 | other.word1, word2 | other.word2, word3 | other.word3)
   }
 
-  /// The names in both.
-  @inlinable public func intersection(_ other: FieldSet) -> FieldSet {
-    FieldSet(word0 & other.word0, word1 & other.word1, word2 & other.word2, word3 & other.word3)
-  }
-
   /// The names that the other set does not have.
   @inlinable public func subtracting(_ other: FieldSet) -> FieldSet {
     FieldSet(word0 & ~other.word0, word1 & ~other.word1, word2 & ~other.word2, word3 & ~other.word3)

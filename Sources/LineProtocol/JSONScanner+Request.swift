@@ -87,6 +87,8 @@ extension JSONScanner {
     let start = base.assumingMemoryBound(to: UInt8.self)
     end = start + line.count
     ledger.reset()
+    isInBody = false
+    messageDepth = 0
     var place = Self.skipSpace(start, end)
     guard place < end, place[0] == UInt8(ascii: "{") else { return fail(.notAnObject, at: place) != nil }
     place = Self.skipSpace(place + 1, end)
@@ -101,7 +103,7 @@ extension JSONScanner {
         guard ledger.add(key, to: &page) else { return fail(.duplicate, at: place) != nil }
         if fields.unknown == nil { (fields.unknown, fields.unknownAt) = (key, place) }
       }
-      guard let valueEnd = scanField(valueStart, index < 0 ? nil : fields.slots + index) else { return false }
+      guard let valueEnd = scanField(valueStart, index, fields.slots) else { return false }
       place = Self.skipSpace(valueEnd, end)
       guard place < end else { return fail(.ends, at: place) != nil }
       if place[0] == UInt8(ascii: "}") { return expectEnd(place + 1) }
@@ -111,8 +113,9 @@ extension JSONScanner {
   }
 
   @inline(__always)
-  private mutating func scanField(_ place: Place, _ slot: UnsafeMutablePointer<FieldSlot>?) -> Place? {
+  private mutating func scanField(_ place: Place, _ index: Int, _ slots: UnsafeMutablePointer<FieldSlot>) -> Place? {
     guard place < end else { return fail(.ends, at: place) }
+    let slot = index < 0 ? nil : slots + index
     if place[0] == UInt8(ascii: "\"") {
       let (valueEnd, escaped) = scanString(place + 1)
       guard let valueEnd else { return nil }
@@ -121,12 +124,19 @@ extension JSONScanner {
         to: FieldSlot(start: place, count: valueEnd - place, kind: .string, escaped: escaped, text: text))
       return valueEnd
     }
-    guard let valueEnd = scanValue(place, depth: 1) else { return nil }
+    guard let valueEnd = scanOther(place, index) else { return nil }
     let kind = JSONKind(firstByte: place[0])
     slot?.initialize(
       to: FieldSlot(
         start: place, count: valueEnd - place, kind: kind, escaped: false, text: KeySpan(start: place, count: 0)))
     return valueEnd
+  }
+
+  /// A value that is no string. The messages of a batch stand in objects two levels below their field.
+  private mutating func scanOther(_ place: Place, _ index: Int) -> Place? {
+    if index == FieldName.body.index { return scanBody(place, depth: 1) }
+    messageDepth = index == FieldName.messages.index ? 3 : 0
+    return scanValue(place, depth: 1)
   }
 
   private mutating func expectEnd(_ place: Place) -> Bool {

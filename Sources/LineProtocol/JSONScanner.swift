@@ -1,8 +1,8 @@
 // Validates JSON values over raw bytes, RFC 8259 to the letter, in one pass.
 //
 // Holds: every function takes a pointer to where its value begins and gives one to just behind it, or nil after noting
-// the fault; nothing at or behind `end` is read. Duplicate keys are refused at every level, and nesting deeper than
-// `depthMax`, where the request object itself has depth 1.
+// the fault; nothing at or behind `end` is read. Duplicate keys are refused at every level but inside of a body, which is
+// the user's own business, and so is nesting deeper than `depthMax`, where the request object itself has depth 1.
 // Leaves to others: the request object and its fields (`JSONScanner+Request`), the values behind the text (accessors).
 
 /// A byte of the line.
@@ -15,6 +15,10 @@ struct JSONScanner: ~Copyable {
 
   var end: Place
   var ledger = KeyLedger()
+  /// Whether the value at hand stands inside of a body.
+  var isInBody = false
+  /// The depth of objects whose member `body` is a message's body; 0 for none.
+  var messageDepth = 0
   let arena: ScratchArena
   private(set) var fault = JSONFault.ends
   private(set) var faultAt: Place
@@ -67,8 +71,12 @@ struct JSONScanner: ~Copyable {
     var page = ledger.open()
     while true {
       guard let (key, next) = scanKey(place) else { return nil }
-      guard ledger.add(key, to: &page) else { return fail(.duplicate, at: place) }
-      guard let valueEnd = scanValue(next, depth: depth) else { return nil }
+      if !isInBody {
+        guard ledger.add(key, to: &page) else { return fail(.duplicate, at: place) }
+      }
+      let valueEnd =
+        depth == messageDepth && Self.isBody(key) ? scanBody(next, depth: depth) : scanValue(next, depth: depth)
+      guard let valueEnd else { return nil }
       place = Self.skipSpace(valueEnd, end)
       guard place < end else { return fail(.ends, at: place) }
       if place[0] == UInt8(ascii: "}") { break }
@@ -77,6 +85,19 @@ struct JSONScanner: ~Copyable {
     }
     ledger.close(page)
     return place + 1
+  }
+
+  /// The value of a member `body`: duplicate keys in it are kept as they are.
+  mutating func scanBody(_ place: Place, depth: Int) -> Place? {
+    let wasInBody = isInBody
+    isInBody = true
+    defer { isInBody = wasInBody }
+    return scanValue(place, depth: depth)
+  }
+
+  @inline(__always) private static func isBody(_ key: KeySpan) -> Bool {
+    key.count == 4 && key.start[0] == UInt8(ascii: "b") && key.start[1] == UInt8(ascii: "o")
+      && key.start[2] == UInt8(ascii: "d") && key.start[3] == UInt8(ascii: "y")
   }
 
   private mutating func scanArray(_ bracket: Place, depth: Int) -> Place? {

@@ -57,6 +57,12 @@ public final class RequestReader {
     try parse(value)
   }
 
+  /// Walks through the text of an object that was validated when it was accepted. Good until the next call or `parse`.
+  public func validatedObject(_ text: UnsafeRawBufferPointer) -> ObjectCursor {
+    arena.reset()
+    return ObjectCursor(validated: text, arena: arena)
+  }
+
   private func refusal(of line: UnsafeRawBufferPointer) -> Refusal {
     guard let base = line.baseAddress, line.count > 0 else {
       return Refusal(code: .badJSON, message: "not a request: the line is empty")

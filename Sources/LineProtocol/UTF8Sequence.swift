@@ -27,3 +27,22 @@ enum UTF8Sequence {
 
   @inline(__always) private static func isContinuation(_ byte: UInt8) -> Bool { byte & 0xC0 == 0x80 }
 }
+
+/// Whether bytes are well-formed UTF-8. O(length), eight bytes at a time where they are ASCII.
+public func isValidUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return true }
+  var place = base
+  let end = base + bytes.count
+  while place < end {
+    if end - place >= 8, ByteWords.load(place) & ByteWords.tops == 0 {
+      place += 8
+    } else if place[0] < 0x80 {
+      place += 1
+    } else {
+      let length = UTF8Sequence.length(at: place, before: end)
+      guard length > 0 else { return false }
+      place += length
+    }
+  }
+  return true
+}

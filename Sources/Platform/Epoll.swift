@@ -23,10 +23,6 @@ public struct Readiness: OptionSet, Sendable {
   public static let error = Readiness(rawValue: 0x008)
   /// Both directions are closed; always told.
   public static let hangUp = Readiness(rawValue: 0x010)
-  /// The peer has closed its direction.
-  public static let peerClosed = Readiness(rawValue: 0x2000)
-  /// Tell changes only, not states.
-  public static let edgeTriggered = Readiness(rawValue: 1 << 31)
 }
 
 /// One event.

@@ -10,7 +10,9 @@
 //  24 i64 time of acceptance; in a topic: release   42 u16 kind
 //                                                   44 u32 length of the headers
 //
-// Leaves to others: what the headers and the body say (they are JSON text, kept byte for byte, never looked into).
+// Bits 28 and 29 of the flags say how the body is written (`BodyEncoding`); the others are free for the broker and the front ends.
+//
+// Leaves to others: what headers and body say. They are kept byte for byte and never looked into.
 
 /// What a record in a slice or topic file is.
 public enum RecordKind {
@@ -18,6 +20,23 @@ public enum RecordKind {
   public static let message: UInt16 = 1
   /// In a slice: the record at the file position given as its sequence is dead.
   public static let tombstone: UInt16 = 2
+}
+
+/// How the bytes of a body came, and so how a JSON protocol shows them.
+public enum BodyEncoding: UInt32, Sendable {
+  /// The text of a JSON value.
+  case json = 0
+  /// Bytes without a meaning of their own.
+  case bytes = 1
+  /// UTF-8 that came as a JSON string: the bytes are what the string stands for.
+  case text = 2
+
+  /// The bits that say so in a record's flags.
+  public var flags: UInt32 { rawValue << 28 }
+  static let flagMask: UInt32 = 3 << 28
+
+  /// Reads the bits of a record's flags. A value that no version writes counts as bytes.
+  @inlinable public init(flags: UInt32) { self = BodyEncoding(rawValue: flags >> 28 & 3) ?? .bytes }
 }
 
 /// The parts of a message as they arrive, to be written as a record. The buffers belong to the caller.
@@ -28,17 +47,23 @@ public struct MessageParts {
   public var key = UnsafeRawBufferPointer(start: nil, count: 0)
   /// The tag; empty when there is none.
   public var tag = UnsafeRawBufferPointer(start: nil, count: 0)
-  /// A JSON object of strings; empty when there is none.
+  /// A JSON object of strings, or what a front end keeps there; empty when there is none.
   public var headers = UnsafeRawBufferPointer(start: nil, count: 0)
-  /// A JSON value.
+  /// The body, as `encoding` says.
   public var body: UnsafeRawBufferPointer
-  /// Free for the front ends; kept with the message.
+  /// The encoding of the body, and bits that are free for the broker and the front ends; kept with the message.
   public var flags: UInt32 = 0
 
-  /// A message of an id and a body.
-  public init(id: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer) {
+  /// A message of an id and a body, which is JSON text unless `encoding` says otherwise.
+  @inlinable public init(id: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer) {
     self.id = id
     self.body = body
+  }
+
+  /// How the body is written.
+  public var encoding: BodyEncoding {
+    get { BodyEncoding(flags: flags) }
+    set { flags = flags & ~BodyEncoding.flagMask | newValue.flags }
   }
 
   /// Bytes that the record takes.
@@ -91,8 +116,10 @@ public struct MessageRecord {
   }
   /// Message or tombstone.
   @inlinable public var kind: UInt16 { load(42, as: UInt16.self) }
-  /// Free for the front ends.
+  /// The encoding of the body, and bits that are free for the broker and the front ends.
   @inlinable public var flags: UInt32 { load(52, as: UInt32.self) }
+  /// How the body is written.
+  @inlinable public var bodyEncoding: BodyEncoding { BodyEncoding(flags: flags) }
   @inlinable var idLength: Int { Int(load(36, as: UInt16.self)) }
   @inlinable var keyLength: Int { Int(load(38, as: UInt16.self)) }
   @inlinable var tagLength: Int { Int(load(40, as: UInt16.self)) }
@@ -112,7 +139,7 @@ public struct MessageRecord {
   @inlinable public var headers: UnsafeRawBufferPointer {
     part(Self.headerLength + idLength + keyLength + tagLength, headersLength)
   }
-  /// The body, JSON.
+  /// The body, as `bodyEncoding` says.
   @inlinable public var body: UnsafeRawBufferPointer {
     part(Self.headerLength + idLength + keyLength + tagLength + headersLength, bodyLength)
   }

@@ -1,4 +1,4 @@
-// What dying in a queue does to a message: `x-death` and its fellows, exactly as RabbitMQ writes them.
+// What ending in a queue does to a message that becomes a dead letter: `x-death` and its fellows, exactly as RabbitMQ writes them.
 
 /// One death of a message.
 struct Death {
@@ -32,7 +32,7 @@ struct Death {
   private func entry(_ envelope: Envelope, _ expiration: Text?) -> JSONTree {
     var members: [JSONTree.Member] = [
       .init("count", .integer(1)), .init("reason", .string(reason)), .init("queue", .string(queue)),
-      .init("time", .integer(timeS)), .init("exchange", .string(envelope.exchange)),
+      .init("time", .timestamp(UInt64(max(0, timeS)))), .init("exchange", .string(envelope.exchange)),
       .init("routing-keys", .array(envelope.shownKeys.map { .string($0) })),
     ]
     if let expiration { members.append(.init("original-expiration", .string(expiration))) }

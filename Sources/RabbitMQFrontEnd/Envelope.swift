@@ -1,31 +1,24 @@
-// A message as it lies in a queue: how exchange, routing key and properties stand in our record's headers.
+// The outside of a message of the RabbitMQ front end, taken apart: exchange, routing key, properties, headers.
 //
-// Layout: `{"exchange":…,"routingKey":…,"properties":{…}}` in the record's headers, the body a JSON string in its body, both
-// byte for byte as they came where nothing had to change. A delivery shows this text without its outer braces. The keys of
-// `BCC`, which nobody may see, stand in the record's tag: for each its length in two bytes (little-endian) and its bytes.
+// Holds: a member that nobody changes is written again byte for byte as its publisher wrote it.
+// Leaves to others: how an envelope lies in a record (EnvelopeForm), which values mean what (publishing, Death).
 
+import AMQPProtocol
 import Broker
 import LineProtocol
 import Primitives
 
-/// A property or a header: its value as it came, and read.
+/// A property or a header: its value, and the bytes it came as in the envelope's form.
 struct EnvelopeMember {
   var key: Text
+  /// JSON text, or type and octets of a field; empty for one that has been set since.
   var raw: [UInt8]
   var value: JSONTree
 
-  init(_ key: UnsafeRawBufferPointer, _ value: JSONValue) {
-    self.key = Text(key)
-    raw = Array(value.raw)
-    self.value = JSONTree(value)
-  }
-
-  init(_ key: Text, _ value: JSONTree) {
+  init(_ key: Text, _ value: JSONTree, raw: [UInt8] = []) {
     self.key = key
     self.value = value
-    var out = ByteBuffer()
-    value.write(to: &out)
-    raw = Array(out.readable)
+    self.raw = raw
   }
 }
 
@@ -33,30 +26,79 @@ struct EnvelopeMember {
 public struct Envelope {
   var exchange: Text
   var routingKey: Text
-  /// The properties but for `headers`.
+  /// How the members were written, and will be.
+  let form: PropertiesForm
+  /// The properties but for `headers`, by their names in the line protocol.
   var properties: [EnvelopeMember] = []
   /// The `headers` of the properties; nil when there are none.
   var headers: [EnvelopeMember]?
   /// The keys that stood in the header `BCC`.
   var blindKeys: [Text] = []
 
-  init(exchange: Text, routingKey: Text) {
+  /// An envelope whose properties are those of a request: a JSON object, checked.
+  init(exchange: Text, routingKey: Text, json properties: ObjectCursor?) {
     self.exchange = exchange
     self.routingKey = routingKey
-  }
-
-  /// Takes the properties apart.
-  mutating func setProperties(_ cursor: ObjectCursor) {
-    var cursor = cursor
+    form = .json
+    guard var cursor = properties else { return }
     while let (key, value) = cursor.next() {
       if key.elementsEqual("headers".utf8), var object = value.object() {
         headers = []
-        while let (key, value) = object.next() { headers!.append(EnvelopeMember(key, value)) }
+        while let (key, value) = object.next() { headers!.append(Self.member(key, value)) }
       } else {
-        properties.append(EnvelopeMember(key, value))
+        self.properties.append(Self.member(key, value))
       }
     }
   }
+
+  private static func member(_ key: UnsafeRawBufferPointer, _ value: JSONValue) -> EnvelopeMember {
+    EnvelopeMember(Text(key), JSONTree(value), raw: Array(value.raw))
+  }
+
+  /// An envelope whose properties came by AMQP.
+  init(exchange: Text, routingKey: Text, amqp given: BasicProperties) {
+    self.exchange = exchange
+    self.routingKey = routingKey
+    form = .amqp
+    forEachProperty(of: given) { key, value in properties.append(EnvelopeMember(key, value)) }
+    headers = given.headers.map { table in
+      table.fields.map { field in
+        EnvelopeMember(Text(field.name), JSONTree(field.value), raw: Array(field.raw.dropFirst(1 + field.name.count)))
+      }
+    }
+  }
+
+  /// The envelope of a record; nil for what is none. `reader` reads those in JSON.
+  init?(_ record: MessageRecord, _ reader: RequestReader) {
+    if let view = EnvelopeView(record.headers) {
+      self.init(view, reader)
+    } else {
+      self.init(text: record.headers, reader)
+    }
+    setTag(record.tag)
+  }
+
+  private init?(_ view: EnvelopeView, _ reader: RequestReader) {
+    let (exchange, key) = (Text(view.exchange), Text(view.routingKey))
+    switch view.form {
+    case .json:
+      self.init(exchange: exchange, routingKey: key, json: reader.validatedObject(view.properties))
+    case .amqp:
+      guard let properties = try? BasicProperties(reading: view.properties) else { return nil }
+      self.init(exchange: exchange, routingKey: key, amqp: properties)
+    }
+  }
+
+  /// The text of older versions.
+  private init?(text: UnsafeRawBufferPointer, _ reader: RequestReader) {
+    do throws(Refusal) {
+      try reader.parse(text)
+      guard let exchange = try reader.string(.exchange), let key = try reader.string(.routingKey) else { return nil }
+      self.init(exchange: Text(exchange), routingKey: Text(key), json: try reader.object(.properties))
+    } catch { return nil }
+  }
+
+  // MARK: Members
 
   func value(header: Text) -> JSONTree? { headers?.first { $0.key == header }?.value }
 
@@ -74,27 +116,6 @@ public struct Envelope {
   mutating func hideBlindKeys() {
     blindKeys = texts("BCC")
     remove(header: "BCC")
-  }
-
-  /// The blind keys as they stand in a record's tag; nil when they are longer than a tag can be.
-  var tag: [UInt8]? {
-    var tag: [UInt8] = []
-    for key in blindKeys {
-      guard let length = UInt16(exactly: key.bytes.count) else { return nil }
-      tag += [UInt8(truncatingIfNeeded: length), UInt8(truncatingIfNeeded: length >> 8)] + key.bytes
-    }
-    return tag.count <= Int(UInt16.max) ? tag : nil
-  }
-
-  /// Takes the blind keys out of a record's tag.
-  mutating func setTag(_ tag: UnsafeRawBufferPointer) {
-    blindKeys = []
-    var rest = tag[...]
-    while let low = rest.popFirst(), let high = rest.popFirst() {
-      let length = Int(low) | Int(high) << 8
-      blindKeys.append(Text(rest.prefix(length)))
-      rest = rest.dropFirst(length)
-    }
   }
 
   private func texts(_ header: Text) -> [Text] {
@@ -119,38 +140,91 @@ public struct Envelope {
     return properties.remove(at: place).value.text
   }
 
-  /// Writes it as the headers of a record.
-  func write(to out: inout ByteBuffer) {
-    out.append("{")
-    writeFields(to: &out)
-    out.append("}")
+  // MARK: The record's tag
+
+  /// The blind keys as they stand in a record's tag; nil when they are longer than a tag can be.
+  var tag: [UInt8]? {
+    var tag: [UInt8] = []
+    for key in blindKeys {
+      guard let length = UInt16(exactly: key.bytes.count) else { return nil }
+      tag += [UInt8(truncatingIfNeeded: length), UInt8(truncatingIfNeeded: length >> 8)] + key.bytes
+    }
+    return tag.count <= Int(UInt16.max) ? tag : nil
   }
 
-  /// Writes `"exchange"`, `"routingKey"` and `"properties"`, as a delivery shows them.
+  private mutating func setTag(_ tag: UnsafeRawBufferPointer) {
+    var rest = tag[...]
+    while let low = rest.popFirst(), let high = rest.popFirst() {
+      let length = Int(low) | Int(high) << 8
+      blindKeys.append(Text(rest.prefix(length)))
+      rest = rest.dropFirst(length)
+    }
+  }
+
+  // MARK: Writing
+
+  /// Appends it as the headers of a record.
+  func write(to out: inout ByteBuffer) {
+    exchange.bytes.withBytes { exchange in
+      routingKey.bytes.withBytes { out.appendEnvelope(exchange: exchange, routingKey: $0, form) }
+    }
+    switch form {
+    case .json: writeJSONProperties(to: &out)
+    case .amqp: writeAMQPProperties(to: &out)
+    }
+  }
+
+  /// Appends `"exchange"`, `"routingKey"` and `"properties"`, as the line protocol shows them.
   public func writeFields(to out: inout ByteBuffer) {
     out.append("\"exchange\":")
     exchange.write(to: &out)
     out.append(",\"routingKey\":")
     routingKey.write(to: &out)
     out.append(",\"properties\":")
-    writeMembers(properties, headers, to: &out)
+    writeJSONProperties(to: &out)
   }
 
-  private func writeMembers(
-    _ members: [EnvelopeMember], _ headers: [EnvelopeMember]?, to out: inout ByteBuffer
-  ) {
+  private func writeJSONProperties(to out: inout ByteBuffer) {
     out.append("{")
+    writeMembers(properties, to: &out)
+    if let headers {
+      if !properties.isEmpty { out.append(",") }
+      out.append("\"headers\":{")
+      writeMembers(headers, to: &out)
+      out.append("}")
+    }
+    out.append("}")
+  }
+
+  private func writeMembers(_ members: [EnvelopeMember], to out: inout ByteBuffer) {
     for (place, member) in members.enumerated() {
       if place > 0 { out.append(",") }
       member.key.write(to: &out)
       out.append(":")
-      member.raw.withUnsafeBytes { out.append($0) }
+      if form == .json, !member.raw.isEmpty {
+        member.raw.withUnsafeBytes { out.append($0) }
+      } else {
+        member.value.write(to: &out)
+      }
     }
-    if let headers {
-      if !members.isEmpty { out.append(",") }
-      out.append("\"headers\":")
-      writeMembers(headers, nil, to: &out)
+  }
+
+  /// Appends the properties as AMQP writes them: flags and values.
+  public func writeAMQPProperties(to out: inout ByteBuffer) {
+    var table = ByteBuffer()
+    for header in headers ?? [] where header.key.bytes.count <= EnvelopeView.nameBytesMax {
+      table.append(byte: UInt8(header.key.bytes.count))
+      header.key.bytes.withUnsafeBytes { table.append($0) }
+      if form == .amqp, !header.raw.isEmpty {
+        header.raw.withUnsafeBytes { table.append($0) }
+      } else {
+        table.append(header.value.fieldValue)
+      }
     }
-    out.append("}")
+    let text = PropertyTexts(properties)
+    var basic = text.basicProperties
+    if headers != nil { basic.headers = FieldTable(table.readable) }
+    out.append(basic)
+    withExtendedLifetime(text) {}
   }
 }

@@ -1,18 +1,22 @@
-// Values of AMQP tables (arguments, headers) as JSON: read from a validated line, compared, written again.
+// Values of tables (arguments, headers), whatever wire they came by: compared, and written as JSON.
 //
 // Holds: numbers that are no 64-bit integers are kept as they were written.
 
 import LineProtocol
 import Primitives
 
-/// A JSON value.
+/// A value of a table.
 public indirect enum JSONTree: Equatable, Sendable {
   case null
   case boolean(Bool)
   case integer(Int64)
   /// A number with a fraction, an exponent or too many digits, as it was written.
   case number([UInt8])
+  /// Seconds since 1970; an integer in JSON.
+  case timestamp(UInt64)
   case string(Text)
+  /// Bytes that are no UTF-8 text; a string of Base64 in JSON.
+  case bytes([UInt8])
   case array([JSONTree])
   case object([Member])
 
@@ -62,7 +66,13 @@ public indirect enum JSONTree: Equatable, Sendable {
   }
 
   var text: Text? { if case .string(let text) = self { text } else { nil } }
-  var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
+  var integer: Int64? {
+    switch self {
+    case .integer(let value): value
+    case .timestamp(let seconds): Int64(clamping: seconds)
+    default: nil
+    }
+  }
 
   /// Appends it as JSON.
   public func write(to out: inout ByteBuffer) {
@@ -71,7 +81,12 @@ public indirect enum JSONTree: Equatable, Sendable {
     case .boolean(let value): out.appendBoolean(value)
     case .integer(let value): out.appendInteger(value)
     case .number(let bytes): bytes.withUnsafeBytes { out.append($0) }
+    case .timestamp(let seconds): out.appendInteger(seconds)
     case .string(let text): text.write(to: &out)
+    case .bytes(let bytes):
+      out.append("\"")
+      bytes.withUnsafeBytes { out.appendBase64($0) }
+      out.append("\"")
     case .array(let elements):
       out.append("[")
       for (place, element) in elements.enumerated() {
@@ -98,7 +113,9 @@ public indirect enum JSONTree: Equatable, Sendable {
     case .boolean: "bool"
     case .integer: "long"
     case .number: "double"
+    case .timestamp: "timestamp"
     case .string: "longstr"
+    case .bytes: "binary"
     case .array: "array"
     case .object: "table"
     }

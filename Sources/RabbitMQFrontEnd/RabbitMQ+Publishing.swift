@@ -1,8 +1,18 @@
 // Publishing, and its continuation: dead letters.
 
+import AMQPProtocol
 import Broker
 import LineProtocol
 import Primitives
+
+/// The properties of a message as they came.
+public enum PublishedProperties {
+  case none
+  /// A JSON object, checked.
+  case json(ObjectCursor)
+  /// AMQP's.
+  case amqp(BasicProperties)
+}
 
 /// A message to be published. Buffers are the caller's and only looked at during the call.
 public struct Publication {
@@ -10,10 +20,12 @@ public struct Publication {
   public var exchange: Text
   /// The routing key.
   public var routingKey: Text
-  /// The body: a JSON string with its quotes.
+  /// The body.
   public var body: UnsafeRawBufferPointer
-  /// The properties: a JSON object, checked; nil when there are none.
-  public var properties: ObjectCursor?
+  /// Whether the body came as a JSON string or as bytes.
+  public var encoding: BodyEncoding
+  /// The properties.
+  public var properties = PublishedProperties.none
   /// Whether it is to survive a restart.
   public var isPersistent = false
   /// Whether it comes back when there is no queue for it.
@@ -22,10 +34,21 @@ public struct Publication {
   public var expiration: Text?
 
   /// Puts a message together.
-  public init(exchange: Text, routingKey: Text, body: UnsafeRawBufferPointer) {
+  public init(exchange: Text, routingKey: Text, body: UnsafeRawBufferPointer, encoding: BodyEncoding) {
     self.exchange = exchange
     self.routingKey = routingKey
     self.body = body
+    self.encoding = encoding
+  }
+}
+
+extension Publication {
+  var envelope: Envelope {
+    switch properties {
+    case .none: Envelope(exchange: exchange, routingKey: routingKey, json: nil)
+    case .json(let object): Envelope(exchange: exchange, routingKey: routingKey, json: object)
+    case .amqp(let properties): Envelope(exchange: exchange, routingKey: routingKey, amqp: properties)
+    }
   }
 }
 
@@ -67,8 +90,7 @@ extension RabbitMQ {
     if let expiration = publication.expiration {
       timeToLiveMs = try Self.timeToLiveMs(expiration: expiration)
     }
-    var envelope = Envelope(exchange: publication.exchange, routingKey: publication.routingKey)
-    if let properties = publication.properties { envelope.setProperties(properties) }
+    var envelope = publication.envelope
     for header in ["CC", "BCC"] as [Text] {
       guard let value = envelope.value(header: header) else { continue }
       if case .array = value { continue }
@@ -82,7 +104,7 @@ extension RabbitMQ {
       if publication.isMandatory { outcome.returned = envelope }
       return outcome
     }
-    let flags = publication.isPersistent ? 0 : RecordFlags.transient
+    let flags = (publication.isPersistent ? 0 : RecordFlags.transient) | publication.encoding.flags
     var targets: [QueueTarget] = []
     var refusing: [Queue] = []
     var isKept = false
@@ -114,7 +136,7 @@ extension RabbitMQ {
   private func isRefusing(_ queue: Queue, _ body: UnsafeRawBufferPointer, besides letters: [Letter] = []) -> Bool {
     if queue.arguments.overflow == .dropHead { return false }
     let count = letters.reduce(1) { $0 + ($1.targets.contains { $0.group === queue.group } ? 1 : 0) }
-    return !queue.group.hasRoom(forBody: body, times: count)
+    return !queue.group.hasRoom(bodyBytes: body.count, times: count)
   }
 
   /// Puts a message into the queues that take it and, where those that refuse it have a dead-letter exchange for that, into
@@ -143,7 +165,7 @@ extension RabbitMQ {
 
   /// How many letters one death can become where full queues refuse them to one another. More are dropped: an exchange that
   /// such queues share would make as many letters as there are orders of the queues.
-  private static let lettersMax = 256
+  static let lettersMax = 256
 
   /// Adds the letters that a message becomes when it dies in a queue: they go to where the queue's dead-letter exchange says. A
   /// target that is full may have a dead-letter exchange for what it refuses: then the letter dies there at once, and goes on
@@ -192,7 +214,7 @@ extension RabbitMQ {
 extension RabbitMQ: DeadLetterRouter {
   /// The letters to where the queue's dead-letter exchange says.
   public func letters(of record: MessageRecord, endedIn group: Group, because reason: EndReason) -> [Letter] {
-    guard let queue = queueByGroup[group.number], let envelope = envelope(record) else { return [] }
+    guard let queue = queueByGroup[group.number], let envelope = Envelope(record, reader) else { return [] }
     var letters: [Letter] = []
     addLetters(of: envelope, record.body, endedIn: queue, because: Self.word(reason), to: &letters)
     return letters
@@ -205,16 +227,5 @@ extension RabbitMQ: DeadLetterRouter {
     case .expired: "expired"
     case .tooLong: "maxlen"
     }
-  }
-
-  private func envelope(_ record: MessageRecord) -> Envelope? {
-    do throws(Refusal) {
-      try reader.parse(record.headers)
-      guard let exchange = try reader.string(.exchange), let key = try reader.string(.routingKey) else { return nil }
-      var envelope = Envelope(exchange: Text(exchange), routingKey: Text(key))
-      if let properties = try reader.object(.properties) { envelope.setProperties(properties) }
-      envelope.setTag(record.tag)
-      return envelope
-    } catch { return nil }
   }
 }

@@ -23,7 +23,6 @@ public final class RabbitMQ {
   static let bindingsMax = 1_000_000
   var routings: UInt64 = 0
   let reader = RequestReader()
-  let propertiesReader = RequestReader()
 
   /// The tables of a broker; `restore` follows.
   public init(_ broker: Broker) {
@@ -35,6 +34,26 @@ public final class RabbitMQ {
     }
     exchanges["amq.match"] = Exchange("amq.match", .headers, isDurable: true)
     broker.deadLetterRouter = self
+  }
+
+  // MARK: Showing
+
+  /// Appends exchange, routing key and properties of a message as the line protocol shows them: fields without braces.
+  public func writeFields(of record: MessageRecord, to out: inout ByteBuffer) {
+    guard let view = EnvelopeView(record.headers) else {
+      // The text of an older version is what is shown.
+      return out.append(UnsafeRawBufferPointer(rebasing: record.headers.dropFirst().dropLast()))
+    }
+    guard view.form == .json else {
+      Envelope(record, reader)?.writeFields(to: &out)
+      return
+    }
+    out.append("\"exchange\":")
+    out.appendJSONString(view.exchange)
+    out.append(",\"routingKey\":")
+    out.appendJSONString(view.routingKey)
+    out.append(",\"properties\":")
+    out.append(view.properties)
   }
 
   // MARK: Finding

@@ -30,8 +30,7 @@ enum RocketMQEvents {
     }
     out.append(",\"properties\":")
     properties(record, to: &out)
-    out.append(",\"body\":")
-    out.append(record.body)
+    out.appendForeignBodyField(of: record)
     out.append("}\n")
   }
 
@@ -55,8 +54,7 @@ enum RocketMQEvents {
     out.appendJSONString(message.record.id)
     out.append(",\"topic\":")
     out.appendJSONString(topic)
-    out.append(",\"body\":")
-    out.append(message.record.body)
+    out.appendForeignBodyField(of: message.record)
     out.append("}\n")
   }
 }

@@ -7,7 +7,7 @@ import Primitives
 /// A message on its way in. Its buffers are good until the reader's next line; the headers are its own.
 struct SentMessage {
   let topic: UnsafeRawBufferPointer
-  private let body: UnsafeRawBufferPointer
+  private let body: RequestBody
   private var tag: UnsafeRawBufferPointer?
   private var key: UnsafeRawBufferPointer?
   private var headers: [UInt8] = []
@@ -15,9 +15,7 @@ struct SentMessage {
   /// Reads and checks the fields of `rocketmq.send` and `rocketmq.sendHalf` that make the message.
   init(_ reader: RequestReader) throws(Refusal) {
     topic = try RequestFields.requiredTopic(reader)
-    // A string on the wire, kept as it stands there.
-    guard try reader.string(.body) != nil, let body = reader.raw(.body) else { throw .missing(.body) }
-    self.body = body
+    body = try reader.textBody()
     if let tag = try reader.string(.tags) {
       guard TagExpression.isTag(tag) else {
         let text = "one tag of 1 to \(TagExpression.tagBytesMax) bytes, without '|' or blanks around it, and not '*'"
@@ -36,7 +34,8 @@ struct SentMessage {
   func withParts<R>(_ body: (MessageParts) throws(BrokerStop) -> R) throws(BrokerStop) -> R {
     var result: Result<R, BrokerStop>?
     headers.withUnsafeBytes { headers in
-      var parts = MessageParts(id: UnsafeRawBufferPointer(start: nil, count: 0), body: self.body)
+      var parts = MessageParts(id: UnsafeRawBufferPointer(start: nil, count: 0), body: self.body.bytes)
+      parts.encoding = self.body.encoding
       if let tag { parts.tag = tag }
       if let key { parts.key = key }
       parts.headers = headers

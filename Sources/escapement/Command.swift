@@ -1,6 +1,7 @@
 // A sub-command: its name, its options, what it does; and the help made from them.
 
 struct Command: Sendable {
+  /// One word, or two of a family such as `access add`.
   var name: String
   /// The positional arguments, all needed.
   var positional: [String] = []
@@ -33,6 +34,9 @@ struct Command: Sendable {
     command.runOnMainThread = run
     return command
   }
+
+  /// The words of its name.
+  var words: [String] { name.split(separator: " ").map(String.init) }
 
   /// The options of every command that talks to a server.
   static let connectionOptions: [Option] = [

@@ -72,7 +72,10 @@ struct CommandLineOptions: Sendable, Equatable {
   ) throws(UsageError) {
     let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     let name = String(parts[0])
-    guard let option = options.first(where: { $0.name == name }) else { throw UsageError("unknown option '--\(name)'") }
+    guard let option = options.first(where: { $0.name == name }) else {
+      let nearest = NearestName.of(name, among: options.map(\.name)).map { "; the nearest is '--\($0)'" }
+      throw UsageError("unknown option '--\(name)'" + (nearest ?? ""))
+    }
     guard option.repeats || values[name] == nil else { throw UsageError("--\(name) is given twice") }
     var value = parts.count > 1 ? String(parts[1]) : nil
     if let placeholder = option.value {

@@ -15,12 +15,12 @@ enum Program {
   static let commands: [Command] = [
     .serve, .schedule, .publish, .cancel, .reschedule, .get, .list,
     .listen, .redrive, .topics, .stats, .top, .wheel,
-    .check, .demo,
+    .accessAdd, .accessRemove, .accessList, .check, .demo,
   ]
 
   static func main() {
     let words = Array(CommandLine.arguments.dropFirst())
-    if let command = command(named: words.first), let run = command.runOnMainThread {
+    if let command = command(words), let run = command.runOnMainThread {
       exit(outcome(of: command) { try options(command, words).map(run) ?? 0 })
     }
     Task { exit(await run(words)) }
@@ -39,8 +39,10 @@ enum Program {
       return 0
     default: break
     }
-    guard let command = command(named: words.first) else {
+    guard let command = command(words) else {
       let word = words[0]
+      let family = commands.filter { $0.name.hasPrefix(word + " ") }
+      if !family.isEmpty { return explain(family, words) }
       return complain(word.hasPrefix("-") ? "unknown option '\(word)'" : "unknown command '\(word)'", about: nil)
     }
     do {
@@ -51,12 +53,23 @@ enum Program {
     }
   }
 
-  private static func command(named name: String?) -> Command? { commands.first { $0.name == name } }
+  /// The command that the words begin with; some names are two words.
+  private static func command(_ words: [String]) -> Command? { commands.first { words.starts(with: $0.words) } }
+
+  /// For the first word of commands of two words alone: lists them when help was asked for, complains otherwise.
+  private static func explain(_ family: [Command], _ words: [String]) -> Int32 {
+    let names = family.map { "'escapement \($0.name)'" }.joined(separator: ", ")
+    guard words.dropFirst().contains(where: { $0 == "-h" || $0 == "--help" }) else {
+      return complain("'\(words.joined(separator: " "))' is no command; there are \(names)", about: nil)
+    }
+    print("usage: escapement \(words[0]) COMMAND [arguments] [options]\n\ncommands:\n\(rows(of: family))")
+    return 0
+  }
 
   /// The command's options; nil when all that was asked for was help, which is printed.
   private static func options(_ command: Command, _ words: [String]) throws(UsageError) -> CommandLineOptions? {
     let options = try CommandLineOptions(
-      Array(words.dropFirst()), options: command.options, positional: command.positional)
+      Array(words.dropFirst(command.words.count)), options: command.options, positional: command.positional)
     if !options.asksForHelp { return options }
     print(command.help)
     return nil
@@ -85,14 +98,18 @@ enum Program {
     return 2
   }
 
-  static var help: String {
+  /// A line for each command.
+  private static func rows(of commands: [Command]) -> String {
     let rows = commands.map { command in
       (([command.name] + command.positional).joined(separator: " "), command.summary.prefix { $0 != "\n" })
     }
     let width = (rows.map(\.0.count).max() ?? 0) + 2
-    let lines = rows.map { "  " + $0.0.padded(to: width) + $0.1 }
-    return "usage: escapement COMMAND [arguments] [options]\n\nMessages that arrive later: a delay-message service.\n\n"
-      + "commands:\n" + lines.joined(separator: "\n") + "\n" + Command.optionHelp([.flag("version", "the version")])
+    return rows.map { "  " + $0.0.padded(to: width) + $0.1 }.joined(separator: "\n")
+  }
+
+  static var help: String {
+    "usage: escapement COMMAND [arguments] [options]\n\nMessages that arrive later: a delay-message service.\n\n"
+      + "commands:\n" + rows(of: commands) + "\n" + Command.optionHelp([.flag("version", "the version")])
       + "\n'escapement COMMAND --help' explains a command."
   }
 }

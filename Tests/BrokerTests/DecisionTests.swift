@@ -1,6 +1,6 @@
 // Every kind of decision against the table in its file: a payload made as the table says is decoded and encoded again.
 
-import Journal
+import DecisionLog
 import Primitives
 import SeededRandom
 import Testing

@@ -93,7 +93,8 @@ struct LayoutTable {
             if row.name.contains("DecidedLetter") {
               bytes += tables["DecidedLetter"]!.payload(&random, tables).bytes
             } else {
-              for word in row.name.split(whereSeparator: { " ,:;".contains($0) }) where Self.sizes[String(word)] != nil {
+              for word in row.name.split(whereSeparator: { " ,:;".contains($0) }) where Self.sizes[String(word)] != nil
+              {
                 append(UInt64.random(in: 1...1000, using: &random), String(word))
               }
             }

@@ -45,14 +45,4 @@ struct OffsetSetTests {
     #expect(offsets.offsets == model.sorted(), "seed \(seed)")
     #expect(read.offsets == model.sorted() && read.count == model.count, "seed \(seed)")
   }
-
-  @Test(
-    "counts the bytes that a JSON string stands for",
-    arguments: [
-      (#""""#, 0), (#""abc""#, 3), (#""é""#, 2), (#""\n\"\\""#, 3), (#""\u0041""#, 1), (#""\u00e9""#, 2),
-      (#""\u20ac""#, 3), (#""\ud83d\ude00""#, 4), (#""a\u0000b""#, 3),
-    ])
-  func decodedBytes(json: String, count: Int) {
-    Array(json.utf8).withUnsafeBytes { #expect(decodedLength(ofJSONString: $0) == count) }
-  }
 }

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 
 from consuming import LONG_MS, offsets, publish_many
 from escapement_driver import Client, equal, eventually, fetch_all, group_row, topic_row, unique
@@ -55,6 +56,15 @@ def connections_are_bounded():
     eventually(served, what="room after one has gone")
     for client in clients:
         client.ok("ping")
+
+
+@case
+def the_limit_of_open_files_is_raised():
+    """A shell's soft limit of open files does not bound the connections; the hard limit does."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+    server = own()
+    equal(resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE), (hard, hard), "soft and hard limit")
 
 
 @case

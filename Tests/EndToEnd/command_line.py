@@ -9,7 +9,7 @@ import sys
 from escapement_driver import equal, run_command
 from suite import case, own
 
-COMMANDS = ("serve", "schedule", "publish", "cancel", "reschedule", "get", "list", "listen", "redrive", "topics", "stats", "top",
+COMMANDS = ("serve", "access", "schedule", "publish", "cancel", "reschedule", "get", "list", "listen", "redrive", "topics", "stats", "top",
             "wheel", "check", "demo")
 
 

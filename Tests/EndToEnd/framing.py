@@ -40,10 +40,14 @@ BAD_JSON = {
     "a lone surrogate inside a body": b'{"op":"publish","topic":"t","body":["\\udfff"]}',
     "duplicate keys": b'{"op":"ping","rid":1,"rid":1}',
     "duplicate keys, one escaped": b'{"op":"ping","rid":1,"\\u0072id":2}',
-    "duplicate keys inside a body": b'{"op":"publish","topic":"t","body":{"a":1,"a":2}}',
-    "duplicate keys deep inside a body": b'{"op":"publish","topic":"t","body":[{"x":{"a":1,"b":2,"a":3}}]}',
-    "duplicate escaped keys inside a body": b'{"op":"publish","topic":"t","body":{"a":1,"\\u0061":2}}',
-    "duplicate keys by a surrogate pair": '{"op":"publish","topic":"t","body":{"😀":1,"\\ud83d\\ude00":2}}'.encode(),
+    "duplicate keys inside the headers": b'{"op":"publish","topic":"t","body":1,"headers":{"a":"1","\\u0061":"2"}}',
+    "duplicate keys by a surrogate pair": '{"op":"publish","topic":"t","headers":{"😀":1,"\\ud83d\\ude00":2}}'.encode(),
+    "duplicate keys beside a body": b'{"op":"publish","topic":"t","body":{"a":1,"a":2},"id":"1","id":"2"}',
+    "duplicate bodies": b'{"op":"publish","topic":"t","body":{"a":1},"body":2}',
+    "duplicate keys in a message of a batch":
+        b'{"op":"scheduleMany","topic":"t","messages":[{"id":"a","id":"b","delayMs":1,"body":1}]}',
+    "duplicate keys in the headers of a message of a batch":
+        b'{"op":"scheduleMany","topic":"t","messages":[{"delayMs":1,"body":1,"headers":{"h":"1","h":"2"}}]}',
     "duplicate header names": b'{"op":"publish","topic":"t","body":1,"headers":{"h":"1","h":"2"}}',
 }
 

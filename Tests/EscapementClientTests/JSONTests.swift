@@ -10,19 +10,20 @@ struct JSONTests {
   @Test(
     "good bodies pass",
     arguments: [
-      "null", " true ", "0", "-1.5e+9", "\"\"", "[]", "{}", "[1,[2,{\"a\":\"\\u0000\"}]]", "{\"a\":1,\"b\":{\"a\":1}}",
+      "null", " true ", "0", "{\"a\":1,\"\\u0061\":2}", "-1.5e+9", "\"\"", "[]", "{}", "[1,[2,{\"a\":\"\\u0000\"}]]",
+      "{\"a\":1,\"b\":{\"a\":1}}",
       "\"\\ud83d\\ude00\"", String(repeating: "[", count: 31) + String(repeating: "]", count: 31),
     ])
   func goodBodies(_ text: String) throws {
     #expect(
-      try String(decoding: MessageBody.json(text).bytes, as: UTF8.self) == text.trimmingCharacters(in: .whitespaces))
+      try String(decoding: MessageBody.json(text).value, as: UTF8.self) == text.trimmingCharacters(in: .whitespaces))
   }
 
   @Test(
     "bodies that would make the server close the connection do not",
     arguments: [
       "", " ", "nul", "nulll", "01", "1.", ".5", "+1", "1e", "\"", "\"\\x\"", "\"\t\"", "[1,]", "[1 2]", "{a:1}",
-      "{\"a\"}", "{\"a\":1,}", "{\"a\":1,\"\\u0061\":2}", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"",
+      "{\"a\"}", "{\"a\":1,}", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"",
       "\"\\u12\"",
       "{} {}", "NaN", "'a'", String(repeating: "[", count: 32) + String(repeating: "]", count: 32),
       String(repeating: "[", count: 100_000),

@@ -111,6 +111,18 @@ struct ByteBufferTests {
     }
   }
 
+  @Test("numbers are written big-endian, and overwritten where they stand")
+  func bigEndian() {
+    var buffer = ByteBuffer()
+    buffer.append("ab")
+    buffer.append(bigEndian: UInt32(0))
+    buffer.append(bigEndian: Int16(-2))
+    buffer.append(bigEndian: UInt64(0x0102_0304_0506_0708))
+    buffer.consume(1)
+    buffer.set(bigEndian: UInt32(0xAABB_CCDD), at: 1)
+    #expect(Array(buffer.readable) == [0x62, 0xAA, 0xBB, 0xCC, 0xDD, 0xFF, 0xFE, 1, 2, 3, 4, 5, 6, 7, 8])
+  }
+
   @Test("replies have their frame, with rid when the request had one")
   func replies() {
     var buffer = ByteBuffer()

@@ -33,7 +33,8 @@ struct CommandLineOptionsTests {
   @Test(
     "a bad line says what is wrong",
     arguments: [
-      ("", "TOPIC is missing"), ("t u", "unexpected argument 'u'"), ("t --what", "unknown option '--what'"),
+      ("", "TOPIC is missing"), ("t u", "unexpected argument 'u'"),
+      ("t --what", "unknown option '--what'; the nearest is '--in'"),
       ("t -x", "unknown option '-x'"), ("t --in", "--in needs a value: --in DURATION"),
       ("t --in --json", "--in needs a value: --in DURATION"), ("t --json=1", "--json takes no value"),
       ("t --in 1s --in 2s", "--in is given twice"), ("t --json --json", "--json is given twice"),

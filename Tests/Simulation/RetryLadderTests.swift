@@ -107,13 +107,14 @@ final class LadderRun: PowerCutRun {
     }
     let expires = message.waits || message.isMortal
     let line = Array("{\"properties\":{\(expires ? "\"expiration\":\"\(ttlMs)\"" : "")}}".utf8)
-    let body = Array("\"\(number)\"".utf8)
+    let body = Array("\(number)".utf8)
     let reader = RequestReader()
     try line.withUnsafeBytes { line in
       try body.withUnsafeBytes { body in
-        var publication = Publication(exchange: "orders", routingKey: message.waits ? "waiting" : "work", body: body)
+        var publication = Publication(
+          exchange: "orders", routingKey: message.waits ? "waiting" : "work", body: body, encoding: .text)
         try reader.parse(line)
-        publication.properties = try reader.object(.properties)
+        publication.properties = .json(try #require(try reader.object(.properties)))
         publication.expiration = expires ? Text("\(ttlMs)") : nil
         publication.isPersistent = !message.isTransient
         _ = try rabbitMQ!.publish(publication)
@@ -144,11 +145,15 @@ final class LadderRun: PowerCutRun {
 
   override func received(_ delivery: Delivery) {
     let text = String(decoding: delivery.record.body, as: UTF8.self)
-    let number = Int(text.dropFirst().dropLast())!
+    let number = Int(text)!
     inHand.append((delivery.record.sequence, number))
     guard let message = messages[number] else { return complaints.append("\(number) is not known") }
     if message.isAckTold { complaints.append("\(number) comes again after its acknowledgement") }
-    let headers = Array(delivery.record.headers)
+    var shown = ByteBuffer()
+    shown.append("{")
+    rabbitMQ!.writeFields(of: delivery.record, to: &shown)
+    shown.append("}")
+    let headers = Array(shown.readable)
     for complaint in Self.judge(headers, message, nowMs: time.nowMs) {
       complaints.append("\(number): \(complaint): \(message) \(String(decoding: headers, as: UTF8.self))")
     }

@@ -30,10 +30,10 @@ struct StateHistory {
 
   /// What a start found otherwise than the running broker left it; empty when nothing, or when there is nothing to compare.
   mutating func differences(_ machine: SimulatedMachine, _ disk: SimulatedStorage) -> [String] {
-    isSalvaged = isSalvaged || !machine.engine.recovery.journal.lost.isEmpty
+    isSalvaged = isSalvaged || !machine.engine.recovery.log.lost.isEmpty
     if isSalvaged { return [] }
     machine.broker.checkInvariants()
-    let last = machine.engine.recovery.journal.nextSequence - 1
+    let last = machine.engine.recovery.log.nextSequence - 1
     guard let turn = turns.last(where: { $0.sequence == last }) else { return [] }
     comparisons += 1
     // What comes after it did not happen.

@@ -66,7 +66,7 @@ extension Broker {
   private func recordedAtEnd(_ count: Int) -> Answer<Int> { Answer(count, gate: count > 0 ? .endOfTurn : .open) }
 
   /// One second, doubled each attempt, ten minutes at most.
-  private static func backOffMs(attempts: UInt32) -> Int64 { min(600_000, 1000 << Int64(min(attempts - 1, 20))) }
+  static func backOffMs(attempts: UInt32) -> Int64 { min(600_000, 1000 << Int64(min(attempts - 1, 20))) }
 }
 
 extension Selection {

@@ -30,8 +30,9 @@ extension Broker {
     }
     if !fetch.collected.isEmpty || (waitMs == 0 && !group.waitsForDisk) {
       _ = consumer.endFetch(token: token)
-      // The reply waits for its own deliveries, too: they count as attempts when the server is killed behind it.
-      return Answer(.messages(fetch.collected), gate: max(gate, gate(of: fetch.collected, to: consumer)))
+      let shown = gate(of: fetch.collected, to: consumer)
+      // Whoever fetches from a topic is told of an attempt only when that attempt counts, also after a crash.
+      return Answer(.messages(fetch.collected), gate: consumer.topic.isQueue ? shown : max(shown, gate))
     }
     var timer = TimerID.none
     if waitMs > 0 {

@@ -144,10 +144,10 @@ public final class Group {
   /// The next consumer that can take a message; it stays the next until it was given one. O(members).
   @inline(__always) func nextConsumer() -> Consumer? {
     for step in 0..<consumers.count {
-      let place = (turn + step) % consumers.count
-      if consumers[place].canTake {
-        turn = place
-        return consumers[place]
+      let index = (turn + step) % consumers.count
+      if consumers[index].canTake {
+        turn = index
+        return consumers[index]
       }
     }
     return nil

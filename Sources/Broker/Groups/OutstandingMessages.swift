@@ -229,7 +229,8 @@ final class OutstandingMessages {
       counts[entry.pointee.state, default: 0] += 1
       if entry.pointee.keyHash != 0 { keys[entry.pointee.keyHash, default: []].append(entry.pointee.offset) }
       let hasConsumer = entry.pointee.consumer != Outstanding.noConsumer
-      precondition(hasConsumer == (entry.pointee.state == .inFlight), "what is in flight has a consumer, and nothing else has")
+      let isInFlight = entry.pointee.state == .inFlight
+      precondition(hasConsumer == isInFlight, "what is in flight has a consumer, and nothing else has")
       // What was parked behind another message of its key is ready, and not delivered yet, when that has ended.
       precondition(
         entry.pointee.state == .parked || entry.pointee.attempts > 0

@@ -53,7 +53,7 @@ extension Broker {
   ) throws(BrokerStop) -> Group {
     try requireWorking()
     let topic = try topics.existing(topicName)
-    if let group = groups.find(topic, groupName) { return group }
+    if let group = findGroup(topic, groupName) { return group }
     throw .refuse(.notFound, "topic '\(topic.name)' has no group '\(String(decoding: groupName, as: UTF8.self))'")
   }
 

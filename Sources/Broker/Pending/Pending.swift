@@ -18,7 +18,7 @@ import TimingWheel
 /// Pending messages.
 final class Pending {
   /// A message that has been released and is to be retired.
-  private struct RetiringMessage: BitwiseCopyable {
+  struct RetiringMessage: BitwiseCopyable {
     var slot: UInt32
     var dueMs: UnixMs
     var atMs: UnixMs
@@ -37,7 +37,7 @@ final class Pending {
 
   static let nowhere = TopicOffset.max
   /// More released messages do not wait to be retired: 4 MiB.
-  private static let retiringMax = 1 << 17
+  static let retiringMax = 1 << 17
 
   private let settings: BrokerSettings
   private let turn: Turn
@@ -53,7 +53,8 @@ final class Pending {
   @exclusivity(unchecked) private(set) var watermark = Watermark(dueMs: 0, sequence: 0)
 
   init(
-    _ settings: BrokerSettings, _ turn: Turn, _ timers: Timers, _ topics: Topics, _ hasher: SipHash128, _ io: any IOQueue
+    _ settings: BrokerSettings, _ turn: Turn, _ timers: Timers, _ topics: Topics, _ hasher: SipHash128,
+    _ io: any IOQueue
   ) {
     self.settings = settings
     self.turn = turn

@@ -62,7 +62,7 @@ struct RecentOutcome: Equatable {
 
 /// The table and its files.
 final class RecentOutcomes {
-  private struct Entry {
+  struct Entry {
     var low: UInt64, high: UInt64, atMs: Int64, value: UInt64
   }
   private struct Shard {
@@ -201,7 +201,8 @@ final class RecentOutcomes {
     var all: [IDHash: RecentOutcome] = [:]
     for shard in 0..<Self.shardCount {
       guard let entries = shards[shard].entries else { continue }
-      for slot in 0...shards[shard].mask where entries[slot].atMs != Self.free && nowMs - entries[slot].atMs < windowMs {
+      for slot in 0...shards[shard].mask where entries[slot].atMs != Self.free && nowMs - entries[slot].atMs < windowMs
+      {
         let entry = entries[slot]
         all[IDHash(low: entry.low, high: entry.high)] = RecentOutcome(atMs: entry.atMs, packed: entry.value)
       }

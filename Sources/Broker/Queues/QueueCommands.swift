@@ -226,7 +226,7 @@ extension Queues {
         : group.outstanding.find(cursor.offset)?.pointee.state == .ready
       switch group.topic.log.read(&cursor) {
       case .record(let record):
-        if isReady { bytes += decodedLength(ofJSONString: record.body) }
+        if isReady { bytes += record.body.count }
         cursor.pass(record)
       case .loading:
         drain()

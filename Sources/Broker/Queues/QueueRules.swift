@@ -65,9 +65,8 @@ public final class QueueRules {
   /// A message goes to a consumer. Gives the bytes of its body, if they are counted.
   func handed(_ message: MessageRecord) -> UInt32 {
     guard bytesMax != nil else { return 0 }
-    let bytes = decodedLength(ofJSONString: message.body)
-    readyBytes -= bytes
-    return UInt32(bytes)
+    readyBytes -= message.body.count
+    return UInt32(message.body.count)
   }
 
   /// A message has come back from a consumer, and is ready again.
@@ -95,12 +94,12 @@ public final class QueueRules {
   func appended(_ parts: MessageParts, at offset: TopicOffset, isImmediate: Bool) {
     if parts.flags & RecordFlags.transient != 0 { transient.insert(offset) }
     if isImmediate { immediate.append(offset) }
-    if bytesMax != nil { readyBytes += decodedLength(ofJSONString: parts.body) }
+    if bytesMax != nil { readyBytes += parts.body.count }
   }
 
   /// A ready message ends without having been handed to anybody.
   func noteEndOfReady(_ message: MessageRecord) {
-    if bytesMax != nil { readyBytes -= decodedLength(ofJSONString: message.body) }
+    if bytesMax != nil { readyBytes -= message.body.count }
   }
 
   func setReadyBytes(_ bytes: Int) { readyBytes = bytes }
@@ -156,37 +155,11 @@ public final class QueueRules {
 }
 
 extension Group {
-  /// Whether a bounded queue would still be within its bounds with so many more messages of this body. O(1), and O(body) with a
-  /// bound for bytes.
-  public func hasRoom(forBody json: UnsafeRawBufferPointer, times count: Int = 1) -> Bool {
+  /// Whether a bounded queue would still be within its bounds with `count` more messages of so many bytes of body. O(1).
+  public func hasRoom(bodyBytes: Int, times count: Int) -> Bool {
     guard let queue else { return true }
     if let messagesMax = queue.messagesMax, readyCount + count > messagesMax { return false }
     guard let bytesMax = queue.bytesMax else { return true }
-    return decodedLength(ofJSONString: json) * count <= bytesMax - queue.readyBytes
+    return bodyBytes * count <= bytesMax - queue.readyBytes
   }
-}
-
-/// The bytes that a JSON string stands for, without making them. O(length).
-public func decodedLength(ofJSONString json: UnsafeRawBufferPointer) -> Int {
-  guard json.count >= 2, json.contains(UInt8(ascii: "\\")) else { return max(0, json.count - 2) }
-  var place = 1
-  var count = 0
-  while place < json.count - 1 {
-    guard json[place] == UInt8(ascii: "\\") else {
-      place += 1
-      count += 1
-      continue
-    }
-    guard json[place + 1] == UInt8(ascii: "u"), place + 5 < json.count else {
-      place += 2
-      count += 1
-      continue
-    }
-    let digits = String(decoding: json[place + 2..<place + 6], as: UTF8.self)
-    let code = UInt32(digits, radix: 16) ?? 0
-    // Half of a surrogate pair is half of four bytes.
-    count += code < 0x80 ? 1 : code < 0x800 || 0xD800...0xDFFF ~= code ? 2 : 3
-    place += 6
-  }
-  return count
 }

@@ -27,7 +27,7 @@ extension Queues {
   private var allOverdue: [OverdueMessage] {
     var all = (0..<overdue.count).compactMap { overdue.ahead($0) }
     for group in inOrder {
-      for offset in group.queue?.immediate ?? [] { all.append(OverdueMessage(topic: group.topic.number, offset: offset)) }
+      all += (group.queue?.immediate ?? []).map { OverdueMessage(topic: group.topic.number, offset: $0) }
     }
     return all
   }
@@ -53,7 +53,8 @@ extension Queues {
     let overdue = allOverdue
     for group in inOrder {
       guard let queue = group.queue else { continue }
-      var offsets = Set(overdue.filter { $0.topic == group.topic.number && !group.hasFinished($0.offset) }.map(\.offset))
+      var offsets = Set(
+        overdue.filter { $0.topic == group.topic.number && !group.hasFinished($0.offset) }.map(\.offset))
       group.outstanding.forEach { if $0.pointee.isExpired { offsets.insert($0.pointee.offset) } }
       lines.append("queue \(group.number) transient \(queue.transient.offsets) overdue \(offsets.sorted())")
     }

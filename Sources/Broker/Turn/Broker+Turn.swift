@@ -1,6 +1,6 @@
 // What the rooms and the outside see of the turn at hand.
 
-import Journal
+import DecisionLog
 import Primitives
 
 extension Broker {
@@ -34,16 +34,6 @@ extension Broker {
   public var isDiskFull: Bool {
     get { turn.isDiskFull }
     set { turn.isDiskFull = newValue }
-  }
-
-  var turnBytesLeft: Int {
-    get { turn.deliveryBytesRemaining }
-    set { turn.deliveryBytesRemaining = newValue }
-  }
-
-  var burialsLeft: Int {
-    get { turn.deadLettersRemaining }
-    set { turn.deadLettersRemaining = newValue }
   }
 
   /// Stops everything: what is in memory may not be what is on disk.

@@ -1,0 +1,102 @@
+// Responses written into a buffer.
+//
+// Holds: a response says how long its body is and whether the connection stays; a field's name and value are known at compile
+// time, so nothing from outside can put a line break into a head.
+// Leaves to others: which response it is, when the connection is closed.
+
+import Primitives
+
+/// How a response is written.
+public struct HTTPResponse: Sendable {
+  /// The status.
+  public var status: HTTPStatus
+  /// The type of the body.
+  public var contentType: StaticString
+  /// Whether another request may follow; otherwise the connection is to be closed behind the response.
+  public var keepsAlive: Bool
+  /// Whether it answers HEAD: everything but the body is sent.
+  public var isForHead: Bool
+  /// Further fields.
+  public var fields: KeyValuePairs<StaticString, StaticString>
+
+  /// Describes a response.
+  public init(
+    _ status: HTTPStatus, contentType: StaticString = "text/plain; charset=utf-8", keepsAlive: Bool,
+    isForHead: Bool = false, fields: KeyValuePairs<StaticString, StaticString> = [:]
+  ) {
+    self.status = status
+    self.contentType = contentType
+    self.keepsAlive = keepsAlive
+    self.isForHead = isForHead
+    self.fields = fields
+  }
+}
+
+extension ByteBuffer {
+  /// Appends a response with its body.
+  ///
+  /// - Parameter nowMs: the wall clock, Unix ms, for the `Date` field.
+  public mutating func appendHTTP(_ response: HTTPResponse, body: UnsafeRawBufferPointer, nowMs: Int64) {
+    append("HTTP/1.1 ")
+    append(text: String(response.status.rawValue))
+    append(" ")
+    append(response.status.phrase)
+    append("\r\nDate: ")
+    appendHTTPDate(nowMs)
+    append("\r\nContent-Type: ")
+    append(response.contentType)
+    append("\r\nContent-Length: ")
+    append(text: String(body.count))
+    // No browser may take the body for something else, or keep it.
+    append("\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: ")
+    if response.keepsAlive { append("keep-alive\r\n") } else { append("close\r\n") }
+    for (name, value) in response.fields {
+      append(name)
+      append(": ")
+      append(value)
+      append("\r\n")
+    }
+    append("\r\n")
+    if !response.isForHead { append(body) }
+  }
+
+  /// Appends the response to a request that is none; the connection is to be closed behind it.
+  public mutating func appendHTTP(_ error: HTTPError, nowMs: Int64) {
+    (error.description + "\n").withBytes {
+      appendHTTP(HTTPResponse(error.status, keepsAlive: false), body: $0, nowMs: nowMs)
+    }
+  }
+
+  /// Appends what a client waits for that expects to be told to go on.
+  public mutating func appendHTTPContinue() { append("HTTP/1.1 100 Continue\r\n\r\n") }
+
+  /// Appends a time as HTTP writes it: `Tue, 15 Nov 1994 08:12:31 GMT`.
+  ///
+  /// - Parameter unixMs: the years 1970 to 9999; a time outside is written as the nearest one inside.
+  /// - Source: RFC 9110 section 5.6.7; Howard Hinnant, chrono-Compatible Low-Level Date Algorithms (civil_from_days).
+  public mutating func appendHTTPDate(_ unixMs: Int64) {
+    let seconds = min(max(unixMs, 0), 253_402_300_799_999) / 1000
+    let days = seconds / 86_400
+    let shifted = days + 719_468
+    let era = shifted / 146_097
+    let dayOfEra = shifted - era * 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let month = (5 * dayOfYear + 2) / 153
+    let day = dayOfYear - (153 * month + 2) / 5 + 1
+    let year = yearOfEra + era * 400 + (month >= 10 ? 1 : 0)
+    // Counted from March, as the algorithm does; day 0 was a Thursday.
+    let months = ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"]
+    let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+    append(text: "\(weekdays[Int(days % 7)]), \(Self.padded(day, 2)) \(months[Int(month)]) \(Self.padded(year, 4)) ")
+    append(
+      text:
+        "\(Self.padded(seconds / 3_600 % 24, 2)):\(Self.padded(seconds / 60 % 60, 2)):\(Self.padded(seconds % 60, 2)) GMT"
+    )
+  }
+
+  private static func padded(_ number: Int64, _ width: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: width - digits.count) + digits
+  }
+}

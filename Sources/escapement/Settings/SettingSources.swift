@@ -1,0 +1,123 @@
+// Where settings come from: flags before environment variables before the file before defaults.
+//
+// Holds: an unknown flag, variable or key is refused with the known name that is nearest; so is a bad value, wherever it
+// stands, also where something else counts.
+// Leaves to others: the rows (`SettingsTable`), the file's JSON (`SettingsFile`), what the settings do.
+
+import Foundation
+
+/// The settings that hold, and where each came from.
+struct ResolvedSettings: Sendable {
+  /// Where a value came from.
+  enum Origin: Sendable, Equatable, CustomStringConvertible {
+    case standard
+    case file(String)
+    case environment(String)
+    case flag
+
+    var description: String {
+      switch self {
+      case .standard: "default"
+      case .file(let path): "file \(path)"
+      case .environment(let variable): "environment \(variable)"
+      case .flag: "flag"
+      }
+    }
+  }
+
+  private(set) var settings = ServeSettings()
+  private var origins: [String: Origin] = [:]
+
+  func origin(_ setting: Setting) -> Origin { origins[setting.name] ?? .standard }
+
+  /// Takes everything together.
+  ///
+  /// - Parameter environment: all variables of the process.
+  init(_ options: CommandLineOptions, environment: [String: String]) throws(UsageError) {
+    let variables = try Self.variables(environment)
+    if let path = options.text(Self.config) ?? variables.first(where: { $0.setting.name == Self.config })?.text {
+      for (setting, text) in try SettingsFile.read(path) {
+        try set(setting, text, .file(path), "\(path): \(setting.name)")
+      }
+    }
+    for (setting, text) in variables { try set(setting, text, .environment(setting.variable), setting.variable) }
+    for setting in SettingsTable.all where options.has(setting.name) {
+      let text = if case .flag = setting.form { "on" } else { options.text(setting.name)! }
+      try set(setting, text, .flag, "--\(setting.name)")
+    }
+    try finish()
+  }
+
+  static let config = "config"
+
+  private mutating func set(
+    _ setting: Setting, _ text: String, _ origin: Origin, _ place: String
+  ) throws(UsageError) {
+    do throws(BadValue) {
+      try setting.set(&settings, text)
+    } catch {
+      throw UsageError("\(place): \(error.reason)")
+    }
+    origins[setting.name] = origin
+  }
+
+  /// What settings mean for each other.
+  private mutating func finish() throws(UsageError) {
+    if origins["max-body-bytes"] == nil { settings.server.engine.broker.bodyBytesMax = settings.server.lineBytesMax }
+    // Whole pages.
+    settings.server.engine.broker.segmentBytes = (settings.server.engine.broker.segmentBytes + 4095) & ~4095
+    if let file = settings.tokenFile { settings.server.tokens = try Self.tokens(file) }
+    let host = settings.server.listeners[0].host
+    if settings.tokenFile == nil, !settings.isInsecure, !Self.isLoopback(host) {
+      throw UsageError(
+        "listen: '\(host.isEmpty ? "*" : host)' is no loopback address, and whoever reaches the server could do anything; "
+          + "give it a --token-file, or say --insecure")
+    }
+  }
+
+  /// Whether only this machine can reach the address. A name other than `localhost` could be anything.
+  static func isLoopback(_ host: String) -> Bool {
+    if host == "localhost" || host == "::1" { return true }
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+  }
+
+  // MARK: environment variables
+
+  /// The variables with our prefix, in the order of the table; an empty one counts as not set.
+  private static func variables(
+    _ environment: [String: String]
+  ) throws(UsageError) -> [(setting: Setting, text: String)] {
+    let names = SettingsTable.all.map(\.variable)
+    for variable in environment.keys.sorted() where variable.hasPrefix(Setting.variablePrefix) {
+      if names.contains(variable) || isForSomebodyElse(variable) { continue }
+      throw UsageError(
+        "unknown environment variable '\(variable)'; the nearest is '\(NearestName.of(variable, among: names)!)'")
+    }
+    return SettingsTable.all.compactMap { setting in
+      environment[setting.variable].flatMap { $0.isEmpty ? nil : (setting, $0) }
+    }
+  }
+
+  /// Variables with our prefix that are no settings of `serve`: those of the other commands, of the tests and of clusters
+  /// that tell every process about a service of our name.
+  private static func isForSomebodyElse(_ variable: String) -> Bool {
+    let rest = variable.dropFirst(Setting.variablePrefix.count)
+    let commands = ["SERVER", "TOKEN", "ACCESS"]
+    let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES"]
+    return commands.contains(String(rest)) || tests.contains(String(rest)) || rest == "PORT" || rest.hasPrefix("PORT_")
+      || rest.hasPrefix("SERVICE_")
+  }
+
+  // MARK: the token file
+
+  private static func tokens(_ file: String) throws(UsageError) -> [String] {
+    guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+      throw UsageError("--token-file: '\(file)' cannot be read")
+    }
+    let tokens = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+      .filter { !$0.isEmpty && !$0.hasPrefix("#") }
+    if tokens.isEmpty { throw UsageError("--token-file: '\(file)' has no token in it") }
+    return tokens
+  }
+}

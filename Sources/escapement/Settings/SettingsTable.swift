@@ -1,0 +1,198 @@
+// Every setting of `serve`, in the order of the help and the reference page. One more is one more line.
+
+import Broker
+import Engine
+import Foundation
+import Journal
+import Logs
+import Server
+
+/// What `serve` runs with.
+struct ServeSettings: Sendable {
+  var server = ServerSettings()
+  var configFile: String?
+  var tokenFile: String?
+  /// Whether anybody may be listened to without having to say who he is.
+  var isInsecure = false
+  var logFormat = LogFormat.text
+  var logLevel = LogLevel.info
+}
+
+enum SettingsTable {
+  /// A heading of the reference page and its settings.
+  struct Section: Sendable {
+    var title: String
+    var settings: [Setting]
+  }
+
+  static let all: [Setting] = sections.flatMap(\.settings)
+
+  static let sections = [
+    Section(title: "Where", settings: places),
+    Section(title: "Who", settings: clients),
+    Section(title: "Time and messages", settings: messages),
+    Section(title: "Limits", settings: limits),
+    Section(title: "Disk", settings: disk),
+    Section(title: "Log", settings: logs),
+  ]
+
+  private static let places: [Setting] = [
+    .text("config", "FILE", "a file of settings; not in the file itself") {
+      $0.configFile = $1
+    } shown: {
+      $0.configFile ?? ""
+    },
+    .text("data", "DIR", "the data folder; made when it is not there") {
+      $0.server.dataFolder = $1
+    } shown: {
+      $0.server.dataFolder
+    },
+    .text("listen", "HOST:PORT", "where to listen; port 0 picks one") { (settings, text) throws(BadValue) in
+      do throws(UsageError) {
+        let address = try Session.address(text, allowsAnyPort: true)
+        settings.server.listeners[0] = ListenAddress(host: address.host, port: UInt16(address.port), wire: .line)
+      } catch {
+        throw BadValue(error.description)
+      }
+    } shown: {
+      $0.server.listeners[0].description
+    },
+    .text("http", "HOST:PORT|off", "the admin page; there is none yet, so only 'off'") { (_, text) throws(BadValue) in
+      guard text == "off" else { throw BadValue("'\(text)': this version has no admin page yet; say 'off'") }
+    } shown: { _ in
+      "off"
+    },
+  ]
+
+  private static let clients: [Setting] = [
+    .text("token-file", "FILE", "tokens that clients may say hello with, one a line") {
+      $0.tokenFile = $1
+    } shown: {
+      $0.tokenFile ?? ""
+    },
+    .onOff(
+      "insecure", "listen on other than loopback addresses without asking who a client is", isFlag: true,
+      \.isInsecure),
+  ]
+
+  private static let messages: [Setting] = [
+    .text("fsync", "MODE", "always, interval or interval:MS, never") { (settings, text) throws(BadValue) in
+      settings.server.journal.policy = try policy(text)
+    } shown: {
+      switch $0.server.journal.policy {
+      case .always: "always"
+      case .never: "never"
+      case .interval(let ms): "interval:\(ms)"
+      }
+    },
+    .onOff(
+      "auto-create", "whether topics and groups come into being on first use", \.server.engine.broker.createsOnUse),
+    .text("delay-levels", "TABLE", "delays of the levels 1, 2, …") { (settings, text) throws(BadValue) in
+      guard let levels = DelayLevels.parse(text) else {
+        throw BadValue("'\(text)' is no table of delays such as '1s 5s 10s 1m 1h 1d'")
+      }
+      settings.server.engine.broker.delayLevelsMs = levels
+      settings.server.engine.broker.delayLevelsText = text
+    } shown: {
+      $0.server.engine.broker.delayLevelsText
+    },
+    .number("tick-ms", 1...60_000, .ms, "resolution of the timing wheel", \.server.engine.broker.tickMs),
+    .number("wheel-size", 2...(1 << 20), .count, "slots of each wheel", \.server.engine.broker.wheelSize),
+    .number("max-delay-ms", 1...(1 << 52), .ms, "the longest delay", \.server.engine.broker.maxDelayMs),
+    .number(
+      "id-window-ms", 0...(1 << 40), .ms, "how long ids are remembered after release or cancel",
+      \.server.engine.broker.idWindowMs),
+    .number(
+      "retention-ms", 1...(1 << 52), .ms, "how long a topic keeps messages if it says nothing else",
+      \.server.engine.broker.retentionMsDefault),
+    .number(
+      "retention-bytes", 1 ... .max, .bytes, "how much a topic keeps if it says nothing else",
+      \.server.engine.broker.retentionBytesDefault),
+    .number(
+      "transaction-check-delay-ms", 1...86_400_000, .ms, "first question about an undecided transaction",
+      \.server.engine.broker.heldFirstCheckMs),
+    .number(
+      "transaction-check-interval-ms", 1...86_400_000, .ms, "time between two such questions",
+      \.server.engine.broker.heldCheckIntervalMs),
+    .number(
+      "transaction-check-max", 0...1_000_000, .count, "questions before a transaction is discarded",
+      \.server.engine.broker.heldChecksMax),
+    .number(
+      "clock-step-ms", 0...86_400_000, .ms,
+      "steps of the wall clock beyond this are followed or waited out, not slewed",
+      \.server.clockStepMs),
+  ]
+
+  private static let limits: [Setting] = [
+    .number("max-line-bytes", 1024...(64 << 20), .bytes, "the longest line", \.server.lineBytesMax),
+    bodyBytes,
+    .number("max-connections", 1...1_000_000, .count, "connections at a time", \.server.connectionsMax),
+    .number(
+      "max-unsent-bytes", 65_536 ... .max, .bytes, "bytes that may wait to be sent on a connection",
+      \.server.unsentBytesMax),
+    .number(
+      "max-in-flight-bytes", 65_536 ... .max, .bytes, "bytes on the way to the journal; no commands are read beyond it",
+      \.server.inFlightBytesMax),
+    .number(
+      "max-subscriptions", 1...1_000_000, .count,
+      "subscriptions, waiting fetches and fetched groups of a connection, each",
+      \.server.subscriptionsMax),
+    .number("max-pending", 1 ... .max, .count, "pending messages", \.server.engine.broker.pendingMax),
+    .number(
+      "max-outstanding", 1...(1 << 30), .count, "delivered and unfinished messages of a group",
+      \.server.engine.broker.outstandingMax),
+    .number("max-topics", 1...10_000_000, .count, "topics; a queue is one", \.server.engine.broker.topicsMax),
+    .number(
+      "max-groups", 1...10_000_000, .count, "groups of all topics; a queue has one", \.server.engine.broker.groupsMax),
+    .number(
+      "max-transaction-bytes", 0 ... .max, .bytes, "memory for undecided transactions",
+      \.server.engine.broker.heldBytesMax),
+    .number(
+      "max-fetch-bytes", 1 ... .max, .bytes, "messages in the reply to one fetch", \.server.engine.broker.fetchBytesMax),
+    .number("cache-bytes", 1 << 20 ... .max, .bytes, "memory for topic logs", \.server.engine.broker.cacheBytes),
+  ]
+
+  /// As large as a line may be, unless something is said.
+  private static let bodyBytes: Setting = {
+    var setting = Setting.number(
+      "max-body-bytes", 1...(64 << 20), .bytes, "the largest body", \.server.engine.broker.bodyBytesMax)
+    setting.standardInWords = "--max-line-bytes"
+    return setting
+  }()
+
+  private static let disk: [Setting] = [
+    .number(
+      "slice-ms", 1...86_400_000, .ms, "width of the finest slice of the store; fixed when the folder is made",
+      \.server.engine.broker.sliceMs),
+    .number("segment-bytes", 4096...(1 << 32), .bytes, "size of topic segments", \.server.engine.broker.segmentBytes),
+    .number(
+      "journal-segment-bytes", 16_384...(1 << 30), .bytes, "size of journal segments", \.server.journal.segmentBytes),
+    .number(
+      "checkpoint-bytes", 4096 ... .max, .bytes, "journal bytes between checkpoints", \.server.engine.checkpointBytes),
+    .number(
+      "min-free-bytes", 0 ... .max, .bytes, "new messages are refused below this much free disk",
+      \.server.engine.minFreeBytes),
+    .number("reserve-bytes", 0...(1 << 40), .bytes, "disk set aside for a full disk", \.server.engine.reserveBytes),
+    .onOff(
+      "salvage", "leave damaged ranges of the journal out instead of refusing to start", isFlag: true,
+      \.server.engine.salvages),
+  ]
+
+  private static let logs: [Setting] = [
+    .words("log-format", "a line of text or a JSON object for each event, on the standard error", \.logFormat),
+    .words("log-level", "the least urgent lines that are written", \.logLevel),
+  ]
+
+  private static func policy(_ text: String) throws(BadValue) -> SyncPolicy {
+    switch text {
+    case "always": return .always
+    case "never": return .never
+    case "interval": return .interval(ms: 100)
+    default:
+      if text.hasPrefix("interval:"), let ms = Int(text.dropFirst(9)), (1...3_600_000).contains(ms) {
+        return .interval(ms: ms)
+      }
+      throw BadValue("'\(text)' is none of always, interval, interval:MS, never")
+    }
+  }
+}

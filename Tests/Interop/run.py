@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Runs real clients against the built server: `run.py --binary .build/release/escapement [SUITE…]`.
+
+Each suite gets a server of its own. `--port N` uses a server that runs already, of whatever make, to see whether a suite itself
+is sound. Ends with status 1 when a suite fails.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+
+import amqp_suites
+import server
+
+WIRES = {"amqp": (["--amqp", "127.0.0.1:0"], amqp_suites.SUITES)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", help="the program under test")
+    parser.add_argument("--port", type=int, help="a server that runs already")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help="default: all")
+    options = parser.parse_args()
+    known = {name: (wire, flags, suite) for wire, (flags, suites) in WIRES.items() for name, suite in suites.items()}
+    unknown = set(options.suites) - set(known)
+    if unknown:
+        parser.error(f"no suite {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    failed = []
+    for name in options.suites or known:
+        wire, flags, suite = known[name]
+        print(f"== {name}: {suite.__doc__.splitlines()[0]}", flush=True)
+        began = time.monotonic()
+        try:
+            if options.port:
+                suite(options.port)
+            else:
+                with server.escapement(options.binary, *flags) as ports:
+                    suite(ports[wire])
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired, AssertionError) as error:
+            print(f"FAIL  {name}: {error}", flush=True)
+            failed.append(name)
+        else:
+            print(f"ok    {name} ({time.monotonic() - began:.1f} s)", flush=True)
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""The program under test, started for a suite on ports of its own and stopped by its process id."""
+
+import contextlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+
+START_S = 30
+
+
+@contextlib.contextmanager
+def escapement(binary, *flags):
+    """Runs `escapement serve` with these flags; gives the ports by the name of the wire, as it prints them."""
+    folder = tempfile.mkdtemp(prefix="escapement-interop-")
+    process = subprocess.Popen(
+        [binary, "serve", "--data", f"{folder}/data", "--listen", "127.0.0.1:0", *flags],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield _ports(process, len([flag for flag in flags if flag.endswith(":0")]) + 1)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.communicate(timeout=START_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        shutil.rmtree(folder, ignore_errors=True)
+    assert process.returncode == 0, f"the server ended with {process.returncode}"
+
+
+def _ports(process, count):
+    ports = {}
+    while len(ports) < count:
+        line = process.stdout.readline()
+        assert line, f"the server did not start: status {process.wait()}"
+        if match := re.match(r"escapement listening on 127\.0\.0\.1:(\d+)(?: for (\w+))?$", line):
+            ports[(match[2] or "line").lower()] = int(match[1])
+    return ports
