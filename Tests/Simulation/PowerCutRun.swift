@@ -136,10 +136,12 @@ class PowerCutRun {
 
   func turn(_ body: () throws -> Void = {}) {
     guard let machine else { return }
-    machine.engine.beginTurn(nowNs: time.nowNs)
-    for task in machine.io.takeFinished() { machine.engine.finish(task) }
-    do { try body() } catch { complaints.append("refused: \(error)") }
-    let last = machine.engine.endTurn(mustSync: true)
+    let last = machine.engine.turn(
+      nowNs: time.nowNs, finished: machine.io.takeFinished, isWaitingForSpace: machine.io.isWaitingForSpace
+    ) {
+      do { try body() } catch { complaints.append("refused: \(error)") }
+      return true
+    }
     unsettled += toldThisTurn.map { (last, $0) }
     toldThisTurn = []
     turnSequence = last

@@ -183,13 +183,14 @@ final class Simulation {
   /// One turn of the loop.
   func turn(_ body: () -> Void = {}) {
     guard let machine else { return }
-    engine.beginTurn(nowNs: time.nowNs)
-    for task in machine.io.takeFinished() { engine.finish(task) }
-    if machine.io.isWaitingForSpace { broker.isDiskFull = true }
-    effectsTaken = 0
-    giveRetries()
-    body()
-    let sequence = engine.endTurn(mustSync: true)
+    let sequence = engine.turn(
+      nowNs: time.nowNs, finished: machine.io.takeFinished, isWaitingForSpace: machine.io.isWaitingForSpace
+    ) {
+      effectsTaken = 0
+      giveRetries()
+      body()
+      return true
+    }
     for ack in acksOfTurn { note(.acked(ack.group, ack.offset), sequence) }
     acksOfTurn = []
     takeEffects(sequence)

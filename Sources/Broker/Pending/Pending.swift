@@ -3,7 +3,7 @@
 // Holds: messages are released in (time, sequence) order, and `watermark` says how far. A released message is retired later:
 // until then it stands in the index and in its slot, marked there; nobody sees that, because `place(of:)` retires when it
 // meets one, and whatever goes through all messages retires before.
-// Leaves to others: topics and their logs (Topics), what a release appends where (`Broker+Release`), reading from disk for a
+// Leaves to others: topics and their logs (Topics), what a release appends where (`Releasing`), reading from disk for a
 // command (ColdReads).
 //
 // Why messages are not retired at once: the index and the table of outcomes are two random places in large tables for each
