@@ -19,7 +19,7 @@ extension Services {
       ("releaseLatenessMsSum", Int64(clamping: counts.latenessMsSum)),
       ("pending", Int64(gauges.pending)), ("expiring", Int64(gauges.expiring)), ("pendingOnDisk", Int64(gauges.onDisk)),
       ("dueNow", Int64(gauges.dueNow)),
-      ("pendingBytes", Int64(gauges.pendingBytes)), ("settledIds", Int64(gauges.settledIDs)),
+      ("pendingBytes", Int64(gauges.pendingBytes)), ("settledIds", Int64(gauges.recentOutcomes)),
       ("held", Int64(gauges.held)),
       ("topics", Int64(gauges.topics)), ("groups", Int64(gauges.groups)), ("consumers", Int64(gauges.consumers)),
       ("inFlight", Int64(gauges.inFlight)), ("cacheBytes", Int64(gauges.cacheBytes)),
