@@ -69,7 +69,7 @@ final class Pending {
   // MARK: Looking
 
   /// Pending messages. O(1).
-  var count: Int { store.index.count - retiring.count }
+  var count: Int { store.index.count - retiringCount }
   /// Those that lie on disk only.
   var onDiskCount: Int { store.onDiskCount }
   /// Those that are due.
