@@ -100,7 +100,7 @@ public final class Engine {
     let records = broker.records
     let last = records.lastSequence
     guard broker.failure == nil else { return last }
-    let mustSync = mustSync || broker.effects.contains { $0.mustBeDurable(after: commit.settledSequence) }
+    let mustSync = mustSync || broker.effects.contains { $0.gate(last: last).sequence > commit.settledSequence }
     if !records.isEmpty {
       bytesSinceCheckpoint += records.byteCount
       counters.journalBytes += records.byteCount
