@@ -173,15 +173,18 @@ public struct Delivery {
     consumer.group?.queue?.isDurable == true && record.flags & RecordFlags.transient == 0
   }
 
-  /// Whether it is its own acknowledgement and is shown only when that is settled, or a crash would show it again.
-  public var waitsForItsEnd: Bool { consumer.options.acknowledgesItself && isPersistent }
+  /// Whether it is shown only when its own records are settled: it is its own acknowledgement, and a crash would show it
+  /// again, or the log wants it for every delivery.
+  public var waitsForItsEnd: Bool {
+    consumer.waitsForRecords || consumer.options.acknowledgesItself && isPersistent
+  }
 }
 
 /// Something for the server to pass on, in order with the deliveries of the turn.
 public enum Notice {
   /// A waiting fetch is answered.
   case fetched(Consumer, token: UInt64, [Delivery])
-  /// Messages [from, to) left by retention before this consumer's group had them.
+  /// Messages [from, to) were removed by retention before this consumer's group had them.
   case truncated(Consumer, from: TopicOffset, to: TopicOffset)
   /// The topic of this consumer was deleted; it will get nothing more.
   case ended(Consumer)

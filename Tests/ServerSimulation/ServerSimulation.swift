@@ -65,7 +65,7 @@ final class ServerSimulation {
     settings.engine.broker.copiesPerTurn = 3
     settings.engine.broker.deliveriesPerTurn = 4
     settings.engine.broker.retentionMsDefault = .max
-    settings.engine.segmentBytes = SegmentWriter.segmentBytesMin
+    settings.journal.segmentBytes = SegmentWriter.segmentBytesMin
     settings.engine.checkpointBytes = [1500, 6000, 40_000].randomElement(using: &random) ?? 6000
     settings.engine.minFreeBytes = 16 << 10
     settings.engine.reserveBytes = 64 << 10

@@ -1,6 +1,7 @@
 // A process of the server over a simulated disk, network and clock. Its threads run when the simulation says so.
 
 import DataFiles
+import DecisionLog
 import Engine
 import Journal
 import Primitives
@@ -17,7 +18,7 @@ final class SimulatedServer {
   let io: ManualIOQueue
   let network: SimulatedNetwork
   private let alarm: Alarm
-  private var isJournalDone = false
+  private var isLogDone = false
 
   init(
     disk: SimulatedStorage, settings: ServerSettings, network: SimulatedNetwork, time: SimulatedTime, alarm: Alarm,
@@ -28,19 +29,20 @@ final class SimulatedServer {
     self.network = network
     self.alarm = alarm
     var random = SplitMix64(seed: seed)
-    let parts = EngineSurroundings(
-      storage: disk, io: io, random: { StoreID(low: random.next(), high: random.next()) }
-    ) { writer, policy in
-      GroupCommit(writer: writer, policy: policy, clock: { time.nowNs }, wake: {}, notify: { alarm.raise() })
+    let parts = EngineSurroundings(storage: disk, io: io) { identity throws(LogError) in
+      try JournalLog(
+        disk, identity: identity, settings: settings.journal,
+        random: { StoreID(low: random.next(), high: random.next()) }, clock: { time.nowNs }, wake: {},
+        notify: { alarm.raise() })
     }
     do {
       let engine = try Engine.open(parts, settings.engine, nowNs: time.nowNs)
-      let commit = engine.commit
+      let log = engine.log
       let surroundings = Surroundings(
-        network: network, clock: time, io: io, engine: engine, waitForLog: { _ = commit.turn() },
+        network: network, clock: time, io: io, engine: engine, waitForLog: { _ = log.turn() },
         endLog: {
-          commit.stop()
-          while commit.turn() != .finished {}
+          log.stop()
+          while log.turn() != .finished {}
         }, endIO: {})
       server = try Server(settings, surroundings, log: { _ in })
     } catch {
@@ -53,7 +55,7 @@ final class SimulatedServer {
   var hasFailed: Bool { server.broker.failure != nil }
 
   /// Whether the other threads have nothing to do.
-  var isIdle: Bool { io.isIdle && server.engine.commit.settledSequence >= server.broker.records.lastSequence }
+  var isIdle: Bool { io.isIdle && server.engine.log.settledSequence >= server.broker.records.lastSequence }
 
   /// One of the other threads gets a little further; false when it has nothing to do.
   @discardableResult
@@ -62,19 +64,19 @@ final class SimulatedServer {
       switch thread {
       case 0: io.runOne(lane: 0)
       case 1: io.runOne(lane: 1)
-      default: turnJournal()
+      default: turnLog()
       }
     if ran { alarm.raise() }
     return ran
   }
 
-  private func turnJournal() -> Bool {
-    if isJournalDone { return false }
-    switch server.engine.commit.turn() {
+  private func turnLog() -> Bool {
+    if isLogDone { return false }
+    switch server.engine.log.turn() {
     case .now: return true
     case .after, .whenWoken: return false
     case .finished:
-      isJournalDone = true
+      isLogDone = true
       return false
     }
   }

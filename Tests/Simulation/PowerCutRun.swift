@@ -19,6 +19,8 @@ class PowerCutRun {
   var broker: Broker { machine!.broker }
   var complaints: [String] = []
   private var unsettled: [(sequence: Sequence, tell: () -> Void)] = []
+  /// What the running broker held, for the next start to be compared with.
+  private(set) var history = StateHistory()
   private var toldThisTurn: [() -> Void] = []
   /// The last record of the turn whose deliveries are received.
   private(set) var turnSequence: Sequence = 0
@@ -35,13 +37,14 @@ class PowerCutRun {
   /// Checkpoints are frequent, so that a short run has many.
   var checkpointBytes = 1500
   private var salvages = false
+  /// When records are synced.
+  var policy: SyncPolicy { .always }
 
   /// Small files, so that a short run has many.
   var settings: EngineSettings {
     var settings = EngineSettings()
     settings.broker.sliceMs = 1000
     settings.broker.segmentBytes = 600
-    settings.segmentBytes = SegmentWriter.segmentBytesMin
     settings.checkpointBytes = checkpointBytes
     settings.salvages = salvages
     settings.minFreeBytes = 0
@@ -99,7 +102,7 @@ class PowerCutRun {
 
   /// Stops or kills the process and starts another one; the disk is the caller's in between.
   func restart(cleanly: Bool, salvaging: Bool, between: (SimulatedStorage) -> Void = { _ in }) {
-    if cleanly, let machine { machine.engine.stop { while machine.turnJournal() {} } }
+    if cleanly, let machine { machine.engine.stop { while machine.turnLog() {} } }
     machine?.io.abandon()
     machine = nil
     unsettled = []
@@ -114,12 +117,13 @@ class PowerCutRun {
   private func start() {
     while machine == nil {
       do {
-        machine = try SimulatedMachine(disk: disk, settings: settings, time: time, seed: seed)
+        machine = try SimulatedMachine(disk: disk, settings: settings, time: time, seed: seed, policy: policy)
       } catch {
         guard disk.hasCrashed else { return complaints.append("the folder does not open: \(error)") }
         losePower()
       }
     }
+    if let machine { complaints += history.differences(machine, disk) }
     opened()
     turn { try self.connect() }
   }
@@ -147,6 +151,7 @@ class PowerCutRun {
     for effect in broker.effects {
       if case .deliver(let delivery) = effect { received(delivery) }
     }
+    history.note(broker, disk)
     background(Int.random(in: 0...8, using: &random))
   }
 
@@ -156,10 +161,10 @@ class PowerCutRun {
       switch Int.random(in: 0..<3, using: &random) {
       case 0: machine.io.runOne(lane: 0)
       case 1: machine.io.runOne(lane: 1)
-      default: machine.turnJournal()
+      default: machine.turnLog()
       }
     }
-    let settled = machine.engine.commit.settledSequence
+    let settled = machine.engine.log.settledSequence
     for one in unsettled where one.sequence <= settled { one.tell() }
     unsettled.removeAll { $0.sequence <= settled }
     if disk.hasCrashed {

@@ -4,7 +4,7 @@
 // offset and its type; a test holds the tables against the encoders.
 // Leaves to others: the frame around the payload (Journal), what a decision changes (`Broker+Apply` and the rooms).
 
-import Journal
+import DecisionLog
 import Primitives
 
 /// What all kinds of decisions have in common.

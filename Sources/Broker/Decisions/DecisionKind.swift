@@ -12,7 +12,7 @@
 //                  appended to its topic, the one for what is abandoned
 // The sequence in a message record is its journal record's, times 1024, plus its place in that record.
 
-import Journal
+import DecisionLog
 import Primitives
 
 /// Kinds of journal records.

@@ -5,6 +5,7 @@
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
+import DecisionLog
 import Primitives
 import TimingWheel
 import TopicLog
@@ -28,6 +29,8 @@ public final class Consumer {
   public let group: Group?
   /// Which front end it belongs to; 0 for none.
   public let frontEnd: UInt8
+  /// Whether nothing is shown to it before the records of the delivery are settled.
+  let waitsForRecords: Bool
   /// How it wants to be served.
   @exclusivity(unchecked) public private(set) var options: ConsumerOptions
   /// Messages delivered here and not acknowledged.
@@ -43,7 +46,7 @@ public final class Consumer {
 
   init(
     number: UInt32, connection: UInt64, sub: Int64, kind: Kind, topic: Topic, group: Group?, options: ConsumerOptions,
-    start: TopicOffset
+    start: TopicOffset, rule: DeliveryRule
   ) {
     self.number = number
     self.connection = connection
@@ -54,6 +57,7 @@ public final class Consumer {
     self.options = options
     position = TopicCursor(offset: start)
     frontEnd = options.frontEnd
+    waitsForRecords = rule == .afterOwnRecord
   }
 
   /// Whether it can take one more message now.
@@ -114,18 +118,18 @@ public final class Consumer {
 
   /// Adds a message to the first fetch that has room for one.
   func collect(_ delivery: Delivery) {
-    guard let place = fetches.firstIndex(where: \.hasRoom) else {
+    guard let index = fetches.firstIndex(where: \.hasRoom) else {
       preconditionFailure("a fetcher got more than it asked for")
     }
-    fetches[place].collected.append(delivery)
-    fetches[place].bytesRemaining -= delivery.record.length
+    fetches[index].collected.append(delivery)
+    fetches[index].bytesRemaining -= delivery.record.length
   }
 
   /// A fetch that found nothing waits.
   func wait(token: UInt64, timer: TimerID, endsWhenLoaded: Bool) {
-    guard let place = fetches.firstIndex(where: { $0.token == token }) else { return }
-    fetches[place].timer = timer
-    fetches[place].endsWhenLoaded = endsWhenLoaded
+    guard let index = fetches.firstIndex(where: { $0.token == token }) else { return }
+    fetches[index].timer = timer
+    fetches[index].endsWhenLoaded = endsWhenLoaded
   }
 
   /// Ends a fetch and gives it; nil when it was answered.

@@ -1,6 +1,6 @@
 // What the rooms and the outside see of the turn at hand.
 
-import Journal
+import DecisionLog
 import Primitives
 
 extension Broker {

@@ -5,7 +5,7 @@
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
-import Journal
+import DecisionLog
 import Primitives
 
 /// The turn at hand.

@@ -19,7 +19,7 @@ extension Server {
       wakeSessions()
       giveRetries()
       goOnWithHeldBack()
-      let settled = engine.commit.settledSequence
+      let settled = engine.log.settledSequence
       return touched.contains { $0.output.turnGate.sequence > settled }
     }
     show(broker.effects, sequence)
@@ -133,7 +133,7 @@ extension Server {
       hasReportedFailure = true
       log("the store has failed and nothing is accepted any more: \(failure)")
     }
-    let settled = engine.commit.settledSequence
+    let settled = engine.log.settledSequence
     for connection in connections.values {
       let output = connection.output
       guard output.isGated(settled: settled) || connection.session.any.hasUnanswered else { continue }

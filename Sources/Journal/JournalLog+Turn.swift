@@ -1,9 +1,10 @@
 // One turn of the journal thread: take all, write, sync, publish; then, with time left, look after the segments.
 
+import DecisionLog
 import Primitives
 
-extension GroupCommit {
-  /// Does what there is to do, without waiting for more.
+extension JournalLog {
+  /// One turn of the journal thread: take all, write, sync if it is due, publish; then look after the segments.
   public func turn() -> NextTurn {
     if isFinished || hasFailed.load(ordering: .acquiring) { return .finished }
     let isStopping = isStopping.load(ordering: .sequentiallyConsistent)
@@ -30,11 +31,14 @@ extension GroupCommit {
   private func commitQueued(isStopping: Bool) throws(StorageError) -> Bool {
     // First: whoever asks has submitted before.
     var mustSync = syncIsWanted.exchange(false, ordering: .sequentiallyConsistent) || isStopping
-    shared.withLock { swap(&taken, &$0.queue) }
+    shared.withLock {
+      swap(&taken, &$0.queue)
+      mustSync = mustSync || $0.mustSync
+      $0.mustSync = false
+    }
     var bytes = 0
     for buffer in taken {
       try writer.write(buffer)
-      mustSync = mustSync || buffer.mustSync
       bytes += buffer.byteCount
     }
     let didWrite = !taken.isEmpty
@@ -52,7 +56,7 @@ extension GroupCommit {
 
   private func isSyncDue(_ mustSync: Bool, isStopping: Bool) -> Bool {
     if isStopping { return true }
-    switch policy {
+    switch settings.policy {
     case .always: return mustSync || hasPassed(Self.lingerNs)
     case .interval(let ms): return hasPassed(Int64(clamping: ms) &* TimeUnits.nsPerMs)
     case .never: return false
@@ -121,7 +125,7 @@ extension GroupCommit {
   private func idleTurn() -> NextTurn {
     var waitNs = Int64.max
     if let since = unsyncedSinceNs {
-      switch policy {
+      switch settings.policy {
       case .always: waitNs = Self.lingerNs &- (clock() &- since)
       case .interval(let ms): waitNs = Int64(clamping: ms) &* TimeUnits.nsPerMs &- (clock() &- since)
       case .never: break

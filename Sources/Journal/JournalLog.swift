@@ -1,64 +1,27 @@
-// Group commit: one write and one fdatasync serve every buffer that arrived while the last one ran.
+// The log of one machine: segment files behind the seam, with group commit: one write and one fdatasync serve every buffer
+// that arrived while the last one ran.
 //
 // Holds:
-//   - buffers are written in the order of submission; `writtenSequence` and `durableSequence` never decrease, and are
-//     published only after the call behind them has returned;
+//   - buffers are written in the order of submission; `writtenSequence` and `durableSequence` are published only after the
+//     call behind them has returned;
 //   - after a failed write or sync nothing is written again, and `failure` says why for ever;
 //   - a full disk found while making the next segment ready is `isSpaceLow`, not a failure, until the reserve is used up.
-// Leaves to others: the thread and its waiting (`run` takes the waiting as a closure; a simulator calls `turn` itself), limits
-// on bytes in flight (whoever submits), what a reply waits for (`settledSequence`).
+// Leaves to others: segments (SegmentWriter, JournalReader), keeping the identity (it stands in the checkpoint file), the
+// thread and its waiting (`run` takes the waiting as a closure; a simulator calls `turn` itself), limits on bytes in flight.
 
+import DecisionLog
 import Primitives
 import Synchronization
 
-/// When written records are synced.
-public enum SyncPolicy: Equatable, Sendable {
-  /// Before anything that waits for them is answered.
-  case always
-  /// At most so long after the write; a crash of the machine loses up to this much.
-  case interval(ms: Int)
-  /// When the segment changes and at the end; a crash of the machine loses what the kernel had not written by itself.
-  case never
-}
-
-/// What has been committed so far.
-public struct CommitCounters: Equatable, Sendable {
-  /// Buffers written.
-  public internal(set) var batches = 0
-  /// Syncs on behalf of records.
-  public internal(set) var syncs = 0
-  /// Bytes written, marks included.
-  public internal(set) var bytes = 0
-  /// How long the last sync took.
-  public internal(set) var lastSyncNs: Int64 = 0
-  /// How long the longest sync took.
-  public internal(set) var maxSyncNs: Int64 = 0
-  /// How long all syncs took together.
-  public internal(set) var totalSyncNs: Int64 = 0
-}
-
-/// The journal's thread and what others see of it.
-///
-/// `takeBuffer`, `submit`, `release` and `stop` are for one thread (the loop), `turn` and `run` for another one (the journal
-/// thread), the readings for any.
-public final class GroupCommit: @unchecked Sendable {
-  /// What the journal thread does after a turn.
-  public enum NextTurn: Equatable, Sendable {
-    /// Go on at once.
-    case now
-    /// Go on after so many ns, or when woken.
-    case after(ns: Int64)
-    /// Wait to be woken.
-    case whenWoken
-    /// The end: everything is durable, or nothing can be written any more.
-    case finished
-  }
-
+/// A journal in the folder `journal`, and the thread that writes it.
+public final class JournalLog: DecisionLog, @unchecked Sendable {
   struct Shared {
     var queue: [RecordBuffer] = []
+    /// Whether something waits for what is in the queue.
+    var mustSync = false
     var pool: [RecordBuffer] = []
     var failure: StorageError?
-    var counters = CommitCounters()
+    var counters = LogCounters()
   }
 
   /// After this long without a sync that somebody waits for, what is written is synced anyway.
@@ -68,8 +31,17 @@ public final class GroupCommit: @unchecked Sendable {
   /// Buffers kept for reuse, and the largest one that is.
   static let pooledBuffersMax = 8
   static let pooledBufferBytesMax = 4 << 20
+  static let folder = "journal"
 
-  let policy: SyncPolicy
+  /// Stands in every segment (the store) and in the checkpoint file (all of it).
+  public let identity: LogIdentity
+  /// One process at a time has the folder.
+  public var deliveryRule: DeliveryRule { .afterRelease }
+  /// Space comes back in whole segments.
+  public var releaseGrainBytes: Int { settings.segmentBytes }
+
+  let storage: any Storage
+  let settings: JournalSettings
   let clock: @Sendable () -> Int64
   let notify: @Sendable () -> Void
   private let wake: @Sendable () -> Void
@@ -80,47 +52,50 @@ public final class GroupCommit: @unchecked Sendable {
   let spaceIsLow = Atomic(false)
   let syncIsWanted = Atomic(false)
   let released = Atomic<Sequence>(0)
-  let written: Atomic<Sequence>
-  let durable: Atomic<Sequence>
+  let written = Atomic<Sequence>(0)
+  let durable = Atomic<Sequence>(0)
   let inFlight = Atomic(0)
-  let reserve: Atomic<Int>
+  let reserve = Atomic(0)
+
+  // Set by `recover` and `begin`, before there is another thread.
+  var recovered: RecoveredJournal?
+  var begunWriter: SegmentWriter?
 
   // The journal thread's own.
-  let writer: SegmentWriter
   var taken: [RecordBuffer] = []
   var releasedDone: Sequence = 0
   var unsyncedSinceNs: Int64?
   var spaceRetryAtNs: Int64 = .min
   var isFinished = false
 
-  // The loop thread's own.
-  private var nextSequence: Sequence
+  // The loop's own.
+  var nextSequence: Sequence = 1
   private var isBufferOut = false
 
-  /// Sets up; nothing runs yet.
+  /// A journal of the given identity; nothing is read or written yet.
   ///
   /// - Parameters:
+  ///   - identity: what the checkpoint says; nil to make a new journal, of an identity drawn from `random`.
   ///   - clock: steady time in ns, for measuring syncs and for intervals.
-  ///   - wake: makes the waiting that `run` was given return; called by the loop thread.
+  ///   - wake: makes the waiting that `run` was given return; called by the loop.
   ///   - notify: tells the loop that sequences, failure or space have changed; called by the journal thread.
+  /// - Throws: `.orphaned` when a new journal is to be made and there is one.
   public init(
-    writer: SegmentWriter, policy: SyncPolicy, clock: @escaping @Sendable () -> Int64,
-    wake: @escaping @Sendable () -> Void, notify: @escaping @Sendable () -> Void
-  ) {
-    self.writer = writer
-    self.policy = policy
+    _ storage: any Storage, identity: LogIdentity?, settings: JournalSettings = JournalSettings(),
+    random: () -> StoreID, clock: @escaping @Sendable () -> Int64, wake: @escaping @Sendable () -> Void,
+    notify: @escaping @Sendable () -> Void
+  ) throws(LogError) {
+    self.identity = if let identity { identity } else { try Self.newIdentity(storage, random) }
+    self.storage = storage
+    self.settings = settings
     self.clock = clock
     self.wake = wake
     self.notify = notify
-    written = Atomic(writer.writtenSequence)
-    durable = Atomic(writer.durableSequence)
-    reserve = Atomic(writer.reservedBytes)
-    nextSequence = writer.writtenSequence + 1
   }
 
-  // MARK: The loop thread
+  // MARK: The loop
 
-  /// An empty buffer that goes on after the last one submitted. One at a time.
+  /// A buffer that was written before, or a new one.
   public func takeBuffer() -> RecordBuffer {
     precondition(!isBufferOut, "one buffer is filled at a time")
     isBufferOut = true
@@ -129,10 +104,7 @@ public final class GroupCommit: @unchecked Sendable {
     return buffer
   }
 
-  /// Hands over a buffer from `takeBuffer`; an empty one just goes back.
-  ///
-  /// - Parameter mustSync: whether anything waits for these records to be durable. Without it they are synced with the next
-  ///   that must, or within 100 ms.
+  /// Hands over a buffer. Without `mustSync` it is synced with the next one that must be, or within 100 ms.
   public func submit(_ buffer: RecordBuffer, mustSync: Bool) {
     precondition(isBufferOut && buffer.firstSequence == nextSequence, "the buffer is the one that was taken")
     isBufferOut = false
@@ -141,25 +113,27 @@ public final class GroupCommit: @unchecked Sendable {
       return
     }
     nextSequence = buffer.nextSequence
-    buffer.mustSync = mustSync
     inFlight.wrappingAdd(buffer.byteCount, ordering: .relaxed)
-    shared.withLock { $0.queue.append(buffer) }
+    shared.withLock {
+      $0.queue.append(buffer)
+      $0.mustSync = $0.mustSync || mustSync
+    }
     wakeIfParked()
   }
 
-  /// Asks for a sync of what was submitted before without one: something waits for it now.
+  /// Has the journal thread sync in its next turn.
   public func requestSync() {
     syncIsWanted.store(true, ordering: .sequentiallyConsistent)
     wakeIfParked()
   }
 
-  /// Records up to `sequence` are in a durable checkpoint; segments that hold only such go.
+  /// Notes that records up to `sequence` are in a durable checkpoint; segments that hold only such go.
   public func release(upTo sequence: Sequence) {
     released.store(sequence, ordering: .releasing)
     wakeIfParked()
   }
 
-  /// Asks the journal thread to write and sync what is queued, and to end.
+  /// Has the journal thread write and sync what is queued, mark the end as orderly, and end.
   public func stop() {
     isStopping.store(true, ordering: .sequentiallyConsistent)
     wakeIfParked()
@@ -173,23 +147,22 @@ public final class GroupCommit: @unchecked Sendable {
 
   /// The last record handed to the kernel.
   public var writtenSequence: Sequence { written.load(ordering: .acquiring) }
-  /// The last record that is durable.
+  /// The last record that a sync has covered.
   public var durableSequence: Sequence { durable.load(ordering: .acquiring) }
-  /// The last record that replies may tell of: durable, or only written when the policy says so.
-  public var settledSequence: Sequence { policy == .always ? durableSequence : writtenSequence }
-  /// Bytes submitted and not yet written (and synced, if asked for); to be limited by whoever submits. After a failure it
-  /// stays as it is.
+  /// Durable, or only written when the policy says so.
+  public var settledSequence: Sequence { settings.policy == .always ? durableSequence : writtenSequence }
+  /// Bytes queued for the journal thread, or with it.
   public var inFlightBytes: Int { inFlight.load(ordering: .relaxed) }
-  /// Why nothing is written any more; nil while all is well. Never changes once set.
+  /// What a write or a sync failed with.
   public var failure: StorageError? {
     hasFailed.load(ordering: .acquiring) ? shared.withLock { $0.failure } : nil
   }
-  /// Whether there was no room on the disk for the next segment. Writing goes on in `reservedBytes`.
+  /// Whether there was no room on the disk for the next segment.
   public var isSpaceLow: Bool { spaceIsLow.load(ordering: .acquiring) }
   /// Bytes that can be written without more disk space, as of the last turn.
   public var reservedBytes: Int { reserve.load(ordering: .relaxed) }
-  /// What has been done so far.
-  public var counters: CommitCounters { shared.withLock { $0.counters } }
+  /// What the journal thread has done.
+  public var counters: LogCounters { shared.withLock { $0.counters } }
 
   // MARK: The journal thread
 

@@ -1,8 +1,8 @@
-// Records on their way from the loop thread to the journal: raw memory that is filled, handed over, written and reused.
+// Records on their way from the loop to the log: raw memory that is filled, handed over, written and reused.
 //
-// Holds: the memory is exactly what goes to disk: room for the batch mark, then whole frames with dense sequences from
-// `firstSequence`; nothing is written while a record is open.
-// Leaves to others: filling in the batch mark and writing (SegmentWriter), handing over between threads (GroupCommit).
+// Holds: the memory is exactly what goes out: `frontBytes` for a mark of the log's own, then whole frames with dense
+// sequences from `firstSequence`; nothing is written while a record is open.
+// Leaves to others: what stands in the front, writing, handing over between threads (each log).
 
 import Primitives
 
@@ -20,14 +20,17 @@ public final class RecordBuffer: @unchecked Sendable {
 
   /// The sequence of the first record, if there is one.
   public private(set) var firstSequence: Sequence = 1
-  /// Whether a reply waits for these records to be durable.
-  var mustSync = false
 
-  /// Makes an empty buffer; `GroupCommit.takeBuffer` gives used ones.
+  /// Bytes in front of the first record, for a mark of the log's own.
+  public static let frontBytes = 40
+  /// Zero bytes behind the last record.
+  public static let endBytes = 8
+
+  /// Makes an empty buffer; `DecisionLog.takeBuffer` gives used ones.
   public init(capacity: Int = 1 << 16) {
     self.capacity = max(256, capacity)
     base = .allocate(byteCount: self.capacity, alignment: 16)
-    end = Frame.batchBytes
+    end = Self.frontBytes
   }
 
   deinit { base.deallocate() }
@@ -40,24 +43,23 @@ public final class RecordBuffer: @unchecked Sendable {
   public var count: Int { Int(next &- firstSequence) }
   /// Whether there is no record.
   public var isEmpty: Bool { next == firstSequence }
-  /// Bytes that will be written, with the batch mark.
+  /// Bytes that will be written, those in front of the first record included.
   @inlinable public var byteCount: Int { end }
   /// Bytes of memory held.
-  var capacityBytes: Int { capacity }
+  public var capacityBytes: Int { capacity }
 
   /// Forgets all records and starts again at `nextSequence`.
   public func reset(nextSequence: Sequence) {
     firstSequence = nextSequence
     next = nextSequence
-    end = Frame.batchBytes
+    end = Self.frontBytes
     openFrame = -1
-    mustSync = false
   }
 
   /// Opens a record. `kind` is not 0.
   @inlinable public func begin(_ kind: UInt8) {
     precondition(
-      openFrame < 0 && kind != Frame.batchKind, "one record at a time, of a kind that is not the journal's own")
+      openFrame < 0 && kind != Frame.logKind, "one record at a time, of a kind that is not the log's own")
     reserve(Frame.headerBytes + 8)
     openFrame = end
     openKind = kind
@@ -120,12 +122,12 @@ public final class RecordBuffer: @unchecked Sendable {
     return finish()
   }
 
-  /// What goes to disk: batch mark (to be filled in), records, and the 8 zero bytes that end a write.
-  func bytesToWrite() -> UnsafeMutableRawBufferPointer {
+  /// What goes out: the front (to be filled in), records, and `endBytes` of zeroes. Good until the next change.
+  public func bytesToWrite() -> UnsafeMutableRawBufferPointer {
     precondition(openFrame < 0, "no record is open")
-    reserve(Segment.terminatorBytes)
+    reserve(Self.endBytes)
     (base + end).storeBytes(of: 0, as: UInt64.self)
-    return UnsafeMutableRawBufferPointer(start: base, count: end + Segment.terminatorBytes)
+    return UnsafeMutableRawBufferPointer(start: base, count: end + Self.endBytes)
   }
 
   @inlinable @inline(__always) func reserve(_ bytes: Int) {

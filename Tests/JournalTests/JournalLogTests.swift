@@ -1,40 +1,39 @@
-// Group commit, turn by turn on one thread, and once with a real thread.
+// The journal behind the seam, turn by turn on one thread: group commit, policies, failures, space.
 
+import DecisionLog
 import Journal
 import Primitives
 import SimulatedDisk
 import Synchronization
 import Testing
 
-/// A group commit that the test drives, with a clock of its own.
+/// A journal that the test drives, with a clock of its own.
 final class Driven: @unchecked Sendable {
   let storage: SimulatedStorage
   let now = Atomic<Int64>(0)
   let notifications = Atomic(0)
-  private(set) var commit: GroupCommit!
+  private(set) var log: JournalLog!
 
   init(_ storage: SimulatedStorage = SimulatedStorage(), policy: SyncPolicy = .always) throws {
     self.storage = storage
-    let writer = try SegmentWriter(
-      storage: storage, store: store, recovered: recover(storage).report, segmentBytes: 8192)
-    commit = GroupCommit(
-      writer: writer, policy: policy, clock: { [unowned self] in now.load(ordering: .relaxed) }, wake: {},
+    log = try openLog(
+      storage, policy: policy, clock: { [unowned self] in now.load(ordering: .relaxed) },
       notify: { [unowned self] in notifications.wrappingAdd(1, ordering: .relaxed) })
   }
 
   func submit(records: Int = 1, payloadBytes: Int = 10, mustSync: Bool = true) {
-    let buffer = commit.takeBuffer()
+    let buffer = log.takeBuffer()
     for _ in 0..<records {
       buffer.append(
         Record(sequence: buffer.nextSequence, kind: 1, payload: [UInt8](repeating: 1, count: payloadBytes)))
     }
-    commit.submit(buffer, mustSync: mustSync)
+    log.submit(buffer, mustSync: mustSync)
   }
 
   /// Turns until there is nothing to do now.
-  @discardableResult func settle() -> GroupCommit.NextTurn {
+  @discardableResult func settle() -> NextTurn {
     while true {
-      let next = commit.turn()
+      let next = log.turn()
       if next != .now { return next }
     }
   }
@@ -42,16 +41,16 @@ final class Driven: @unchecked Sendable {
   func advance(ms: Int64) { now.wrappingAdd(ms * 1_000_000, ordering: .relaxed) }
 }
 
-@Suite struct GroupCommitTests {
+@Suite struct JournalLogTests {
   @Test("one sync serves all buffers that waited")
   func oneSync() throws {
     let driven = try Driven()
     for _ in 0..<5 { driven.submit(records: 2) }
-    #expect(driven.commit.durableSequence == 0 && driven.commit.inFlightBytes > 0)
-    _ = driven.commit.turn()
-    #expect(driven.commit.durableSequence == 10 && driven.commit.writtenSequence == 10)
-    #expect(driven.commit.counters.syncs == 1 && driven.commit.counters.batches == 5)
-    #expect(driven.commit.inFlightBytes == 0 && driven.notifications.load(ordering: .relaxed) == 1)
+    #expect(driven.log.durableSequence == 0 && driven.log.inFlightBytes > 0)
+    _ = driven.log.turn()
+    #expect(driven.log.durableSequence == 10 && driven.log.writtenSequence == 10)
+    #expect(driven.log.counters.syncs == 1 && driven.log.counters.batches == 5)
+    #expect(driven.log.inFlightBytes == 0 && driven.notifications.load(ordering: .relaxed) == 1)
     #expect(driven.settle() == .whenWoken)
   }
 
@@ -60,14 +59,14 @@ final class Driven: @unchecked Sendable {
     let driven = try Driven()
     driven.submit(mustSync: false)
     #expect(driven.settle() == .after(ns: 100_000_000))
-    #expect(driven.commit.writtenSequence == 1 && driven.commit.durableSequence == 0)
+    #expect(driven.log.writtenSequence == 1 && driven.log.durableSequence == 0)
     driven.submit()
     driven.settle()
-    #expect(driven.commit.durableSequence == 2)
+    #expect(driven.log.durableSequence == 2)
     driven.submit(mustSync: false)
     driven.settle()
     driven.advance(ms: 100)
-    #expect(driven.settle() == .whenWoken && driven.commit.durableSequence == 3)
+    #expect(driven.settle() == .whenWoken && driven.log.durableSequence == 3)
   }
 
   @Test("with an interval, replies wait for the write only and syncs for the interval")
@@ -75,14 +74,14 @@ final class Driven: @unchecked Sendable {
     let driven = try Driven(policy: .interval(ms: 20))
     driven.submit()
     #expect(driven.settle() == .after(ns: 20_000_000))
-    #expect(driven.commit.settledSequence == 1 && driven.commit.durableSequence == 0)
+    #expect(driven.log.settledSequence == 1 && driven.log.durableSequence == 0)
     driven.advance(ms: 19)
     driven.submit()
     driven.settle()
-    #expect(driven.commit.durableSequence == 0)
+    #expect(driven.log.durableSequence == 0)
     driven.advance(ms: 1)
     driven.settle()
-    #expect(driven.commit.durableSequence == 2)
+    #expect(driven.log.durableSequence == 2)
   }
 
   @Test("without syncs, a change of segments and the end still sync")
@@ -90,12 +89,12 @@ final class Driven: @unchecked Sendable {
     let driven = try Driven(policy: .never)
     driven.submit(payloadBytes: 3000)
     #expect(driven.settle() == .whenWoken)
-    #expect(driven.commit.durableSequence == 0)
+    #expect(driven.log.durableSequence == 0)
     driven.submit(payloadBytes: 3000)
     driven.settle()
-    #expect(driven.commit.durableSequence == 1)
-    driven.commit.stop()
-    #expect(driven.settle() == .finished && driven.commit.durableSequence == 2)
+    #expect(driven.log.durableSequence == 1)
+    driven.log.stop()
+    #expect(driven.settle() == .finished && driven.log.durableSequence == 2)
   }
 
   @Test("a failure at any operation freezes the journal: nothing is written after it, and nothing unsynced is durable")
@@ -108,14 +107,14 @@ final class Driven: @unchecked Sendable {
         driven.submit(records: 2, payloadBytes: 700)
         driven.settle()
       }
-      guard let failure = driven.commit.failure else {
+      guard let failure = driven.log.failure else {
         Issue.record("operation \(operation) is among those of this run")
         continue
       }
-      let confirmed = driven.commit.durableSequence
+      let confirmed = driven.log.durableSequence
       #expect(confirmed < 24 && failure.kind == .failed)
       #expect(driven.storage.operations == operation, "nothing is tried after the failed operation")
-      #expect(driven.commit.turn() == .finished)
+      #expect(driven.log.turn() == .finished)
       // What was confirmed outlives the failure and a loss of power.
       let left = driven.storage.crash(seed: UInt64(operation))
       #expect(try recover(left).report.nextSequence > confirmed, "operation \(operation)")
@@ -128,18 +127,18 @@ final class Driven: @unchecked Sendable {
     let driven = try Driven(storage)
     driven.submit()
     #expect(driven.settle() == .after(ns: 1_000_000_000))
-    #expect(driven.commit.isSpaceLow && driven.commit.failure == nil && driven.commit.durableSequence == 1)
-    #expect(driven.commit.reservedBytes > 3000)
+    #expect(driven.log.isSpaceLow && driven.log.failure == nil && driven.log.durableSequence == 1)
+    #expect(driven.log.reservedBytes > 3000)
     driven.submit(payloadBytes: 2000)
     driven.settle()
-    #expect(driven.commit.durableSequence == 2 && driven.commit.isSpaceLow)
+    #expect(driven.log.durableSequence == 2 && driven.log.isSpaceLow)
     storage.capacityBytes = .max
     driven.advance(ms: 1000)
     #expect(driven.settle() == .whenWoken)
-    #expect(!driven.commit.isSpaceLow && driven.commit.reservedBytes > 4000)
+    #expect(!driven.log.isSpaceLow && driven.log.reservedBytes > 4000)
     driven.submit(payloadBytes: 3000)
     driven.settle()
-    #expect(driven.commit.durableSequence == 3)
+    #expect(driven.log.durableSequence == 3)
   }
 
   @Test("when the reserve is used up on a full disk, the journal freezes and keeps what it had")
@@ -150,7 +149,7 @@ final class Driven: @unchecked Sendable {
       driven.submit(payloadBytes: 1500)
       driven.settle()
     }
-    #expect(driven.commit.failure?.kind == .diskFull && driven.commit.durableSequence == 2)
+    #expect(driven.log.failure?.kind == .diskFull && driven.log.durableSequence == 2)
     #expect(try recover(storage).report.nextSequence == 3)
   }
 
@@ -162,7 +161,7 @@ final class Driven: @unchecked Sendable {
       driven.settle()
     }
     let before = driven.storage.paths.count
-    driven.commit.release(upTo: 10)
+    driven.log.release(upTo: 10)
     driven.settle()
     #expect(driven.storage.paths.count < before)
     #expect(try recover(driven.storage, from: 11).report.nextSequence == 13)
@@ -172,13 +171,13 @@ final class Driven: @unchecked Sendable {
   @Test("buffers come back for reuse")
   func pool() throws {
     let driven = try Driven()
-    let first = driven.commit.takeBuffer()
+    let first = driven.log.takeBuffer()
     first.append(Record(sequence: 1, kind: 1, payload: []))
-    driven.commit.submit(first, mustSync: true)
+    driven.log.submit(first, mustSync: true)
     driven.settle()
-    let second = driven.commit.takeBuffer()
+    let second = driven.log.takeBuffer()
     #expect(first === second && second.isEmpty && second.nextSequence == 2)
-    driven.commit.submit(second, mustSync: true)
-    #expect(driven.commit.takeBuffer() === second)
+    driven.log.submit(second, mustSync: true)
+    #expect(driven.log.takeBuffer() === second)
   }
 }
