@@ -13,7 +13,7 @@ extension Server {
       case .connection(let descriptor): adopt(descriptor, listener.wire)
       case .none: return
       case .exhausted(let number):
-        log("no descriptor for a new connection (error \(number)); new ones wait until one closes")
+        log("no descriptor for a new connection (error \(number)); new ones wait for a second, or until one closes")
         return pauseAccepting()
       case .failed(let number):
         log("accept failed with error \(number)")
@@ -24,14 +24,21 @@ extension Server {
 
   /// Else the loop would be told of a waiting connection for ever.
   private func pauseAccepting() {
-    for listener in listeners { isAcceptingPaused = (try? network.unwatch(listener.descriptor)) != nil }
+    guard acceptsAgainMs == nil else { return }
+    acceptsAgainMs = broker.nowMs + Self.acceptPauseMs
+    for listener in listeners { try? network.unwatch(listener.descriptor) }
   }
 
   func resumeAccepting() {
-    guard isAcceptingPaused else { return }
-    isAcceptingPaused = false
+    guard acceptsAgainMs != nil else { return }
+    acceptsAgainMs = nil
     for listener in listeners {
-      if (try? network.watch(listener.descriptor, generation: 0, .readable)) == nil { isAcceptingPaused = true }
+      do throws(SystemError) {
+        try network.watch(listener.descriptor, generation: 0, .readable)
+      } catch {
+        log("port \(listener.port) cannot be watched: \(error)")
+        acceptsAgainMs = broker.nowMs + Self.acceptPauseMs
+      }
     }
   }
 

@@ -15,6 +15,7 @@ extension Server {
     ) {
       services.rabbitMQ.deleteIdleQueues()
       for place in 0..<count { handle(network.event(place)) }
+      if let acceptsAgainMs, acceptsAgainMs <= broker.nowMs { resumeAccepting() }
       wakeSessions()
       giveRetries()
       goOnWithHeldBack()
@@ -36,7 +37,7 @@ extension Server {
   private func waitNs() -> Int64 {
     // A start may have found something to do: old segments, queues that are too long.
     if !retries.isEmpty || hasReadyHeldBack || services.counters.turns == 0 { return 0 }
-    guard let wakeMs = [engine.nextWakeUpMs, wakeUps.nextMs].compactMap({ $0 }).min() else { return -1 }
+    guard let wakeMs = [engine.nextWakeUpMs, wakeUps.nextMs, acceptsAgainMs].compactMap({ $0 }).min() else { return -1 }
     if wakeMs <= broker.nowMs { return 0 }
     let wakeNs = wakeMs.multipliedReportingOverflow(by: TimeUnits.nsPerMs)
     if wakeNs.overflow { return -1 }

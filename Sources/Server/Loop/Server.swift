@@ -40,8 +40,10 @@ public final class Server {
   var heldBack: [Connection] = []
   @exclusivity(unchecked) var wakeUps: WakeUps
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
-  /// Whether the listeners are left alone because descriptors have run out.
-  var isAcceptingPaused = false
+  /// Until when the listeners are left alone because descriptors have run out; nil while they are watched.
+  var acceptsAgainMs: UnixMs?
+  /// How long that is, unless a connection closes before: descriptors may come free elsewhere on the machine.
+  static let acceptPauseMs: Int64 = 1000
   /// Whether sessions have been told that new messages are refused.
   var isRefusingMessages = false
   var hasReportedFailure = false
