@@ -1,5 +1,6 @@
 // Every setting of the server and every bound of its network side, with defaults.
 
+import Access
 import Engine
 import Journal
 
@@ -23,8 +24,18 @@ public struct ServerSettings: Sendable {
   public var inFlightBytesMax = 64 << 20
   /// Subscriptions of one connection; also fetches that wait on it, and groups that it fetches for.
   public var subscriptionsMax = 1024
-  /// The tokens that `hello` may give; empty: no token is needed.
+  /// The tokens that `hello` may give; empty: no token is needed, unless there is an access file.
   public var tokens: [String] = []
+  /// Who may come in and what they may do.
+  public var access: AccessFile?
+  /// Names that HTTP requests may give this server, beside `localhost` and addresses.
+  public var hostNames: [String] = []
+  /// How long a request of HTTP may take to come in.
+  public var requestTimeoutMs: Int64 = 30_000
+  /// How long a connection of HTTP may rest between two requests.
+  public var idleTimeoutMs: Int64 = 120_000
+  /// Topics with metrics of their own, and groups of each.
+  public var metricTopicsMax = 100
   /// A step of the wall clock beyond this is followed, or waited out; smaller differences are slewed.
   public var clockStepMs: Int64 = 1000
 

@@ -32,7 +32,7 @@ extension Broker {
 
   private func noteReleased(_ topic: Topic, lateMs: Int64) {
     counters.released += 1
-    counters.latenessMsSum &+= UInt64(max(0, lateMs))
+    counters.latenessMs.add(lateMs)
     groups.appended(topic, by: records.lastSequence)
   }
 }

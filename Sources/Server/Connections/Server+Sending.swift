@@ -14,6 +14,7 @@ extension Server {
   /// Sends what may be sent on every connection that the turn has to do with.
   func flush(_ sequence: Sequence) {
     let settled = engine.log.settledSequence
+    let nowUs = surroundings.clock.bootNs() / 1000
     for connection in gated { touch(connection) }
     gated.removeAll(keepingCapacity: true)
     let work = touched
@@ -28,8 +29,8 @@ extension Server {
       }
       if output.closesWhenSent { endSession(connection) }
       output.resolveEndOfTurn(sequence)
-      output.closeTurn(settled: settled)
-      output.open(settled: settled)
+      output.closeTurn(settled: settled, turnUs: turnUs)
+      output.open(settled: settled, nowUs: nowUs, &services.counters.replyUs)
       send(connection)
       if connection.isGone { continue }
       if output.hasBarriers { gated.append(connection) }

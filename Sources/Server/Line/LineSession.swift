@@ -4,6 +4,7 @@
 // the disk, or a fetch that does, holds up the lines behind it.
 // Leaves to others: what the operations are (OperationTable), what their fields mean (Request), sending (the loop).
 
+import Access
 import Broker
 import LineProtocol
 import Primitives
@@ -17,7 +18,12 @@ final class LineSession: WireSession {
   /// The connection's number, by which the broker's consumers name it.
   let key: UInt64
   @exclusivity(unchecked) private var framer: LineFramer
-  @exclusivity(unchecked) var isAuthenticated: Bool
+  /// Whether the client can be sent what it has not just asked for.
+  let canPush: Bool
+  /// Who the client is; nil before it has said so.
+  @exclusivity(unchecked) var identity: Identity?
+  /// The code of the last refusal.
+  @exclusivity(unchecked) var refusedWith: WireError?
   /// A line that is given again when the disk has answered.
   @exclusivity(unchecked) var blocked: [UInt8]?
   /// A fetch whose reply must come before anything else's; its token.
@@ -44,12 +50,13 @@ final class LineSession: WireSession {
     _modify { yield &output.bytes }
   }
 
-  init(_ services: Services, _ output: Output, key: UInt64) {
+  init(_ services: Services, _ output: Output, key: UInt64, canPush: Bool = true) {
     self.services = services
     self.output = output
     self.key = key
     framer = LineFramer(maxLineBytes: services.settings.lineBytesMax)
-    isAuthenticated = services.settings.tokens.isEmpty
+    self.canPush = canPush
+    identity = services.anybody
   }
 
   static func turnAway(_ reason: String, to bytes: inout ByteBuffer) {
@@ -110,6 +117,14 @@ final class LineSession: WireSession {
   }
 
   // MARK: The end
+
+  /// Lets go of the fetching sides that have deliveries and wait for none, and gives them.
+  func releaseIdleFetchers() -> [Consumer] {
+    guard fetchRids.isEmpty else { return [] }
+    let idle = fetchers.filter { $0.inFlight > 0 }
+    fetchers.removeAll { $0.inFlight > 0 }
+    return idle
+  }
 
   func end() {
     let native = consumers.values.filter { !$0.topic.isQueue }.sorted { $0.sub < $1.sub }

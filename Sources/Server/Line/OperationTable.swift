@@ -9,6 +9,8 @@ struct Operation: Sendable {
   let name: String
   let fields: FieldSet
   var needsToken = true
+  /// Whether it makes the server send what was not just asked for.
+  var pushes = false
   let perform: @Sendable (LineSession, Request) throws(RequestStop) -> Void
 }
 
@@ -43,7 +45,8 @@ enum OperationTable {
         try s.list(r)
       },
 
-      Operation(name: "subscribe", fields: consumer.union([.credit])) { s, r throws(RequestStop) in try s.subscribe(r)
+      Operation(name: "subscribe", fields: consumer.union([.credit]), pushes: true) { s, r throws(RequestStop) in
+        try s.subscribe(r)
       },
       Operation(name: "unsubscribe", fields: [.sub]) { s, r throws(RequestStop) in try s.unsubscribe(r) },
       Operation(name: "fetch", fields: consumer.union([.max, .waitMs])) { s, r throws(RequestStop) in try s.fetch(r) },
@@ -76,7 +79,8 @@ enum OperationTable {
       try s.rocketMQ(r) { front, call, out throws(RocketMQStop) in front.levels(call, to: &out) }
     },
     Operation(
-      name: "rocketmq.subscribe", fields: [.topic, .consumerGroup, .subExpression, .credit, .maxReconsumeTimes]
+      name: "rocketmq.subscribe", fields: [.topic, .consumerGroup, .subExpression, .credit, .maxReconsumeTimes],
+      pushes: true
     ) { s, r throws(RequestStop) in try s.rocketMQSubscribe(r) },
     Operation(name: "rocketmq.ack", fields: [.sub, .msgId]) { s, r throws(RequestStop) in try s.rocketMQAck(r) },
     Operation(name: "rocketmq.sendBack", fields: [.sub, .msgId, .delayLevel]) { s, r throws(RequestStop) in
@@ -88,7 +92,7 @@ enum OperationTable {
     Operation(name: "rocketmq.endTransaction", fields: [.transactionId, .state]) { s, r throws(RequestStop) in
       try s.rocketMQ(r) { front, call, out throws(RocketMQStop) in try front.endTransaction(call, to: &out) }
     },
-    Operation(name: "rocketmq.registerProducer", fields: [.producerGroup]) { s, r throws(RequestStop) in
+    Operation(name: "rocketmq.registerProducer", fields: [.producerGroup], pushes: true) { s, r throws(RequestStop) in
       try s.rocketMQ(r) { front, call, out throws(RocketMQStop) in try front.registerProducer(call, to: &out) }
     },
   ]

@@ -181,6 +181,9 @@ extension LineSession {
     let exchange = try request.requiredAMQPText(.exchange)
     let key = try request.requiredAMQPText(.routingKey)
     let isMandatory = try request.boolean(.mandatory) ?? false
+    if isMandatory, !canPush {
+      throw .refused(.badRequest("'mandatory' needs a connection on which the server can send messages back"))
+    }
     let body: RequestBody
     do throws(Refusal) { body = try request.reader.textBody() } catch { throw .refused(error) }
     var publication = Publication(exchange: exchange, routingKey: key, body: body.bytes, encoding: body.encoding)

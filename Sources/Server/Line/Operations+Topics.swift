@@ -65,11 +65,11 @@ extension LineSession {
 
   func stats(_ request: Request) {
     beginReply(request)
-    for (name, value) in services.statistics {
+    for statistic in services.statistics {
       out.append(",")
-      out.appendJSONString(name)
+      out.appendJSONString(statistic.name)
       out.append(":")
-      out.appendInteger(value)
+      out.appendInteger(statistic.value)
     }
     out.endLine()
   }

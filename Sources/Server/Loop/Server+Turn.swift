@@ -9,6 +9,7 @@ extension Server {
   func turn() throws(SystemError) {
     let count = try network.wait(timeoutNs: waitNs())
     services.counters.turns += 1
+    turnUs = surroundings.clock.bootNs() / 1000
     let io = surroundings.io
     let sequence = engine.turn(
       nowNs: serviceNs(), finished: io.takeFinished, isWaitingForSpace: io.isWaitingForSpace
@@ -137,8 +138,8 @@ extension Server {
       let output = connection.output
       guard output.isGated(settled: settled) || connection.session.any.hasUnanswered else { continue }
       output.resolveEndOfTurn(sequence)
-      output.closeTurn(settled: settled)
-      output.open(settled: settled)
+      output.closeTurn(settled: settled, turnUs: turnUs)
+      output.open(settled: settled, nowUs: turnUs, &services.counters.replyUs)
       connection.session.any.storeFailed(output.takeLost(), because: failure)
       touch(connection)
     }

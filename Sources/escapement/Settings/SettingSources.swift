@@ -67,11 +67,17 @@ struct ResolvedSettings: Sendable {
     // Whole pages.
     settings.server.engine.broker.segmentBytes = (settings.server.engine.broker.segmentBytes + 4095) & ~4095
     if let file = settings.tokenFile { settings.server.tokens = try Self.tokens(file) }
-    let host = settings.server.listeners[0].host
-    if settings.tokenFile == nil, !settings.isInsecure, !Self.isLoopback(host) {
+    settings.server.listeners = [settings.line] + [settings.http].compactMap { $0 }
+    try checkWhoReachesTheServer()
+  }
+
+  private func checkWhoReachesTheServer() throws(UsageError) {
+    guard settings.tokenFile == nil, !settings.isInsecure else { return }
+    for address in settings.server.listeners where !Self.isLoopback(address.host) {
+      let host = address.host.isEmpty ? "*" : address.host
       throw UsageError(
-        "listen: '\(host.isEmpty ? "*" : host)' is no loopback address, and whoever reaches the server could do anything; "
-          + "give it a --token-file, or say --insecure")
+        "\(address.wire.settingName): '\(host)' is no loopback address, and whoever reaches the server could do "
+          + "anything; give it a --token-file, or say --insecure")
     }
   }
 
