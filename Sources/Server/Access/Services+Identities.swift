@@ -32,6 +32,15 @@ extension Services {
     access?.identity(name: String(decoding: name, as: UTF8.self), secret: secret)
   }
 
+  /// Who somebody is now that another file holds than `old`: the entry of the same name and secret.
+  func renewed(_ identity: Identity, _ old: AccessFile) -> Identity? {
+    if identity === Self.tokenHolder { return identity }
+    guard let before = old.entries.first(where: { $0.identity === identity }),
+      let now = access?.entries.first(where: { $0.identity.name == identity.name && $0.secret == before.secret })
+    else { return nil }
+    return now.identity
+  }
+
   /// Compares without telling by time how much was right.
   private static func isSame(_ token: String, _ given: UnsafeRawBufferPointer) -> Bool {
     var difference = token.utf8.count ^ given.count

@@ -101,6 +101,8 @@ extension Server {
     wakeUps.stop(connection)
     connections[connection.descriptor] = nil
     connectionByKey[connection.key] = nil
+    let others = connectionsByPeer[connection.peer, default: 1] - 1
+    connectionsByPeer[connection.peer] = others == 0 ? nil : others
     services.counters.connections -= 1
     network.close(connection.descriptor)
     resumeAccepting()

@@ -124,6 +124,14 @@ final class HTTPSession: WireSession {
     closeMs = broker.nowMs + settings.requestTimeoutMs
   }
 
+  func accessChanged(_ renewed: (Identity) -> Identity?) -> Bool {
+    // Each request says anew who sends it: only one that waits has to be told.
+    guard isPerforming else { return true }
+    _ = performer.accessChanged(renewed)
+    answer()
+    return true
+  }
+
   // MARK: The end
 
   var hasUnanswered: Bool { isPerforming }

@@ -33,7 +33,7 @@ extension LineSession {
 
   // MARK: Refusing
 
-  var hasUnanswered: Bool { isWaiting || !fetchRids.isEmpty }
+  var hasUnanswered: Bool { isWaiting || !waiting.isEmpty }
 
   func storeFailed(_ lost: LostOutput, because failure: StorageError) {
     let refusal = Refusal(code: .storageFailed, message: "the store failed before this was durable: \(failure)")
@@ -57,10 +57,10 @@ extension LineSession {
         writeRefusal(refusal, rid: (try? reader.rid()) ?? nil)
       }
     }
-    for rid in fetchRids.sorted(by: { $0.key < $1.key }).map(\.value) {
-      rid.withUnsafeBytes { writeRefusal(refusal, rid: $0.isEmpty ? nil : $0) }
+    for fetch in waiting.sorted(by: { $0.key < $1.key }).map(\.value) {
+      fetch.withRid { writeRefusal(refusal, rid: $0) }
     }
-    fetchRids = [:]
+    waiting = [:]
     blockingFetch = nil
   }
 }

@@ -28,8 +28,8 @@ final class LineSession: WireSession {
   @exclusivity(unchecked) var blocked: [UInt8]?
   /// A fetch whose reply must come before anything else's; its token.
   @exclusivity(unchecked) var blockingFetch: UInt64?
-  /// The `rid` of each waiting fetch and `rabbitmq.get`, as it stood on the line; empty for none.
-  @exclusivity(unchecked) var fetchRids: [UInt64: [UInt8]] = [:]
+  /// The fetches that wait, by token.
+  @exclusivity(unchecked) var waiting: [UInt64: WaitingFetch] = [:]
   @exclusivity(unchecked) var isDeliveryPaused = false
 
   /// Everyone who gets messages here, by the number that the client knows.
@@ -57,6 +57,7 @@ final class LineSession: WireSession {
     framer = LineFramer(maxLineBytes: services.settings.lineBytesMax)
     self.canPush = canPush
     identity = services.anybody
+    expectToBeTold()
   }
 
   static func turnAway(_ reason: String, to bytes: inout ByteBuffer) {
@@ -70,9 +71,11 @@ final class LineSession: WireSession {
   func performNext() -> Bool {
     switch framer.next() {
     case .line(let line):
+      if isTooMuch(line.count) { return false }
       if !RequestReader.isBlank(line) { perform(line) }
       return true
     case .needsMore:
+      if isTooMuch(framer.bufferedBytes) { return false }
       if framer.bufferedBytes == 0 { framer.shrink(keepingBytes: 0) }
       return false
     case .tooLong:
@@ -81,6 +84,17 @@ final class LineSession: WireSession {
       return false
     }
   }
+
+  /// Refuses long lines of clients that have not said who they are.
+  private func isTooMuch(_ lineBytes: Int) -> Bool {
+    guard identity == nil, lineBytes > Self.strangerLineBytesMax else { return false }
+    let text = "a line is longer than \(Self.strangerLineBytesMax) bytes; say 'hello' with a good 'token' first"
+    refuseAndClose(Refusal(code: .lineTooLong, message: text))
+    return true
+  }
+
+  /// The longest line before a good `hello`; room for a name and a secret.
+  static let strangerLineBytesMax = 8192
 
   var isWaiting: Bool { blocked != nil || blockingFetch != nil }
 
@@ -99,8 +113,17 @@ final class LineSession: WireSession {
 
   // MARK: Time and pressure
 
-  // A connection of the line protocol may rest for ever.
-  func wakeUp(nowMs: UnixMs) {}
+  /// Whoever has not said who he is has some time for it; whoever has may rest for ever.
+  func expectToBeTold() {
+    if identity == nil, canPush { output.wakeUpMs = broker.nowMs + settings.handshakeTimeoutMs }
+  }
+
+  func wakeUp(nowMs: UnixMs) {
+    guard identity == nil, !output.closesWhenSent else { return }
+    let text = "no good 'token' came in \(settings.handshakeTimeoutMs) ms"
+    refuseAndClose(Refusal(code: .unauthenticated, message: text))
+  }
+
   func newMessagesAreRefused(_ isRefused: Bool) {}
   @inline(__always) func turnEnds() {}
 
@@ -120,7 +143,7 @@ final class LineSession: WireSession {
 
   /// Lets go of the fetching sides that have deliveries and wait for none, and gives them.
   func releaseIdleFetchers() -> [Consumer] {
-    guard fetchRids.isEmpty else { return [] }
+    guard waiting.isEmpty else { return [] }
     let idle = fetchers.filter { $0.inFlight > 0 }
     fetchers.removeAll { $0.inFlight > 0 }
     return idle
@@ -131,7 +154,7 @@ final class LineSession: WireSession {
     for consumer in native + fetchers { broker.remove(consumer) }
     consumers = [:]
     fetchers = []
-    fetchRids = [:]
+    waiting = [:]
     blockingFetch = nil
     if let rocketMQSession { services.rocketMQ.end(rocketMQSession, connection: key) }
     rocketMQSession = nil

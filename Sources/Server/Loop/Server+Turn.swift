@@ -49,6 +49,7 @@ extension Server {
   private func handle(_ event: NetworkEvent) {
     switch event {
     case .stop: services.isStopping = true
+    case .reload: reloadAccess()
     case .ready(let event):
       if let connection = connections[event.descriptor] {
         if connection.generation == event.generation { handle(event.readiness, connection) }

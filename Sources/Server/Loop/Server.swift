@@ -39,6 +39,8 @@ public final class Server {
   @exclusivity(unchecked) var connections: [Int32: Connection] = [:]
   var nextKey: UInt64 = 1
   @exclusivity(unchecked) var connectionByKey: [UInt64: Connection] = [:]
+  /// How many connections there are from each address.
+  var connectionsByPeer: [PeerAddress: Int] = [:]
   /// What this turn must look after: connections that were given something or have sent something.
   @exclusivity(unchecked) var touched: [Connection] = []
   /// Connections with output behind a gate.

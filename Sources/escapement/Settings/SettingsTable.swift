@@ -16,6 +16,7 @@ struct ServeSettings: Sendable {
   /// Where HTTP is spoken; nil for nowhere. Somebody else may have the port unless it was asked for by name.
   var http: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 7612, wire: .http, isRequired: false)
   var configFile: String?
+  var accessFile: String?
   var tokenFile: String?
   /// Whether anybody may be listened to without having to say who he is.
   var isInsecure = false
@@ -82,6 +83,11 @@ enum SettingsTable {
   ]
 
   private static let clients: [Setting] = [
+    .text("access", "FILE", "who may do what, made with 'escapement access'; read again on SIGHUP") {
+      $0.accessFile = $1
+    } shown: {
+      $0.accessFile ?? ""
+    },
     .text("token-file", "FILE", "tokens that clients may say hello with, one a line") {
       $0.tokenFile = $1
     } shown: {
@@ -145,8 +151,14 @@ enum SettingsTable {
     bodyBytes,
     .number("max-connections", 1...1_000_000, .count, "connections at a time", \.server.connectionsMax),
     .number(
+      "max-connections-per-address", 1...1_000_000, .count, "connections from one address at a time",
+      \.server.connectionsPerAddressMax),
+    .number(
       "max-unsent-bytes", 65_536 ... .max, .bytes, "bytes that may wait to be sent on a connection",
       \.server.unsentBytesMax),
+    .number(
+      "handshake-timeout-ms", 1...86_400_000, .ms, "how long a client may take to say who it is, where it must",
+      \.server.handshakeTimeoutMs),
     .number(
       "request-timeout-ms", 1...86_400_000, .ms, "how long a request of HTTP may take to come in",
       \.server.requestTimeoutMs),
