@@ -89,7 +89,7 @@ let package = Package(
     tests("DataFilesTests", ["DataFiles", "SimulatedDisk", "Primitives"]),
     tests("DelayStoreTests", ["DelayStore", "DataFiles", "SimulatedDisk", "Primitives"]),
     tests("TopicLogTests", ["TopicLog", "DataFiles", "SimulatedDisk", "Primitives"]),
-    tests("BrokerTests", ["Broker", "DataFiles", "SimulatedDisk", "Primitives", "SeededRandom"]),
+    tests("BrokerTests", ["Broker", "DataFiles", "DecisionLog", "SimulatedDisk", "Primitives", "SeededRandom"]),
     .testTarget(
       name: "SimulationTests",
       dependencies: [
@@ -97,6 +97,12 @@ let package = Package(
         "RocketMQFrontEnd", "SimulatedDisk", "SimulatedLog",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
+    tests(
+      "ServerSimulation",
+      [
+        "Server", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives", "SimulatedDisk",
+        "SeededRandom",
+      ]),
     // Holds the pages and the manifest against the sources.
     tests(
       "DocumentationTests",

@@ -114,11 +114,15 @@ def run(arguments, seconds, until=None):
 
 
 def stop(process):
-    """Ends the process and those that it started: they are one session of their own."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    """Ends the process and those that it started: they are one session of their own, in several process groups."""
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # pid (command) state parent group session …
+            session = int(stat.read_text().rpartition(")")[2].split()[3])
+            if session == process.pid:
+                os.kill(int(stat.parent.name), signal.SIGKILL)
+        except (OSError, ValueError):
+            pass  # it has ended meanwhile
     process.wait()
 
 

@@ -31,11 +31,11 @@ struct DiskSpaceTests {
     let machine = try #require(run.machine)
     // Less than a segment, and more than the least that must be free.
     run.disk.capacityBytes = run.disk.usedBytes + 4096
-    for number in 0..<200 where !machine.engine.commit.isSpaceLow {
+    for number in 0..<200 where !machine.engine.log.isSpaceLow {
       run.turn { try run.schedule(number) }
       while machine.turnJournal() {}
     }
-    try #require(machine.engine.commit.isSpaceLow && run.disk.freeBytes() > 0)
+    try #require(machine.engine.log.isSpaceLow && run.disk.freeBytes() > 0)
     for _ in 0..<3 {
       run.time.nowNs += 1100 * TimeUnits.nsPerMs
       machine.engine.beginTurn(nowNs: run.time.nowNs)

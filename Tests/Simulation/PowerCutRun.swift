@@ -18,6 +18,8 @@ class PowerCutRun {
   var broker: Broker { machine!.broker }
   var complaints: [String] = []
   private var unsettled: [(sequence: Sequence, tell: () -> Void)] = []
+  /// What the running broker held, for the next start to be compared with.
+  private(set) var history = StateHistory()
   private var toldThisTurn: [() -> Void] = []
   /// The last record of the turn whose deliveries are received.
   private(set) var turnSequence: Sequence = 0
@@ -118,6 +120,7 @@ class PowerCutRun {
         losePower()
       }
     }
+    if let machine { complaints += history.differences(machine, disk) }
     opened()
     turn { try self.connect() }
   }
@@ -133,16 +136,19 @@ class PowerCutRun {
 
   func turn(_ body: () throws -> Void = {}) {
     guard let machine else { return }
-    machine.engine.beginTurn(nowNs: time.nowNs)
-    for task in machine.io.takeFinished() { machine.engine.finish(task) }
-    do { try body() } catch { complaints.append("refused: \(error)") }
-    let last = machine.engine.endTurn(mustSync: true)
+    let last = machine.engine.turn(
+      nowNs: time.nowNs, finished: machine.io.takeFinished, isWaitingForSpace: machine.io.isWaitingForSpace
+    ) {
+      do { try body() } catch { complaints.append("refused: \(error)") }
+      return true
+    }
     unsettled += toldThisTurn.map { (last, $0) }
     toldThisTurn = []
     turnSequence = last
     for effect in broker.effects {
       if case .deliver(let delivery) = effect { received(delivery) }
     }
+    history.note(broker, disk)
     background(Int.random(in: 0...8, using: &random))
   }
 

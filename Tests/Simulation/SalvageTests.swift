@@ -71,7 +71,7 @@ struct SalvageTests {
       let journal = disk.paths.filter { $0.hasSuffix(".wal") }
       disk.flip(bit: 2, of: journal[0], at: 4096 + 40 + 30)
     }
-    #expect(run.machine?.engine.recovery.journal.lost.isEmpty == false)
+    #expect(run.machine?.engine.recovery.log.lost.isEmpty == false)
     run.rest(turns: 5, ms: 10)
     run.restart(cleanly: false, salvaging: false)
     #expect(run.complaints == [])

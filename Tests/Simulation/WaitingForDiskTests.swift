@@ -41,9 +41,9 @@ struct WaitingForDiskTests {
     machine.engine.beginTurn(nowNs: run.time.nowNs)
     let last = machine.engine.endTurn(mustSync: false)
     let isDelivered = machine.broker.effects.contains { if case .deliver = $0 { true } else { false } }
-    #expect(isDelivered && machine.engine.commit.settledSequence < last)
+    #expect(isDelivered && machine.engine.log.settledSequence < last)
     machine.turnJournal()
-    #expect(machine.engine.commit.settledSequence == last)
+    #expect(machine.engine.log.settledSequence == last)
   }
 
   @Test("a reply that rests on a record of an earlier turn is settled by the next sync")
@@ -56,11 +56,11 @@ struct WaitingForDiskTests {
     try run.schedule("x", afterMs: 10_000)
     let last = machine.engine.endTurn(mustSync: false)
     while machine.turnJournal() {}
-    #expect(machine.engine.commit.writtenSequence == last && machine.engine.commit.settledSequence < last)
+    #expect(machine.engine.log.writtenSequence == last && machine.engine.log.settledSequence < last)
     machine.engine.beginTurn(nowNs: run.time.nowNs)
     #expect(machine.engine.endTurn(mustSync: true) == last)
     machine.turnJournal()
-    #expect(machine.engine.commit.settledSequence == last)
+    #expect(machine.engine.log.settledSequence == last)
   }
 
   /// One record a turn, and a checkpoint every few of them.

@@ -67,6 +67,11 @@ public final class Group {
     return lowest
   }
 
+  /// Whether a message has ended. O(1).
+  func hasFinished(_ offset: TopicOffset) -> Bool {
+    offset < cursor ? outstanding.find(offset) == nil : endedAhead.contains(offset)
+  }
+
   /// Messages that the group has still to finish. O(1).
   public var lag: UInt64 {
     let nextOffset = topic.log.nextOffset
