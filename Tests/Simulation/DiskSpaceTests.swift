@@ -33,18 +33,14 @@ struct DiskSpaceTests {
     run.disk.capacityBytes = run.disk.usedBytes + 4096
     for number in 0..<200 where !machine.engine.log.isSpaceLow {
       run.turn { try run.schedule(number) }
-      while machine.turnJournal() {}
+      while machine.turnLog() {}
     }
     try #require(machine.engine.log.isSpaceLow && run.disk.freeBytes() > 0)
     for _ in 0..<3 {
       run.time.nowNs += 1100 * TimeUnits.nsPerMs
-      machine.engine.beginTurn(nowNs: run.time.nowNs)
-      _ = machine.engine.endTurn(mustSync: false)
+      _ = try machine.turn(nowNs: run.time.nowNs)
       machine.io.runAll()
-      machine.engine.beginTurn(nowNs: run.time.nowNs)
-      for task in machine.io.takeFinished() { machine.engine.finish(task) }
-      #expect(machine.broker.isDiskFull)
-      _ = machine.engine.endTurn(mustSync: false)
+      _ = try machine.turn(nowNs: run.time.nowNs) { #expect(machine.broker.isDiskFull) }
     }
   }
 

@@ -5,6 +5,7 @@
 
 import Broker
 import Engine
+import Journal
 import Primitives
 import SimulatedDisk
 
@@ -36,6 +37,8 @@ class PowerCutRun {
   /// Checkpoints are frequent, so that a short run has many.
   var checkpointBytes = 1500
   private var salvages = false
+  /// When records are synced.
+  var policy: SyncPolicy { .always }
 
   /// Small files, so that a short run has many.
   var settings: EngineSettings {
@@ -114,7 +117,7 @@ class PowerCutRun {
   private func start() {
     while machine == nil {
       do {
-        machine = try SimulatedMachine(disk: disk, settings: settings, time: time, seed: seed)
+        machine = try SimulatedMachine(disk: disk, settings: settings, time: time, seed: seed, policy: policy)
       } catch {
         guard disk.hasCrashed else { return complaints.append("the folder does not open: \(error)") }
         losePower()

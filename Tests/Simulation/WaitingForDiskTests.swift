@@ -38,11 +38,10 @@ struct WaitingForDiskTests {
     run.rest(turns: 2, ms: 1)
     let machine = try #require(run.machine)
     run.time.nowNs += 20 * TimeUnits.nsPerMs
-    machine.engine.beginTurn(nowNs: run.time.nowNs)
-    let last = machine.engine.endTurn(mustSync: false)
+    let last = try machine.turn(nowNs: run.time.nowNs)
     let isDelivered = machine.broker.effects.contains { if case .deliver = $0 { true } else { false } }
     #expect(isDelivered && machine.engine.log.settledSequence < last)
-    machine.turnJournal()
+    machine.turnLog()
     #expect(machine.engine.log.settledSequence == last)
   }
 
@@ -52,25 +51,22 @@ struct WaitingForDiskTests {
     run.run(turns: 0)
     run.rest(turns: 2, ms: 1)
     let machine = try #require(run.machine)
-    machine.engine.beginTurn(nowNs: run.time.nowNs)
-    try run.schedule("x", afterMs: 10_000)
-    let last = machine.engine.endTurn(mustSync: false)
-    while machine.turnJournal() {}
+    let last = try machine.turn(nowNs: run.time.nowNs) { try run.schedule("x", afterMs: 10_000) }
+    while machine.turnLog() {}
     #expect(machine.engine.log.writtenSequence == last && machine.engine.log.settledSequence < last)
-    machine.engine.beginTurn(nowNs: run.time.nowNs)
-    #expect(machine.engine.endTurn(mustSync: true) == last)
-    machine.turnJournal()
+    #expect(try machine.turn(nowNs: run.time.nowNs, mustSync: true) == last)
+    machine.turnLog()
     #expect(machine.engine.log.settledSequence == last)
   }
 
   /// One record a turn, and a checkpoint every few of them.
   private final class CheckpointRun: Run {
-    var policy = SyncPolicy.always
+    private var chosen = SyncPolicy.always
+    override var policy: SyncPolicy { chosen }
 
     override var settings: EngineSettings {
       var settings = super.settings
       settings.checkpointBytes = 300
-      settings.policy = policy
       return settings
     }
 
@@ -78,7 +74,7 @@ struct WaitingForDiskTests {
 
     static func after(_ seed: UInt64, _ policy: SyncPolicy, crashAt: Int?) -> CheckpointRun {
       let run = CheckpointRun(seed: seed, crashAt: crashAt)
-      run.policy = policy
+      run.chosen = policy
       run.run(turns: 0)
       for _ in 0..<15 where run.complaints.isEmpty { run.turn { try run.step() } }
       return run
