@@ -47,8 +47,7 @@ let package = Package(
       "Server",
       [
         "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
-        "TimingWheel",
-        "RocketMQFrontEnd", "RabbitMQFrontEnd",
+        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "Access", "HTTPProtocol",
       ]),
     library("EscapementClient"),
     program(

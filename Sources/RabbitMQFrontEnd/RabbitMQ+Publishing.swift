@@ -43,6 +43,13 @@ public struct Publication {
 }
 
 extension Publication {
+  /// The keys that the message is routed by: its own, and those in the headers `CC` and `BCC`.
+  public var routingKeys: [Text] {
+    var envelope = envelope
+    envelope.hideBlindKeys()
+    return envelope.routingKeys
+  }
+
   var envelope: Envelope {
     switch properties {
     case .none: Envelope(exchange: exchange, routingKey: routingKey, json: nil)

@@ -105,4 +105,7 @@ extension RabbitMQChannel {
     consumers[tag] = nil
     return tag
   }
+
+  /// The tag of a consumer of this channel.
+  public func tag(of consumer: Consumer) -> Text? { consumerTags[consumer.sub] }
 }

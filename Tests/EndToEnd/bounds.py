@@ -1,11 +1,13 @@
 """Every bound of the server: what happens at it, and that nobody else feels it."""
 
 import contextlib
+import json
 import os
 import resource
 
 from consuming import LONG_MS, offsets, publish_many
 from escapement_driver import Client, equal, eventually, fetch_all, group_row, topic_row, unique
+from http_client import HttpClient
 from suite import case, own
 
 HOUR_MS = 3_600_000
@@ -47,6 +49,30 @@ def connections_are_bounded():
         refused = Client(server.host, server.port)
         equal(refused.recv()["error"], "busy", "error")
         refused.closed()
+    clients.pop().close()
+
+    def served():
+        with contextlib.suppress(Exception), Client(server.host, server.port) as client:
+            return client.ok("ping")
+
+    eventually(served, what="room after one has gone")
+
+
+@case
+def connections_from_one_address_are_bounded():
+    """`busy`: too many connections from one address, whatever they speak; there is room again when one has gone."""
+    server = own("--max-connections-per-address", 3, "--http", "127.0.0.1:0")
+    address = server.address_for("HTTP")
+    clients = [server.client(), server.client()]
+    for client in clients:
+        client.ok("ping")
+    http = HttpClient(address)
+    http.ok("ping")
+    refused = Client(server.host, server.port)
+    equal(refused.recv()["error"], "busy", "error")
+    refused.closed()
+    response = HttpClient(address).response()
+    equal((response.status, json.loads(response.body)["error"]), (429, "busy"))
     clients.pop().close()
 
     def served():

@@ -6,7 +6,6 @@ Leaves to others: the socket (line_client.py, re-exported here), what a case exp
 """
 
 import atexit
-import collections
 import contextlib
 import itertools
 import os
@@ -97,7 +96,7 @@ class Server:
         with open(self.errors_path, "ab") as errors:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, cwd=self.folder)
-        first = collections.deque()
+        self.lines = first = []
         seen = threading.Event()
         threading.Thread(target=self._drain, args=(self.process.stdout, first, seen), daemon=True).start()
         if not seen.wait(4 * DEADLINE_S):
@@ -118,9 +117,8 @@ class Server:
         # Reads stdout to its end so that the server can never block on a full pipe.
         with pipe:
             for line in pipe:
-                if not seen.is_set():
-                    first.append(line.decode("utf-8", "replace").rstrip("\n"))
-                    seen.set()
+                first.append(line.decode("utf-8", "replace").rstrip("\n"))
+                seen.set()
         seen.set()
 
     def _wait(self):
@@ -162,6 +160,14 @@ class Server:
 
     def client(self):
         return Client(self.host, self.port)
+
+    def address_for(self, wire):
+        """Where it says to be listening for another protocol: (host, port)."""
+        def found():
+            matches = [re.fullmatch(rf"escapement listening on (\S+):(\d+) for {wire}", line) for line in self.lines]
+            return next((match for match in matches if match), None)
+        match = eventually(found, what=f"listening for {wire}")
+        return match.group(1).strip("[]"), int(match.group(2))
 
     def close(self):
         """Ends the process if it still runs and removes its folder."""

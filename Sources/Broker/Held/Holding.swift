@@ -59,6 +59,11 @@ extension Broker {
   /// A held message; nil when it has ended.
   public func heldMessage(_ number: HeldNumber) -> HeldMessage? { held[number] }
 
+  /// The held message of this id; nil when there is none or it has ended.
+  public func heldMessage(id: UnsafeRawBufferPointer) -> HeldMessage? {
+    GeneratedID(id).flatMap { held[$0.sequence] }
+  }
+
   /// The name of a held message's topic.
   public func topicName(of message: HeldMessage) -> String { topics[message.record.topic]!.name }
 

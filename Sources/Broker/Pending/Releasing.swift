@@ -32,7 +32,7 @@ extension Broker {
 
   private func noteReleased(_ topic: Topic, lateMs: Int64) {
     turn.counters.released += 1
-    turn.counters.latenessMsSum &+= UInt64(max(0, lateMs))
+    turn.counters.latenessMs.add(lateMs)
     groups.appended(topic, by: records.lastSequence)
   }
 }
