@@ -45,8 +45,8 @@ let package = Package(
     library(
       "Server",
       [
-        "Primitives", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "RocketMQFrontEnd",
-        "RabbitMQFrontEnd",
+        "Primitives", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "TimingWheel",
+        "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol",
       ]),
     library("EscapementClient"),
     program(

@@ -88,7 +88,8 @@ struct QueueArguments {
   }
 
   private static func invalid(_ member: JSONTree.Member, _ queue: Text, _ why: String) -> AMQPError {
-    .preconditionFailed("invalid arg '\(member.key)' for queue '\(queue)': \(member.value.shown) is \(why)")
+    .preconditionFailed(
+      "invalid arg '\(member.key)' for queue '\(queue)'", isInVirtualHost: true, ": \(member.value.shown) is \(why)")
   }
 }
 

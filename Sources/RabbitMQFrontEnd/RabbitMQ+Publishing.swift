@@ -85,7 +85,7 @@ extension RabbitMQ {
   /// Publishes a message: into every queue that its exchange finds, in one record.
   public func publish(_ publication: Publication) throws(AMQPError) -> PublicationOutcome {
     let exchange = try exchange(publication.exchange)
-    if exchange.isInternal { throw .accessRefused("cannot publish to internal exchange '\(exchange.name)'") }
+    if exchange.isInternal { throw .accessRefused("cannot publish to internal exchange '\(exchange.name)'", isInVirtualHost: true) }
     var timeToLiveMs: Int64?
     if let expiration = publication.expiration {
       timeToLiveMs = try Self.timeToLiveMs(expiration: expiration)

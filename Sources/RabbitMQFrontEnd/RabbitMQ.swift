@@ -36,33 +36,13 @@ public final class RabbitMQ {
     broker.deadLetterRouter = self
   }
 
-  // MARK: Showing
-
-  /// Appends exchange, routing key and properties of a message as the line protocol shows them: fields without braces.
-  public func writeFields(of record: MessageRecord, to out: inout ByteBuffer) {
-    guard let view = EnvelopeView(record.headers) else {
-      // The text of an older version is what is shown.
-      return out.append(UnsafeRawBufferPointer(rebasing: record.headers.dropFirst().dropLast()))
-    }
-    guard view.form == .json else {
-      Envelope(record, reader)?.writeFields(to: &out)
-      return
-    }
-    out.append("\"exchange\":")
-    out.appendJSONString(view.exchange)
-    out.append(",\"routingKey\":")
-    out.appendJSONString(view.routingKey)
-    out.append(",\"properties\":")
-    out.append(view.properties)
-  }
-
   // MARK: Finding
 
   /// The queue of this name, for a connection.
   ///
   /// - Throws: 404; 405 when it is another connection's own.
   public func queue(_ name: Text, _ connection: UInt64) throws(AMQPError) -> Queue {
-    guard let queue = queues[name] else { throw .notFound("no queue '\(name)'") }
+    guard let queue = queues[name] else { throw .notFound("no queue '\(name)'", isInVirtualHost: true) }
     try requireAccess(queue, connection)
     return queue
   }
@@ -72,7 +52,7 @@ public final class RabbitMQ {
   }
 
   func exchange(_ name: Text) throws(AMQPError) -> Exchange {
-    guard let exchange = exchanges[name] else { throw .notFound("no exchange '\(name)'") }
+    guard let exchange = exchanges[name] else { throw .notFound("no exchange '\(name)'", isInVirtualHost: true) }
     return exchange
   }
 
@@ -148,7 +128,7 @@ public final class RabbitMQ {
     if name.isEmpty { throw Self.isDefaultExchange }
     if name.hasPrefix("amq.") { throw .accessRefused("deletion of system exchange '\(name)' not allowed") }
     guard let exchange = exchanges[name] else { return broker.gate }
-    if ifUnused, !exchange.bindings.isEmpty { throw .preconditionFailed("exchange '\(name)' in use") }
+    if ifUnused, !exchange.bindings.isEmpty { throw .preconditionFailed("exchange '\(name)'", isInVirtualHost: true, " in use") }
     for binding in exchange.bindings { remove(binding) }
     drop(exchange)
     return broker.gate

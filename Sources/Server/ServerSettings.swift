@@ -7,13 +7,13 @@ public struct ServerSettings: Sendable {
   /// The data folder.
   public var dataFolder = "./escapement-data"
   /// Where to listen.
-  public var host = "127.0.0.1"
-  /// The port; 0 picks one.
-  public var port: UInt16 = 7611
+  public var listeners = [ListenAddress(host: "127.0.0.1", port: 7611, wire: .line)]
   /// The engine's settings.
   public var engine = EngineSettings()
   /// The longest line, without its newline.
   public var lineBytesMax = 1 << 20
+  /// The largest body of a message that comes by AMQP.
+  public var messageBytesMax = 16 << 20
   /// Connections at a time; one more is told `busy` and closed.
   public var connectionsMax = 50_000
   /// Bytes that wait to be sent on one connection; beyond it nothing more is delivered to it or read from it.

@@ -9,7 +9,12 @@ import Server
 
 /// What `serve` runs with.
 struct ServeSettings: Sendable {
+  /// Its listeners are put together from the addresses below.
   var server = ServerSettings()
+  /// Where the line protocol is spoken.
+  var line = ListenAddress(host: "127.0.0.1", port: 7611, wire: .line)
+  /// Where AMQP 0-9-1 is spoken; nil for nowhere. Somebody else's broker may have the port unless it was asked for by name.
+  var amqp: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 5672, wire: .amqp, isRequired: false)
   var configFile: String?
   var tokenFile: String?
   /// Whether anybody may be listened to without having to say who he is.
@@ -50,12 +55,24 @@ enum SettingsTable {
     .text("listen", "HOST:PORT", "where to listen; port 0 picks one") { (settings, text) throws(BadValue) in
       do throws(UsageError) {
         let address = try Session.address(text, allowsAnyPort: true)
-        (settings.server.host, settings.server.port) = (address.host, UInt16(address.port))
+        settings.line = ListenAddress(host: address.host, port: UInt16(address.port), wire: .line)
       } catch {
         throw BadValue(error.description)
       }
     } shown: {
-      "\($0.server.host.contains(":") ? "[\($0.server.host)]" : $0.server.host):\($0.server.port)"
+      SettingText.address($0.line)
+    },
+    .text("amqp", "HOST:PORT|off", "where AMQP 0-9-1 clients come in, RabbitMQ's port unless said otherwise") {
+      (settings, text) throws(BadValue) in
+      if text == "off" { return settings.amqp = nil }
+      do throws(UsageError) {
+        let address = try Session.address(text, allowsAnyPort: true)
+        settings.amqp = ListenAddress(host: address.host, port: UInt16(address.port), wire: .amqp)
+      } catch {
+        throw BadValue(error.description)
+      }
+    } shown: {
+      $0.amqp.map { SettingText.address($0) } ?? "off"
     },
     .text("http", "HOST:PORT|off", "the admin page; there is none yet, so only 'off'") { (_, text) throws(BadValue) in
       guard text == "off" else { throw BadValue("'\(text)': this version has no admin page yet; say 'off'") }

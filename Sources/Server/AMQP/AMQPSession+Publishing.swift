@@ -1,0 +1,148 @@
+// basic.publish with its content, and what the publisher hears of it.
+
+import AMQPProtocol
+import Broker
+import Primitives
+import RabbitMQFrontEnd
+
+extension AMQPSession {
+  // MARK: Coming in
+
+  @inline(__always)
+  func beginContent(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
+    channel.content.begin(try frame.decode())
+    noteUnfinished(channel)
+  }
+
+  @inline(__always)
+  func takeHeader(_ header: ContentHeader, _ channel: AMQPChannel) throws(AMQPFault) {
+    guard header.bodyBytes <= UInt64(settings.messageBytesMax) else {
+      throw AMQPFault(
+        .preconditionFailed,
+        "message size \(header.bodyBytes) is larger than configured max size \(settings.messageBytesMax)",
+        method: .basicPublish)
+    }
+    channel.content.setHeader(header)
+    noteUnfinished(channel)
+    if header.bodyBytes == 0 { try publish(channel) }
+  }
+
+  @inline(__always)
+  func takeBody(_ piece: UnsafeRawBufferPointer, _ channel: AMQPChannel) throws(AMQPFault) {
+    let before = channel.content.pieceBytes
+    channel.content.add(piece)
+    heldBytes += channel.content.pieceBytes - before
+    if channel.order.isComplete { return try publish(channel) }
+    try requireBounded(.basicPublish)
+  }
+
+  /// Refuses what would be kept for clients that begin much and end nothing.
+  func requireBounded(_ method: Method) throws(AMQPFault) {
+    guard heldBytes <= Self.heldBytesMax else {
+      throw AMQPFault(
+        .resourceError, "more than \(Self.heldBytesMax) bytes of unfinished messages and transactions", method: method)
+    }
+  }
+
+  /// What it has of its message lies where it was received, until more is received.
+  @inline(__always)
+  private func noteUnfinished(_ channel: AMQPChannel) {
+    if unfinished.last !== channel, !unfinished.contains(where: { $0 === channel }) { unfinished.append(channel) }
+  }
+
+  // MARK: Publishing
+
+  /// Publishes a message that had to wait.
+  func publish(again channel: AMQPChannel) {
+    blocked = nil
+    do throws(AMQPFault) { try publish(channel) } catch { refuse(error, on: channel) }
+  }
+
+  /// Publishes the message that has come in whole on a channel.
+  private func publish(_ channel: AMQPChannel) throws(AMQPFault) {
+    if channel.content.isImmediate { throw AMQPFault(.notImplemented, "immediate=true", method: .basicPublish) }
+    let properties = try BasicProperties(reading: channel.content.properties)
+    try checkUser(properties)
+    var publication = Publication(
+      exchange: Text(channel.content.exchange), routingKey: Text(channel.content.routingKey),
+      body: channel.content.body, encoding: .bytes)
+    publication.properties = .amqp(properties)
+    publication.isPersistent = properties.deliveryMode == 2
+    publication.isMandatory = channel.content.isMandatory
+    publication.expiration = properties.expiration.map { Text($0) }
+    do throws(AMQPError) {
+      tell(channel, try channel.operations.publish(publication))
+    } catch {
+      switch error {
+      case .stopped(.waitForDisk):
+        blocked = Blocked(channel: channel, reason: .disk)
+        return
+      case .stopped(.refused(let refusal)) where refusal.code == .diskFull:
+        blocked = Blocked(channel: channel, reason: .space)
+        return
+      default: throw AMQPFault(error, .basicPublish)
+      }
+    }
+    heldBytes -= channel.content.pieceBytes
+    channel.content.clear()
+  }
+
+  /// A message may name its publisher, but nobody else.
+  private func checkUser(_ properties: BasicProperties) throws(AMQPFault) {
+    guard let named = properties.userID, !named.elementsEqual(user.bytes) else { return }
+    throw AMQPFault(
+      .preconditionFailed,
+      "user_id property set to '\(String(decoding: named, as: UTF8.self))' but authenticated user was '\(user)'",
+      method: .basicPublish)
+  }
+
+  /// What became of a message: it comes back, is confirmed, is refused, or nothing is said.
+  private func tell(_ channel: AMQPChannel, _ outcome: PublicationOutcome) {
+    if let returned = outcome.returned { writeReturn(returned, channel.content.body, channel) }
+    guard channel.confirms != nil else { return }
+    if outcome.refusedBy == nil { channel.confirms!.accept() } else { channel.confirms!.refuse() }
+    output.hold(until: outcome.gate)
+    if confirming.last !== channel, !confirming.contains(where: { $0 === channel }) { confirming.append(channel) }
+  }
+
+  func writeReturn(_ envelope: Envelope, _ body: UnsafeRawBufferPointer, _ channel: AMQPChannel) {
+    envelope.withAMQP { exchange, routingKey, properties in
+      "NO_ROUTE".withBytes { text in
+        let returned = BasicReturn {
+          $0.replyCode = ReplyCode.noRoute.rawValue
+          $0.replyText = text
+          $0.exchange = exchange
+          $0.routingKey = routingKey
+        }
+        out.append(
+          returned, channel: channel.number, properties: properties, body: body, maxFrameBytes: frameBytesMax)
+      }
+    }
+  }
+
+  // MARK: Confirms
+
+  func selectConfirms(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
+    let method: ConfirmSelect = try frame.decode()
+    if channel.confirms == nil { channel.confirms = AMQPConfirms() }
+    if !method.noWait { out.append(.confirmSelectOk, channel: channel.number) }
+  }
+
+  func writeConfirms(of channel: AMQPChannel) {
+    channel.confirms?.takeNews { isAccepted, number, isMultiple in
+      if isAccepted {
+        let ack = BasicAck {
+          $0.deliveryTag = number
+          $0.multiple = isMultiple
+        }
+        out.append(ack, channel: channel.number)
+      } else {
+        out.append(BasicNack { $0.deliveryTag = number }, channel: channel.number)
+      }
+    }
+  }
+
+  func transact(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
+    throw AMQPFault(.notImplemented, "transactions", method: frame.method)
+  }
+}
