@@ -1,7 +1,7 @@
 // A place where connections come in, and the wire that they speak.
 
 /// An address to listen on.
-public struct ListenAddress: Sendable {
+public struct ListenAddress: Sendable, CustomStringConvertible {
   /// A name or an address; empty or `*` for all of this machine's.
   public var host: String
   /// The port; 0 picks one.
@@ -18,6 +18,9 @@ public struct ListenAddress: Sendable {
     self.wire = wire
     self.isRequired = isRequired
   }
+
+  /// `HOST:PORT`, an address of IPv6 in brackets.
+  public var description: String { "\(host.contains(":") ? "[\(host)]" : host):\(port)" }
 }
 
 /// An open listener.

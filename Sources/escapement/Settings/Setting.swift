@@ -5,8 +5,6 @@
 // the settings themselves, so that it is what holds.
 // Leaves to others: the rows (`SettingsTable`), which source counts (`SettingSources`).
 
-import Server
-
 /// Why a value cannot be taken, without saying where it stands.
 struct BadValue: Error {
   var reason: String
@@ -138,10 +136,6 @@ enum SettingText {
       let (bytes, isTooLarge) = count.multipliedReportingOverflow(by: 1 << scale.shift)
       return isTooLarge ? nil : bytes
     }
-  }
-
-  static func address(_ listener: ListenAddress) -> String {
-    "\(listener.host.contains(":") ? "[\(listener.host)]" : listener.host):\(listener.port)"
   }
 
   static func onOff(_ text: String) throws(BadValue) -> Bool {

@@ -60,7 +60,7 @@ enum SettingsTable {
         throw BadValue(error.description)
       }
     } shown: {
-      SettingText.address($0.line)
+      $0.line.description
     },
     .text("amqp", "HOST:PORT|off", "where AMQP 0-9-1 clients come in, RabbitMQ's port unless said otherwise") {
       (settings, text) throws(BadValue) in
@@ -72,7 +72,7 @@ enum SettingsTable {
         throw BadValue(error.description)
       }
     } shown: {
-      $0.amqp.map { SettingText.address($0) } ?? "off"
+      $0.amqp?.description ?? "off"
     },
     .text("http", "HOST:PORT|off", "the admin page; there is none yet, so only 'off'") { (_, text) throws(BadValue) in
       guard text == "off" else { throw BadValue("'\(text)': this version has no admin page yet; say 'off'") }
