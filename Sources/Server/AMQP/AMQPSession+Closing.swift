@@ -91,7 +91,7 @@ extension AMQPSession {
   func end() { letGo() }
 
   /// What was delivered goes to others, and what belonged to the connection goes with it.
-  private func letGo() {
+  func letGo() {
     guard !hasLetGo else { return }
     hasLetGo = true
     turnEnds()

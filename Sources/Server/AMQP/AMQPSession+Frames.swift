@@ -53,10 +53,12 @@ extension AMQPSession {
     }
   }
 
+  /// The client closes; that it ends the connection, too, is waited for, since several of its threads may close at once.
   private func closedByClient() {
-    turnEnds()
+    letGo()
     out.append(.connectionCloseOk, channel: 0)
-    finish()
+    stage = .closing
+    output.wakeUpMs = broker.nowMs + AMQPLimits.closeMs
   }
 
   @inline(__always)

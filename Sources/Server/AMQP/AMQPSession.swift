@@ -21,7 +21,7 @@ final class AMQPSession: WireSession {
     case expectsHeader, expectsStartOk, expectsTuneOk, expectsOpen
     /// Open.
     case open
-    /// `connection.close` was sent; only its answer counts.
+    /// One side has asked to close; nothing counts any more but what belongs to that.
     case closing
     /// Nothing more is read.
     case closed
@@ -93,11 +93,16 @@ final class AMQPSession: WireSession {
   // MARK: Commands
 
   func receive(_ bytes: UnsafeRawBufferPointer) {
-    // What was received before may move now.
-    for channel in unfinished { channel.content.keep() }
-    unfinished.removeAll(keepingCapacity: true)
+    keepUnfinished()
     frames.append(bytes)
     noteHeard()
+  }
+
+  /// What was received may move now, or go.
+  @inline(__always) private func keepUnfinished() {
+    if unfinished.isEmpty { return }
+    for channel in unfinished { channel.content.keep() }
+    unfinished.removeAll(keepingCapacity: true)
   }
 
   func performNext() -> Bool {
@@ -108,7 +113,10 @@ final class AMQPSession: WireSession {
     do throws(AMQPFault) {
       switch try frames.next() {
       case .needsMore:
-        if frames.bufferedBytes == 0 { frames.shrink(keepingBytes: 0) }
+        if frames.bufferedBytes == 0 {
+          keepUnfinished()
+          frames.shrink(keepingBytes: 0)
+        }
         return false
       case .opened:
         start()

@@ -105,7 +105,7 @@ struct ResolvedSettings: Sendable {
   private static func isForSomebodyElse(_ variable: String) -> Bool {
     let rest = variable.dropFirst(Setting.variablePrefix.count)
     let commands = ["SERVER", "TOKEN", "ACCESS"]
-    let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES"]
+    let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES", "INTEROP"]
     return commands.contains(String(rest)) || tests.contains(String(rest)) || rest == "PORT" || rest.hasPrefix("PORT_")
       || rest.hasPrefix("SERVICE_")
   }
