@@ -33,27 +33,28 @@ let package = Package(
     library("AMQPProtocol", ["Primitives"]),
     library("Logs", ["Primitives", "LineProtocol"]),
     library("HTTPProtocol", ["Primitives"]),
-    library("Journal", ["Primitives"]),
+    library("DecisionLog", ["Primitives"]),
+    library("Journal", ["Primitives", "DecisionLog"]),
     library("DataFiles", ["Primitives"]),
     library("TopicLog", ["Primitives", "DataFiles"]),
     library("DelayStore", ["Primitives", "DataFiles"]),
-    library("Broker", ["Primitives", "DataFiles", "DelayStore", "Journal", "TimingWheel", "TopicLog"]),
-    library("Engine", ["Primitives", "DataFiles", "Journal", "Broker", "DelayStore", "TopicLog"]),
+    library("Broker", ["Primitives", "DataFiles", "DecisionLog", "DelayStore", "TimingWheel", "TopicLog"]),
+    library("Engine", ["Primitives", "DataFiles", "DecisionLog", "Broker", "DelayStore", "TopicLog"]),
     library("RemotingProtocol", ["Primitives", "LineProtocol"]),
     library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol"]),
     library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "AMQPProtocol"]),
     library(
       "Server",
       [
-        "Primitives", "Platform", "DataFiles", "Journal", "Broker", "Engine", "LineProtocol", "TimingWheel",
-        "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol",
+        "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
+        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol",
       ]),
     library("EscapementClient"),
     program(
       "escapement",
       [
-        "Access", "EscapementClient", "Server", "Engine", "Broker", "Journal", "LineProtocol", "Logs", "Platform",
-        "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd",
+        "Access", "EscapementClient", "Server", "Engine", "Broker", "DecisionLog", "Journal", "LineProtocol", "Logs",
+        "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
@@ -65,13 +66,18 @@ let package = Package(
     .target(
       name: "SimulatedDisk", dependencies: ["Primitives", "DataFiles", "SeededRandom"], path: "Tests/SimulatedDisk",
       swiftSettings: settings),
+    .target(
+      name: "SimulatedLog", dependencies: ["Primitives", "DecisionLog"], path: "Tests/SimulatedLog",
+      swiftSettings: settings),
     tests("PrimitivesTests", ["Primitives"]),
     tests("AccessTests", ["Access", "Primitives", "SeededRandom"]),
     tests("HTTPProtocolTests", ["HTTPProtocol", "Primitives", "SeededRandom"]),
     tests("LogsTests", ["Logs", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("PlatformTests", ["Platform", "Primitives"]),
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
-    tests("JournalTests", ["Journal", "Platform", "SimulatedDisk", "Primitives"]),
+    tests(
+      "DecisionLogTests", ["DecisionLog", "Journal", "SimulatedLog", "SimulatedDisk", "Primitives", "SeededRandom"]),
+    tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
     tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),
     tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "AMQPProtocol", "LineProtocol", "Primitives", "SeededRandom"]),
@@ -87,7 +93,8 @@ let package = Package(
     .testTarget(
       name: "SimulationTests",
       dependencies: [
-        "Engine", "Broker", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd", "SimulatedDisk",
+        "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd",
+        "SimulatedDisk", "SimulatedLog",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
     // Holds the pages and the manifest against the sources.
@@ -95,6 +102,7 @@ let package = Package(
       "DocumentationTests",
       [
         "escapement", "Server", "Engine", "Broker", "RabbitMQFrontEnd", "RocketMQFrontEnd", "LineProtocol", "Journal",
+        "DecisionLog",
         "DelayStore", "TimingWheel", "Primitives",
       ]),
     // Drives the built programs with the client; finds them beside the test bundle.

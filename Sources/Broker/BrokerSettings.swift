@@ -1,5 +1,6 @@
 // Every number that bounds or shapes the broker, with its default.
 
+import DecisionLog
 import Primitives
 
 /// Settings of a broker.
@@ -62,6 +63,8 @@ public struct BrokerSettings: Sendable {
   public var tailBytesPerTurn = 256 << 10
   /// Bytes of messages in the reply to one fetch; the message that reaches it is the last.
   public var fetchBytesMax = 4 << 20
+  /// What a delivery waits for; the log says it.
+  public var deliveryRule = DeliveryRule.afterRelease
   /// How long a topic that says nothing else keeps its messages: seven days.
   public var retentionMsDefault: Int64 = 7 * 86_400_000
   /// How many bytes a topic that says nothing else keeps.

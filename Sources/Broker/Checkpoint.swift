@@ -8,7 +8,7 @@
 //                  u64 offset, u32 attempts, u8 marks, u64 key hash, i64 until
 //   u32 groups ever made
 //   u32 n slices:  u8 level, i64 number, u32 generation, u64 bytes
-//   u32 n buckets of settled ids: i64 number, u64 bytes
+//   u32 n files of recent outcomes: i64 number, u64 bytes
 //   u32 n held:    owner, u32 checks, i64 next check, u32 bytes, message record
 //   u32 n queues: u32 group, ended offsets, transient offsets (OffsetSet)
 //   u32 n overdue: u32 topic, u64 offset
@@ -36,133 +36,57 @@ public struct CheckpointPlan {
 
 /// State read from a checkpoint, before the files it names are opened.
 public struct CheckpointState {
-  struct TopicState {
-    var number: UInt32
-    var name: String
-    var retentionMs: Int64
-    var retentionBytes: Int64
-    var firstOffset: TopicOffset
-    var nextOffset: TopicOffset
-    var lastReleasedMs: UnixMs
-    var pendingCount: UInt64
-    var segments: [TopicLog.SegmentState] = []
-  }
-  struct HeldState {
-    var owner: String
-    var checks: UInt32
-    var nextCheckMs: UnixMs
-    var record: [UInt8]
-  }
-  struct GroupState {
-    var number: UInt32
-    var topic: UInt32
-    var name: String
-    var cursor: TopicOffset
-    var outstanding: [Outstanding] = []
-  }
-
   var nowMs: UnixMs
-  var watermark: (dueMs: UnixMs, sequence: Sequence)
-  var handMs: UnixMs
-  var nextTopic: UInt32
-  var topics: [TopicState] = []
-  var groups: [GroupState] = []
-  var groupsMade: UInt32 = 0
-  var slices: [DelayStore.SliceState] = []
-  var buckets: [(bucket: Int64, length: Int)] = []
-  var held: [HeldState] = []
-  var queues = QueuesState()
+  var pending = Pending.State()
+  var topics = Topics.State()
+  var groups = Groups.State()
+  var held = Held.State()
+  var queues = Queues.State()
+  var catalog = Catalog.State()
 
   /// Reads the bytes; nil when they are not a checkpoint's state.
   public init?(_ bytes: ArraySlice<UInt8>) {
     do throws(CheckpointFault) {
       var reader = StateReader(bytes)
       nowMs = try reader.read(Int64.self)
-      watermark = (try reader.read(Int64.self), try reader.read(UInt64.self))
-      handMs = try reader.read(Int64.self)
-      nextTopic = try reader.read(UInt32.self)
-      for _ in 0..<(try reader.read(UInt32.self)) { topics.append(try Self.topic(&reader)) }
-      for _ in 0..<(try reader.read(UInt32.self)) { groups.append(try Self.group(&reader)) }
-      groupsMade = try reader.read(UInt32.self)
-      for _ in 0..<(try reader.read(UInt32.self)) {
-        let level = Int(try reader.read(UInt8.self))
-        let key = SliceKey(level: level, number: try reader.read(Int64.self))
-        let generation = try reader.read(UInt32.self)
-        let length = Int(try reader.read(UInt64.self))
-        slices.append(DelayStore.SliceState(key: key, generation: generation, length: length))
-      }
-      for _ in 0..<(try reader.read(UInt32.self)) {
-        buckets.append((try reader.read(Int64.self), Int(try reader.read(UInt64.self))))
-      }
-      for _ in 0..<(try reader.read(UInt32.self)) { held.append(try Self.held(&reader)) }
-      queues = try QueuesState(&reader)
+      try pending.readTimes(&reader)
+      topics = try Topics.State(&reader)
+      groups = try Groups.State(&reader)
+      try pending.readFiles(&reader)
+      held = try Held.State(&reader)
+      queues = try Queues.State(&reader)
+      catalog = try Catalog.State(&reader)
     } catch {
       return nil
     }
   }
 
-  private static func topic(_ reader: inout StateReader) throws(CheckpointFault) -> TopicState {
-    var topic = TopicState(
-      number: try reader.read(UInt32.self), name: try reader.readText(), retentionMs: try reader.read(Int64.self),
-      retentionBytes: try reader.read(Int64.self), firstOffset: try reader.read(UInt64.self),
-      nextOffset: try reader.read(UInt64.self), lastReleasedMs: try reader.read(Int64.self),
-      pendingCount: try reader.read(UInt64.self))
-    for _ in 0..<(try reader.read(UInt32.self)) {
-      let base = try reader.read(UInt64.self)
-      let length = Int(try reader.read(UInt64.self))
-      topic.segments.append(
-        TopicLog.SegmentState(baseOffset: base, length: length, isSealed: try reader.read(UInt8.self) != 0))
-    }
-    return topic
-  }
-
-  private static func held(_ reader: inout StateReader) throws(CheckpointFault) -> HeldState {
-    HeldState(
-      owner: try reader.readText(), checks: try reader.read(UInt32.self), nextCheckMs: try reader.read(Int64.self),
-      record: try reader.readBytes())
-  }
-
-  private static func group(_ reader: inout StateReader) throws(CheckpointFault) -> GroupState {
-    var group = GroupState(
-      number: try reader.read(UInt32.self), topic: try reader.read(UInt32.self), name: try reader.readText(),
-      cursor: try reader.read(UInt64.self))
-    for _ in 0..<(try reader.read(UInt32.self)) {
-      var entry = Outstanding(offset: try reader.read(UInt64.self))
-      entry.attempts = try reader.read(UInt32.self)
-      entry.marks = try reader.read(UInt8.self)
-      entry.keyHash = try reader.read(UInt64.self)
-      entry.untilMs = try reader.read(Int64.self)
-      group.outstanding.append(entry)
-    }
-    return group
-  }
-
-  /// The data files that the checkpoint names, relative to the data folder, without those of settled ids.
+  /// The data files that the checkpoint names, relative to the data folder, without those of recent outcomes.
   public var dataFiles: [String] {
-    slices.map(\.path)
-      + topics.flatMap { topic in
+    pending.slices.map(\.path)
+      + topics.topics.flatMap { topic in
         topic.segments.map { TopicLog.path(topic.number, segment: $0.baseOffset) }
       }
-      + buckets.map { SettledIDs.path($0.bucket) }
+      + pending.buckets.map { RecentOutcomes.path($0.bucket) }
   }
 }
 
 // What a check of the folder looks at.
 extension CheckpointState {
   /// Slice files and how much of them counts.
-  public var sliceFiles: [(path: String, length: Int)] { slices.map { ($0.path, $0.length) } }
+  public var sliceFiles: [(path: String, length: Int)] { pending.slices.map { ($0.path, $0.length) } }
 
   /// Topics by number and name, with their segments.
   public var topicFiles: [(topic: UInt32, name: String, segments: [TopicLog.SegmentState])] {
-    topics.map { ($0.number, $0.name, $0.segments) }
+    topics.topics.map { ($0.number, $0.name, $0.segments) }
   }
 
-  /// Reads the files of settled ids; gives how many entries they have.
-  public func checkSettled(_ files: OpenFiles) throws(StorageError) -> Int {
+  /// Reads the files of recent outcomes; gives how many entries they have.
+  public func checkOutcomes(_ files: OpenFiles) throws(StorageError) -> Int {
     var count = 0
-    for bucket in buckets where bucket.length > 0 {
-      _ = try SettledIDs.read(SettledIDs.path(bucket.bucket), bucket.length, files)
-      count += bucket.length / SettledIDs.entryBytes
+    for bucket in pending.buckets where bucket.length > 0 {
+      _ = try RecentOutcomes.read(RecentOutcomes.path(bucket.bucket), bucket.length, files)
+      count += bucket.length / RecentOutcomes.entryBytes
     }
     return count
   }

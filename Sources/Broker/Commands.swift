@@ -139,6 +139,12 @@ public struct ConsumerOptions: Sendable {
   public var frontEnd: UInt8 = 0
   /// A delivery is its own acknowledgement. Only in queues.
   public var acknowledgesItself = false
+  /// Whether it takes every message, or this one has one of its tags.
+  func wants(_ record: MessageRecord) -> Bool {
+    guard let tags else { return true }
+    let tag = record.tag
+    return tags.contains { $0.count == tag.count && $0.withUnsafeBytes { $0.elementsEqual(tag) } }
+  }
   /// The ack wait of consumers that may take as long as they like.
   public static let ackWaitForEver = Int64.max
 
@@ -164,11 +170,14 @@ public struct Delivery {
 
   /// Whether it would come again after a restart, unless its end is durable by then. Only in queues.
   public var isPersistent: Bool {
-    consumer.group?.contents?.isDurable == true && record.flags & RecordFlags.transient == 0
+    consumer.group?.queue?.isDurable == true && record.flags & RecordFlags.transient == 0
   }
 
-  /// Whether it is its own acknowledgement and is shown only when that is settled, or a crash would show it again.
-  public var waitsForItsEnd: Bool { consumer.options.acknowledgesItself && isPersistent }
+  /// Whether it is shown only when its own records are settled: it is its own acknowledgement, and a crash would show it
+  /// again, or the log wants it for every delivery.
+  public var waitsForItsEnd: Bool {
+    consumer.waitsForRecords || consumer.options.acknowledgesItself && isPersistent
+  }
 }
 
 /// Something for the server to pass on, in order with the deliveries of the turn.

@@ -34,6 +34,24 @@ extension DelayStore {
     return nil
   }
 
+  /// What the message at a place on disk says, read at once. For tests: it blocks. nil when it cannot be read.
+  package func peek(
+    slice number: UInt32, position: Int, _ storage: any Storage
+  ) -> (dueMs: UnixMs, sequence: Sequence, topic: UInt32)? {
+    let file = existing(number).file
+    let memory = Chunk(filePosition: position, capacity: MessageRecord.headerLength)
+    if let unwritten = file.unwrittenBytes(at: position, count: MessageRecord.headerLength) {
+      memory.base.copyMemory(from: unwritten.baseAddress!, byteCount: unwritten.count)
+    } else {
+      let room = UnsafeMutableRawBufferPointer(start: memory.base, count: MessageRecord.headerLength)
+      guard let id = try? storage.open(file.path, create: false) else { return nil }
+      defer { storage.close(id) }
+      guard (try? storage.read(id, at: position, into: room)) == room.count else { return nil }
+    }
+    let record = MessageRecord(memory.base)
+    return (record.dueMs, record.sequence, record.topic)
+  }
+
   /// The slices that hold messages of [fromMs, …) on disk, in due order.
   public func slicesOnDisk(fromMs: UnixMs) -> [(path: String, number: UInt32, startMs: UnixMs)] {
     slices.values.filter { $0.onDiskCount > 0 && layout.endMs($0.key) > fromMs }

@@ -3,17 +3,16 @@
 // Holds: it is replaced whole, by renaming a synced file over it, so there is always one that is whole. Bytes,
 // little-endian: 8 magic "ESCAPECP", u32 version (1), u32 CRC-32C of all that follows, u64+u64 store id, u64+u64 hash key,
 // i64 slice width in ms, u64 sequence, u64 length of the state, the state (Broker's `Checkpoint.swift`).
-// Leaves to others: what the state means.
+// Leaves to others: what the state means, whose the identity is (the log's; a log that is kept elsewhere has it there, too).
 
 import DataFiles
+import DecisionLog
 import Primitives
 
 /// A checkpoint as it stands on disk.
 public struct CheckpointFile {
-  /// Names the data folder.
-  public var store: StoreID
-  /// The key of the folder's id hashes.
-  public var hashKey: StoreID
+  /// Who the log is that the state is made of.
+  public var identity: LogIdentity
   /// The width of its finest slices.
   public var sliceMs: Int64
   /// The last record that is in the state.
@@ -35,7 +34,10 @@ public struct CheckpointFile {
     }
     write(Self.version)
     write(UInt32(0))
-    for word in [store.low, store.high, hashKey.low, hashKey.high] { write(word) }
+    for id in [identity.store, identity.hashKey] {
+      write(id.low)
+      write(id.high)
+    }
     write(sliceMs)
     write(sequence)
     write(UInt64(state.count))
@@ -77,9 +79,10 @@ public struct CheckpointFile {
     let checksum = bytes.withUnsafeBytes { CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[16...])) }
     guard checksum == UInt32(truncatingIfNeeded: word(8) >> 32) else { throw damaged("it does not match its checksum") }
     guard word(64) == UInt64(bytes.count - headerBytes) else { throw damaged("its length is not what it says") }
+    let identity = LogIdentity(
+      store: StoreID(low: word(16), high: word(24)), hashKey: StoreID(low: word(32), high: word(40)))
     return CheckpointFile(
-      store: StoreID(low: word(16), high: word(24)), hashKey: StoreID(low: word(32), high: word(40)),
-      sliceMs: Int64(bitPattern: word(48)), sequence: word(56), state: bytes[headerBytes...])
+      identity: identity, sliceMs: Int64(bitPattern: word(48)), sequence: word(56), state: bytes[headerBytes...])
   }
 
   /// Puts the checkpoint in the place of the one before, durably.

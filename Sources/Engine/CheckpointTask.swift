@@ -1,17 +1,20 @@
 // Writing a checkpoint, in the write lane, behind everything that it names.
 
 import DataFiles
+import DecisionLog
 import Primitives
 
-/// Syncs what a checkpoint names, then puts it in place.
+/// Syncs what a checkpoint names and the records that it rests on, then puts it in place.
 final class CheckpointTask: IOTask, @unchecked Sendable {
   private let file: CheckpointFile
   private let unsynced: [String]
+  private let log: any DecisionLog
   private let done: () -> Void
 
-  init(_ file: CheckpointFile, unsynced: [String], done: @escaping () -> Void) {
+  init(_ file: CheckpointFile, unsynced: [String], log: any DecisionLog, done: @escaping () -> Void) {
     self.file = file
     self.unsynced = unsynced
+    self.log = log
     self.done = done
   }
 
@@ -26,22 +29,10 @@ final class CheckpointTask: IOTask, @unchecked Sendable {
       }
     }
     for directory in directories.sorted() { try files.storage.syncDirectory(directory) }
-    try syncJournal(files)
+    // The records that the state is made of were written before this task was queued; were they lost and the checkpoint
+    // not, the log would end before the place where it goes on.
+    try log.persist()
     try file.save(files.storage)
-  }
-
-  /// The records that the state is made of were written before this task was queued; were they lost and the checkpoint
-  /// not, the journal would end before the place where it goes on.
-  private func syncJournal(_ files: OpenFiles) throws(StorageError) {
-    for name in try files.storage.list("journal") where name.hasSuffix(".wal") {
-      let path = "journal/\(name)"
-      do throws(StorageError) {
-        try files.storage.sync(try files.file(path, create: false))
-      } catch  where error.kind == .notFound {
-        continue
-      }
-      files.forget(path)
-    }
   }
 
   override func finished() { done() }

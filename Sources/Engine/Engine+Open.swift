@@ -1,21 +1,33 @@
-// Opening a data folder: checkpoint, then the journal behind it, then ready. Or a new folder.
+// Opening a data folder: its log, its checkpoint, then what the log has behind the checkpoint. A new folder is first given a
+// checkpoint of nothing.
+//
+// Holds: a folder whose first checkpoint is not durable is an empty folder; the log takes no record before that.
+// Leaves to others: which log it is (the program's assembly).
 
 import Broker
 import DataFiles
-import Journal
+import DecisionLog
 import Primitives
 
 /// Why a data folder does not open.
 public enum EngineError: Error, CustomStringConvertible {
   case storage(StorageError)
-  case journal(JournalError)
+  case log(LogError)
 
   /// The text for people.
   public var description: String {
     switch self {
     case .storage(let error): "\(error)"
-    case .journal(let error): "\(error)"
+    case .log(let error): "\(error)"
     }
+  }
+
+  static func ofStorage<Result>(_ body: () throws(StorageError) -> Result) throws(EngineError) -> Result {
+    do throws(StorageError) { return try body() } catch { throw .storage(error) }
+  }
+
+  static func ofLog<Result>(_ body: () throws(LogError) -> Result) throws(EngineError) -> Result {
+    do throws(LogError) { return try body() } catch { throw .log(error) }
   }
 }
 
@@ -23,11 +35,16 @@ public enum EngineError: Error, CustomStringConvertible {
 public struct RecoverySummary: Sendable {
   /// Whether the folder was empty.
   public var isNew = false
-  /// What the journal held behind the checkpoint.
-  public var journal = RecoveryReport()
+  /// What the log held behind the checkpoint.
+  public var log = RecoveryReport()
   /// By how much the watermark was ahead of the clock.
   public var aheadMs: Int64 = 0
 }
+
+/// Gives the log of an identity, or with nil the log of a folder without a checkpoint: a new one, or one that is kept
+/// elsewhere and knows who it is. Throws `.orphaned` when there are records that nobody can know the meaning of, `.foreign`
+/// when the log is another one than asked for.
+public typealias OpenLog = (_ identity: LogIdentity?) throws(LogError) -> any DecisionLog
 
 /// What an engine needs of its surroundings.
 public struct EngineSurroundings {
@@ -35,20 +52,14 @@ public struct EngineSurroundings {
   public var storage: any Storage
   /// The I/O lanes.
   public var io: any IOQueue
-  /// Random bytes.
-  public var random: () -> StoreID
-  /// Makes the group commit over a writer.
-  public var makeCommit: (SegmentWriter, SyncPolicy) -> GroupCommit
+  /// Opens the log.
+  public var openLog: OpenLog
 
   /// Puts them together.
-  public init(
-    storage: any Storage, io: any IOQueue, random: @escaping () -> StoreID,
-    makeCommit: @escaping (SegmentWriter, SyncPolicy) -> GroupCommit
-  ) {
+  public init(storage: any Storage, io: any IOQueue, openLog: @escaping OpenLog) {
     self.storage = storage
     self.io = io
-    self.random = random
-    self.makeCommit = makeCommit
+    self.openLog = openLog
   }
 }
 
@@ -60,96 +71,78 @@ extension Engine {
   public static func open(
     _ surroundings: EngineSurroundings, _ settings: EngineSettings, nowNs: Int64
   ) throws(EngineError) -> Engine {
-    do throws(StorageError) {
-      if let file = try CheckpointFile.load(surroundings.storage) {
-        return try recover(file, surroundings, settings, nowNs)
-      }
-      guard try surroundings.storage.list("journal").isEmpty else {
-        throw StorageError(
-          kind: .damaged, operation: "open", path: CheckpointFile.path, reason: "there is a journal but no checkpoint")
-      }
-      return try create(surroundings, settings, nowNs)
-    } catch {
-      throw .storage(error)
+    let found = try EngineError.ofStorage { () throws(StorageError) in try CheckpointFile.load(surroundings.storage) }
+    let log: any DecisionLog
+    do throws(LogError) { log = try surroundings.openLog(found?.identity) } catch {
+      guard error.kind == .orphaned else { throw .log(error) }
+      throw .storage(
+        StorageError(
+          kind: .damaged, operation: "open", path: CheckpointFile.path, reason: "there is a journal but no checkpoint"))
+    }
+    let file = if let found { found } else { try begin(surroundings, settings, log.identity, nowNs) }
+    return try recover(file, isNew: found == nil, log, surroundings, settings, nowNs)
+  }
+
+  /// Makes the first checkpoint. It says who the log is; without it the records of a journal are nobody's.
+  private static func begin(
+    _ surroundings: EngineSurroundings, _ settings: EngineSettings, _ identity: LogIdentity, _ nowNs: Int64
+  ) throws(EngineError) -> CheckpointFile {
+    try EngineError.ofStorage { () throws(StorageError) in
+      let broker = Broker(settings: settings.broker, hashKey: identity.hashKey, io: surroundings.io)
+      broker.start(nowNs: nowNs)
+      let plan = broker.checkpoint()
+      if let failure = surroundings.io.drain() { throw failure }
+      let file = CheckpointFile(
+        identity: identity, sliceMs: settings.broker.sliceMs, sequence: 0, state: plan.state[...])
+      try file.save(surroundings.storage)
+      return file
     }
   }
 
-  private static func create(
-    _ surroundings: EngineSurroundings, _ settings: EngineSettings, _ nowNs: Int64
-  ) throws(StorageError) -> Engine {
-    let store = surroundings.random()
-    let hashKey = surroundings.random()
-    let broker = Broker(settings: settings.broker, hashKey: hashKey, io: surroundings.io)
-    broker.records.reset(nextSequence: 1)
-    broker.start(nowNs: nowNs)
-    // The first checkpoint says who the folder is; without it a journal is nobody's.
-    let plan = broker.checkpoint()
-    if let failure = surroundings.io.drain() { throw failure }
-    let file = CheckpointFile(
-      store: store, hashKey: hashKey, sliceMs: settings.broker.sliceMs, sequence: 0, state: plan.state[...])
-    try file.save(surroundings.storage)
-    var recovery = RecoverySummary()
-    recovery.isNew = true
-    let writer = try segmentWriter(surroundings.storage, store, recovery.journal, settings)
-    return Engine(
-      broker: broker, commit: surroundings.makeCommit(writer, settings.policy), storage: surroundings.storage,
-      io: surroundings.io, settings: settings, store: store, hashKey: hashKey, recovery: recovery)
-  }
-
   private static func recover(
-    _ file: CheckpointFile, _ surroundings: EngineSurroundings, _ settings: EngineSettings, _ nowNs: Int64
-  ) throws(StorageError) -> Engine {
+    _ file: CheckpointFile, isNew: Bool, _ log: any DecisionLog, _ surroundings: EngineSurroundings,
+    _ settings: EngineSettings, _ nowNs: Int64
+  ) throws(EngineError) -> Engine {
     var settings = settings
     settings.broker.sliceMs = file.sliceMs
+    settings.broker.deliveryRule = log.deliveryRule
     let storage = surroundings.storage
     let io = surroundings.io
-    let broker = Broker(settings: settings.broker, hashKey: file.hashKey, io: io)
+    let broker = Broker(settings: settings.broker, hashKey: log.identity.hashKey, io: io)
+    try EngineError.ofStorage { () throws(StorageError) in try load(file, broker, storage) }
+    var recovery = RecoverySummary()
+    recovery.isNew = isNew
+    try EngineError.ofLog { () throws(LogError) in
+      recovery.log = try replay(log, from: file.sequence + 1, broker, io, salvages: settings.salvages)
+    }
+    if let failure = io.drain() ?? broker.failure { throw .storage(failure) }
+    try EngineError.ofLog { () throws(LogError) in try log.begin() }
+    broker.records = log.takeBuffer()
+    recovery.aheadMs = broker.start(nowNs: nowNs, isSalvaged: !recovery.log.lost.isEmpty)
+    return Engine(broker: broker, log: log, storage: storage, io: io, settings: settings, recovery: recovery)
+  }
+
+  private static func load(_ file: CheckpointFile, _ broker: Broker, _ storage: any Storage) throws(StorageError) {
     guard let state = CheckpointState(file.state) else {
       throw StorageError(kind: .damaged, operation: "read", path: CheckpointFile.path, reason: "its state is not whole")
     }
     try removeStrangers(state, storage)
     try broker.recover(state, files: OpenFiles(storage: storage))
-    var recovery = RecoverySummary()
-    recovery.journal = try replay(file, broker, storage, io, settings)
-    if let failure = io.drain() ?? broker.failure { throw failure }
-    let writer = try segmentWriter(storage, file.store, recovery.journal, settings)
-    broker.records.reset(nextSequence: recovery.journal.nextSequence)
-    recovery.aheadMs = broker.start(nowNs: nowNs, isSalvaged: !recovery.journal.lost.isEmpty)
-    return Engine(
-      broker: broker, commit: surroundings.makeCommit(writer, settings.policy), storage: storage, io: io,
-      settings: settings, store: file.store, hashKey: file.hashKey, recovery: recovery)
-  }
-
-  private static func segmentWriter(
-    _ storage: any Storage, _ store: StoreID, _ recovered: RecoveryReport, _ settings: EngineSettings
-  ) throws(StorageError) -> SegmentWriter {
-    do throws(JournalError) {
-      return try SegmentWriter(
-        storage: storage, store: store, recovered: recovered, segmentBytes: settings.segmentBytes)
-    } catch {
-      throw StorageError(kind: .failed, operation: "start", path: "journal", reason: "\(error)")
-    }
   }
 
   private static func replay(
-    _ file: CheckpointFile, _ broker: Broker, _ storage: any Storage, _ io: any IOQueue, _ settings: EngineSettings
-  ) throws(StorageError) -> RecoveryReport {
-    do throws(JournalError) {
-      return try JournalReader.recover(
-        storage: storage, from: file.sequence + 1, store: file.store, salvage: settings.salvages
-      ) { sequence, kind, payload in
-        let drain = { if let failure = io.drain() { broker.fail(failure) } }
-        try broker.replay(sequence: sequence, kind: kind, payload: payload, drain: drain)
-        // What replay writes goes to the disk as it comes, so that a long journal needs little memory.
-        if sequence & 0xFFFF == 0 { drain() }
-        if let failure = broker.failure { throw failure }
-      }
-    } catch {
-      throw StorageError(kind: .damaged, operation: "recover", path: "journal", reason: "\(error)")
+    _ log: any DecisionLog, from first: Sequence, _ broker: Broker, _ io: any IOQueue, salvages: Bool
+  ) throws(LogError) -> RecoveryReport {
+    try log.recover(from: first, salvages ? .salvage : .strict) { sequence, kind, payload in
+      let drain = { if let failure = io.drain() { broker.fail(failure) } }
+      try broker.replay(sequence: sequence, kind: kind, payload: payload, drain: drain)
+      // What replay writes goes to the disk as it comes, so that a long log needs little memory.
+      if sequence & 0xFFFF == 0 { drain() }
+      if let failure = broker.failure { throw failure }
     }
   }
 
-  /// Removes data files that the checkpoint does not name: they were begun after it, and the journal has what was in them.
+  /// Removes data files that the checkpoint does not name: they were begun after it, and the log has what was in them.
   private static func removeStrangers(_ state: CheckpointState, _ storage: any Storage) throws(StorageError) {
     var known = Set(state.dataFiles)
     for path in state.dataFiles where path.hasSuffix(".log") { known.insert(path.dropLast(4) + ".index") }
@@ -158,8 +151,6 @@ extension Engine {
         try storage.remove("\(folder)/\(name)")
       }
     }
-    // Segments kept for reuse: space that replay may need.
-    for name in try storage.list("journal") where name.hasSuffix(".tmp") { try storage.remove("journal/\(name)") }
     for topic in try storage.list("topics") {
       let names = try storage.list("topics/\(topic)")
       let strangers = names.filter { !known.contains("topics/\(topic)/\($0)") }

@@ -1,30 +1,26 @@
-// The broker with its journal, its checkpoints and its disk space: everything of the server that is not a socket. The
-// simulator runs this same code.
+// The broker with its log, its checkpoints and its disk space: everything of the server that is not a socket. The simulator
+// runs this same code.
 //
 // Holds: a turn's records are submitted before anything of the turn is shown; a checkpoint is written only when its records
-// are; nothing that a durable checkpoint names is removed.
+// are, and put in place only when they are durable; nothing that a durable checkpoint names is removed.
 // Leaves to others: threads, waiting, clocks (whoever makes it), what to show when (`settledSequence` says).
 
 import Broker
 import DataFiles
-import Journal
+import DecisionLog
 import Primitives
 
 /// Settings of the engine beyond the broker's.
 public struct EngineSettings: Sendable {
   /// The broker's.
   public var broker = BrokerSettings()
-  /// When records are synced.
-  public var policy = SyncPolicy.always
-  /// A journal segment's size.
-  public var segmentBytes = SegmentWriter.segmentBytesDefault
-  /// A checkpoint is taken when the journal has grown by this much.
+  /// A checkpoint is taken when the log has grown by this much.
   public var checkpointBytes = 128 << 20
   /// New messages are refused when the disk has less than this left.
   public var minFreeBytes = 64 << 20
   /// Bytes set aside in a file of their own, given up when the disk is full so that what is promised can still be written.
   public var reserveBytes = 16 << 20
-  /// Leave damaged ranges of the journal out instead of refusing to start.
+  /// Leave damaged ranges of the log out instead of refusing to start.
   public var salvages = false
 
   /// The defaults.
@@ -35,26 +31,27 @@ public struct EngineSettings: Sendable {
 public struct EngineCounters: Sendable {
   /// Checkpoints made durable since the start.
   public internal(set) var checkpoints = 0
-  /// Bytes given to the journal since the start.
-  public internal(set) var journalBytes = 0
+  /// Bytes given to the log since the start.
+  public internal(set) var logBytes = 0
 }
 
 /// A broker over a storage.
 public final class Engine {
   /// The broker.
   public let broker: Broker
-  /// The journal's group commit.
-  public let commit: GroupCommit
+  /// The log of its decisions.
+  public let log: any DecisionLog
   /// Numbers for people.
   public private(set) var counters = EngineCounters()
   /// What the start found.
   public let recovery: RecoverySummary
+  /// What was settled when this turn began: for decisions about each message, which are not to ask the log each time.
+  public private(set) var settledAtTurnStart: Sequence
 
   let storage: any Storage
   let io: any IOQueue
   let settings: EngineSettings
-  private let store: StoreID
-  private let hashKey: StoreID
+  private var inFlightBytes = 0
   private var bytesSinceCheckpoint = 0
   private var lastCheckpointMs: UnixMs = 0
   private var waitingCheckpoint: CheckpointPlan?
@@ -64,29 +61,28 @@ public final class Engine {
   private var space: SpaceWatch
 
   init(
-    broker: Broker, commit: GroupCommit, storage: any Storage, io: any IOQueue, settings: EngineSettings,
-    store: StoreID,
-    hashKey: StoreID, recovery: RecoverySummary
+    broker: Broker, log: any DecisionLog, storage: any Storage, io: any IOQueue, settings: EngineSettings,
+    recovery: RecoverySummary
   ) {
     self.broker = broker
-    self.commit = commit
+    self.log = log
     self.storage = storage
     self.io = io
     self.settings = settings
-    self.store = store
-    self.hashKey = hashKey
     self.recovery = recovery
+    settledAtTurnStart = log.settledSequence
     space = SpaceWatch(minFreeBytes: settings.minFreeBytes, reserveBytes: settings.reserveBytes)
-    broker.records = commit.takeBuffer()
-    // A journal with holes stands in the way of every start until a checkpoint has made it unnecessary.
-    bytesSinceCheckpoint = recovery.journal.lost.isEmpty ? recovery.journal.bytes : settings.checkpointBytes
+    // A log with holes stands in the way of every start until a checkpoint has made it unnecessary.
+    bytesSinceCheckpoint = recovery.log.lost.isEmpty ? recovery.log.bytes : settings.checkpointBytes
   }
 
   // MARK: Turns
 
   /// Begins a turn at service time `nowNs`.
   public func beginTurn(nowNs: Int64) {
-    if let failure = commit.failure { broker.fail(failure) }
+    if let failure = log.failure { broker.fail(failure) }
+    settledAtTurnStart = log.settledSequence
+    inFlightBytes = log.inFlightBytes
     broker.beginTurn(nowNs: nowNs)
   }
 
@@ -100,18 +96,20 @@ public final class Engine {
     let records = broker.records
     let last = records.lastSequence
     guard broker.failure == nil else { return last }
-    let mustSync = mustSync || broker.effects.contains { $0.mustBeDurable(after: commit.settledSequence) }
+    let settled = log.settledSequence
+    let mustSync = mustSync || broker.effects.contains { $0.mustBeDurable(after: settled) }
     if !records.isEmpty {
       bytesSinceCheckpoint += records.byteCount
-      counters.journalBytes += records.byteCount
+      counters.logBytes += records.byteCount
     }
     isPreparing = wantsCheckpoint
     if isPreparing, broker.prepareCheckpoint() || isCheckpointUrgent { planCheckpoint() }
     if !records.isEmpty {
-      commit.submit(records, mustSync: mustSync || waitingCheckpoint != nil)
-      broker.records = commit.takeBuffer()
-    } else if mustSync, last > commit.settledSequence {
-      commit.requestSync()
+      log.submit(records, mustSync: mustSync || waitingCheckpoint != nil)
+      broker.records = log.takeBuffer()
+      inFlightBytes = log.inFlightBytes
+    } else if mustSync, last > settled {
+      log.requestSync()
     }
     beginCheckpointIfWritten()
     return last
@@ -132,8 +130,8 @@ public final class Engine {
     return min(lookMs, broker.nextWakeUpMs ?? .max)
   }
 
-  /// Whether so much is on its way to the disk that commands should wait.
-  public func isBackedUp(_ inFlightBytesMax: Int) -> Bool { commit.inFlightBytes > inFlightBytesMax }
+  /// Whether so much was on its way to the disk, at the begin or the end of a turn, that commands should wait.
+  public func isBackedUp(_ inFlightBytesMax: Int) -> Bool { inFlightBytes > inFlightBytesMax }
 
   // MARK: Checkpoints
 
@@ -145,17 +143,17 @@ public final class Engine {
     return broker.isDiskFull && isRested && broker.hasObsoleteFiles
   }
 
-  /// On a nearly full disk the journal lives on the segments that checkpoints give back, instead of on the last free space:
-  /// a quarter of a segment is soon enough for the one before the current one to be free when the current one is full.
+  /// On a nearly full disk the log lives on what checkpoints give back, instead of on the last free space: a quarter of what
+  /// comes back at a time is soon enough for the piece before the current one to be free when the current one is full.
   private var checkpointBytes: Int {
-    let isShort = broker.isDiskFull || commit.isSpaceLow
-    return isShort ? min(settings.checkpointBytes, settings.segmentBytes / 4) : settings.checkpointBytes
+    let isShort = broker.isDiskFull || log.isSpaceLow
+    return isShort ? min(settings.checkpointBytes, log.releaseGrainBytes / 4) : settings.checkpointBytes
   }
 
   /// Whether it is better to hold up the loop than to wait any longer: for space, or because messages come faster than they
   /// are written out.
   private var isCheckpointUrgent: Bool {
-    broker.isDiskFull || commit.isSpaceLow || bytesSinceCheckpoint >= 2 * settings.checkpointBytes
+    broker.isDiskFull || log.isSpaceLow || bytesSinceCheckpoint >= 2 * settings.checkpointBytes
   }
 
   private func planCheckpoint() {
@@ -167,14 +165,14 @@ public final class Engine {
   }
 
   private func beginCheckpointIfWritten() {
-    guard let plan = waitingCheckpoint, commit.writtenSequence >= plan.sequence else { return }
+    guard let plan = waitingCheckpoint, log.writtenSequence >= plan.sequence else { return }
     waitingCheckpoint = nil
     let file = CheckpointFile(
-      store: store, hashKey: hashKey, sliceMs: broker.settings.sliceMs, sequence: plan.sequence, state: plan.state[...])
-    let task = CheckpointTask(file, unsynced: plan.unsynced) { [unowned self] in
+      identity: log.identity, sliceMs: broker.settings.sliceMs, sequence: plan.sequence, state: plan.state[...])
+    let task = CheckpointTask(file, unsynced: plan.unsynced, log: log) { [unowned self] in
       isCheckpointing = false
       counters.checkpoints += 1
-      commit.release(upTo: plan.sequence)
+      log.release(upTo: plan.sequence)
       if !plan.removals.isEmpty || !plan.emptyDirectories.isEmpty {
         io.submit(CloseTask(paths: plan.removals), .read)
         io.submit(RemoveTask(paths: plan.removals, directories: plan.emptyDirectories), .write)
@@ -183,12 +181,12 @@ public final class Engine {
     io.submit(task, .write)
   }
 
-  /// Takes a checkpoint for a clean stop. `waitForJournal` must return when the journal has written what was submitted.
-  public func stop(waitForJournal: () -> Void) {
+  /// Takes a checkpoint for a clean stop. `waitForLog` must return when the log has written what was submitted.
+  public func stop(waitForLog: () -> Void) {
     guard broker.failure == nil else { return }
     while !broker.isReadyForCheckpoint || isCheckpointing {
       _ = endTurn(mustSync: true)
-      waitForJournal()
+      waitForLog()
       drain()
       if broker.failure != nil { return }
       if isCheckpointing { continue }
@@ -197,7 +195,7 @@ public final class Engine {
     }
     planCheckpoint()
     _ = endTurn(mustSync: true)
-    waitForJournal()
+    waitForLog()
     beginCheckpointIfWritten()
     drain()
   }

@@ -2,8 +2,8 @@
 
 import Broker
 import DataFiles
+import DecisionLog
 import DelayStore
-import Journal
 import Primitives
 import TopicLog
 
@@ -21,15 +21,18 @@ public struct FolderReport: Sendable {
 public enum FolderCheck {
   /// Checks everything, reading only.
   ///
-  /// - Parameter words: what people call a topic, by its name.
+  /// - Parameters:
+  ///   - openLog: gives the log of an identity (nil: a new one), which is not begun.
+  ///   - words: what people call a topic, by its name.
   public static func run(
-    _ storage: any Storage, words: (_ topic: String) -> String = { "topic \($0)" }
+    _ storage: any Storage, openLog: OpenLog, words: (_ topic: String) -> String = { "topic \($0)" }
   ) -> FolderReport {
     var report = FolderReport()
-    do throws(StorageError) {
-      guard let file = try CheckpointFile.load(storage) else {
-        report.isDataFolder = try !storage.list("journal").isEmpty
-        if report.isDataFolder { report.damages.append("checkpoint: there is none, but there is a journal") }
+    do throws(EngineError) {
+      let file = try EngineError.ofStorage { () throws(StorageError) in try CheckpointFile.load(storage) }
+      let log = try EngineError.ofLog { () throws(LogError) in try openLog(file?.identity) }
+      guard let file else {
+        report.isDataFolder = false
         return report
       }
       guard let state = CheckpointState(file.state) else {
@@ -38,31 +41,30 @@ public enum FolderCheck {
       }
       let size = counted(file.state.count, "byte")
       report.findings.append("checkpoint: state as of record \(file.sequence), \(size)")
-      checkJournal(state, file, storage, &report)
+      checkLog(state, file, log, &report)
       checkFiles(state, file, OpenFiles(storage: storage), words, &report)
     } catch {
-      report.damages.append("\(error)")
+      let isOrphaned = if case .log(let error) = error { error.kind == .orphaned } else { false }
+      report.damages.append(isOrphaned ? "checkpoint: there is none, but there is a journal" : "\(error)")
     }
     return report
   }
 
-  private static func checkJournal(
-    _ state: CheckpointState, _ file: CheckpointFile, _ storage: any Storage, _ report: inout FolderReport
+  private static func checkLog(
+    _ state: CheckpointState, _ file: CheckpointFile, _ log: any DecisionLog, _ report: inout FolderReport
   ) {
     var held = HeldTally(state)
-    do throws(JournalError) {
-      let journal = try JournalReader.verify(storage: storage, from: file.sequence + 1, store: file.store) {
-        held.follow(kind: $0, $1)
-      }
-      let records = counted(journal.records, "record")
-      report.findings.append("journal: \(records) behind the checkpoint, \(counted(journal.bytes, "byte"))")
-      if let torn = journal.tornTail {
+    do throws(LogError) {
+      let found = try log.recover(from: file.sequence + 1, .verify) { held.follow(kind: $1, $2) }
+      let records = counted(found.records, "record")
+      report.findings.append("journal: \(records) behind the checkpoint, \(counted(found.bytes, "byte"))")
+      if let torn = found.tornTail {
         let cut = counted(torn.bytesCut, "byte")
         report.findings.append(
           "journal: a torn tail of \(cut) at byte \(torn.offset) of \(torn.file), which a start cuts off")
       }
       report.findings.append("held back until their owners decide: \(counted(held.count, "message"))")
-      for lost in journal.lost { report.damages.append(lost.reason) }
+      for lost in found.lost { report.damages.append(lost.reason) }
     } catch {
       report.damages.append("\(error)")
     }
@@ -72,7 +74,7 @@ public enum FolderCheck {
     _ state: CheckpointState, _ file: CheckpointFile, _ files: OpenFiles, _ words: (String) -> String,
     _ report: inout FolderReport
   ) {
-    let hasher = SipHash128(key0: file.hashKey.low, key1: file.hashKey.high)
+    let hasher = SipHash128(key0: file.identity.hashKey.low, key1: file.identity.hashKey.high)
     for (path, length) in state.sliceFiles {
       attempt(&report) { () throws(StorageError) in
         var messages = 0
@@ -94,7 +96,7 @@ public enum FolderCheck {
       }
     }
     attempt(&report) { () throws(StorageError) in
-      "settled: \(counted(try state.checkSettled(files), "id"))"
+      "settled: \(counted(try state.checkOutcomes(files), "id"))"
     }
   }
 

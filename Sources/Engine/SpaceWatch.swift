@@ -2,7 +2,7 @@
 //
 // Holds: the disk is looked at once a second while anything is written, and on an I/O thread, since asking can block. The
 // reserve file stands for space that other programs cannot take; it is given up when a write finds the disk full.
-// Leaves to others: waiting for space when a write has failed (the write lane), the journal's own reserve (GroupCommit).
+// Leaves to others: waiting for space when a write has failed (the write lane), the log's own reserve (DecisionLog).
 
 import DataFiles
 import Primitives
@@ -14,7 +14,7 @@ struct SpaceWatch {
   private let minFreeBytes: Int
   private let reserveBytes: Int
   private var lastLookMs: UnixMs = .min
-  private var lastJournalBytes = -1
+  private var lastLogBytes = -1
 
   init(minFreeBytes: Int, reserveBytes: Int) {
     self.minFreeBytes = minFreeBytes
@@ -23,12 +23,12 @@ struct SpaceWatch {
 
   mutating func watch(_ engine: Engine) {
     let nowMs = engine.broker.nowMs
-    if engine.commit.isSpaceLow { engine.broker.isDiskFull = true }
+    if engine.log.isSpaceLow { engine.broker.isDiskFull = true }
     guard nowMs >= lastLookMs &+ Self.intervalMs || lastLookMs == .min else { return }
-    let isQuiet = engine.counters.journalBytes == lastJournalBytes && !engine.broker.isDiskFull
+    let isQuiet = engine.counters.logBytes == lastLogBytes && !engine.broker.isDiskFull
     if isQuiet { return }
     lastLookMs = nowMs
-    lastJournalBytes = engine.counters.journalBytes
+    lastLogBytes = engine.counters.logBytes
     engine.io.submit(SpaceTask(engine, minFreeBytes: minFreeBytes, reserveBytes: reserveBytes), .read)
   }
 }
@@ -68,6 +68,6 @@ private final class SpaceTask: IOTask, @unchecked Sendable {
   override func finished() {
     // A little more than the limit to leave the state again, so that it does not flicker.
     let limit = wasFull ? minFreeBytes + minFreeBytes / 8 : minFreeBytes
-    engine.broker.isDiskFull = freeBytes < limit || engine.commit.isSpaceLow
+    engine.broker.isDiskFull = freeBytes < limit || engine.log.isSpaceLow
   }
 }

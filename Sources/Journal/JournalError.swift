@@ -1,5 +1,6 @@
 // Why a journal cannot be opened.
 
+import DecisionLog
 import Primitives
 
 /// What keeps a journal from being recovered or continued.
@@ -35,5 +36,19 @@ public enum JournalError: Error, Equatable, CustomStringConvertible {
     case .unusable(let sequence, let reason):
       "record \(sequence) of the journal cannot be applied: \(reason)"
     }
+  }
+}
+
+extension LogError {
+  /// What the seam says of it.
+  init(_ error: JournalError) {
+    let kind: Kind =
+      switch error {
+      case .storage: .failed
+      case .damaged, .missing: .damaged
+      case .otherStore, .unknownVersion: .foreign
+      case .unusable: .unusable
+      }
+    self.init(kind, error.description)
   }
 }

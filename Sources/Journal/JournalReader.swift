@@ -10,6 +10,7 @@
 //   - nothing on disk is changed: the cut is made by SegmentWriter when writing goes on.
 // Leaves to others: what the records mean.
 
+import DecisionLog
 import Primitives
 
 /// Reads journals.
@@ -28,20 +29,29 @@ public enum JournalReader {
   public static func recover(
     storage: any Storage, folder: String = "journal", from firstNeeded: Sequence, store: StoreID, salvage: Bool = false,
     _ body: (_ sequence: Sequence, _ kind: UInt8, _ payload: UnsafeRawBufferPointer) throws -> Void
-  ) throws(JournalError) -> RecoveryReport {
+  ) throws(JournalError) -> RecoveredJournal {
     var recovery = Recovery(
       storage: storage, folder: folder, firstNeeded: max(1, firstNeeded), store: store, salvage: salvage)
     try recovery.run(body)
-    return recovery.report
+    return recovery.found
   }
+}
 
-  /// Reads everything as `recover` with `salvage` does, and changes nothing: `lost` is what a start would refuse for.
-  public static func verify(
-    storage: any Storage, folder: String = "journal", from firstNeeded: Sequence, store: StoreID,
-    _ body: (_ kind: UInt8, _ payload: UnsafeRawBufferPointer) -> Void = { _, _ in }
-  ) throws(JournalError) -> RecoveryReport {
-    try recover(storage: storage, folder: folder, from: firstNeeded, store: store, salvage: true) { body($1, $2) }
-  }
+/// What a recovery found, and where its valid part ends.
+@dynamicMemberLookup
+public struct RecoveredJournal: Sendable {
+  /// What every log reports.
+  public internal(set) var report = RecoveryReport()
+  /// The first sequences of the segments there are, ascending, those no longer needed included.
+  public internal(set) var segments: [Sequence] = []
+  /// Where the last segment's valid part ends, in bytes from the start of the file.
+  var lastSegmentEnd = 0
+
+  /// Of a journal that is not there.
+  init() {}
+
+  /// A part of the report.
+  public subscript<Part>(dynamicMember part: KeyPath<RecoveryReport, Part>) -> Part { report[keyPath: part] }
 }
 
 /// One run over the segments.
@@ -53,7 +63,7 @@ struct Recovery {
   let firstNeeded: Sequence
   let store: StoreID
   let salvage: Bool
-  var report = RecoveryReport()
+  var found = RecoveredJournal()
   /// The sequence that the next frame must carry.
   private var expected: Sequence = 1
 
@@ -68,17 +78,17 @@ struct Recovery {
   mutating func run(_ body: Body) throws(JournalError) {
     let names: [String]
     do throws(StorageError) { names = try storage.list(folder) } catch { throw .storage(error) }
-    report.segments = names.compactMap(Segment.first).sorted()
-    let start = report.segments.lastIndex { $0 <= firstNeeded } ?? 0
-    expected = report.segments.isEmpty ? 1 : report.segments[start]
+    found.segments = names.compactMap(Segment.first).sorted()
+    let start = found.segments.lastIndex { $0 <= firstNeeded } ?? 0
+    expected = found.segments.isEmpty ? 1 : found.segments[start]
     if expected > firstNeeded {
       let lost = JournalError.missing(
         from: firstNeeded, through: expected - 1, reason: "the first segment begins behind them")
       try lose(lost, file: folder, offset: 0, from: firstNeeded, through: expected - 1)
     }
-    for index in report.segments.indices.dropFirst(start) {
-      let next = index + 1 < report.segments.count ? report.segments[index + 1] : nil
-      try readSegment(report.segments[index], next: next, body)
+    for index in found.segments.indices.dropFirst(start) {
+      let next = index + 1 < found.segments.count ? found.segments[index + 1] : nil
+      try readSegment(found.segments[index], next: next, body)
     }
     if expected < firstNeeded {
       let reason = "the journal ends before the record that the checkpoint goes on from"
@@ -86,7 +96,7 @@ struct Recovery {
       try lose(lost, file: folder, offset: 0, from: expected, through: firstNeeded - 1)
       expected = firstNeeded
     }
-    report.nextSequence = expected
+    found.report.nextSequence = expected
   }
 
   /// Reads one segment up to the first sequence of the next one, or up to its end when it is the last.
@@ -103,21 +113,21 @@ struct Recovery {
       if let next, expected >= next, frame?.sequence != expected { return }
       if let frame, try accept(frame, next: next, body) {
         offset += frame.bytes
-        report.bytes += frame.bytes
+        found.report.bytes += frame.bytes
       } else if let resumed = try judge(reader, at: offset, next: next) {
         offset = resumed
       } else {
         break
       }
     }
-    report.lastSegmentEnd = offset
+    found.lastSegmentEnd = offset
   }
 
   /// Takes a frame if it is the one expected; whether it was.
   private mutating func accept(_ frame: FoundFrame, next: Sequence?, _ body: Body) throws(JournalError) -> Bool {
     guard frame.sequence == expected else { return false }
-    if frame.kind == Frame.batchKind {
-      guard let durable = frame.durableSequence(tag: store.low) else { return false }
+    if frame.kind == Frame.logKind {
+      guard let durable = BatchMark.durableSequence(frame, tag: store.low) else { return false }
       return durable < expected
     }
     // The next segment begins with this very record.
@@ -126,7 +136,7 @@ struct Recovery {
       do { try body(frame.sequence, frame.kind, frame.payload) } catch let error as JournalError { throw error } catch {
         throw .unusable(sequence: frame.sequence, reason: "\(error)")
       }
-      report.records += 1
+      found.report.records += 1
     }
     expected += 1
     return true
@@ -147,7 +157,7 @@ struct Recovery {
     let remains = try reader.remains(from: offset, expected: expected, tag: store.low)
     if next == nil && remains.proof == nil {
       if !isEnd || remains.nextMark != nil {
-        report.tornTail = TornTail(file: reader.file, offset: offset, bytesCut: remains.end - offset)
+        found.report.tornTail = TornTail(file: reader.file, offset: offset, bytesCut: remains.end - offset)
       }
       return nil
     }
@@ -171,6 +181,6 @@ struct Recovery {
     _ error: JournalError, file: String, offset: Int, from: Sequence, through: Sequence
   ) throws(JournalError) {
     guard salvage else { throw error }
-    report.lost.append(LostRange(file: file, offset: offset, from: from, through: through, reason: "\(error)"))
+    found.report.lost.append(LostRange(file: file, offset: offset, from: from, through: through, reason: "\(error)"))
   }
 }

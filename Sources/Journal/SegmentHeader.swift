@@ -71,8 +71,6 @@ struct SegmentHeader: Equatable {
 
 /// Facts about segments, and names in the journal's folder.
 enum Segment {
-  /// Zero bytes behind the last frame of a write.
-  static let terminatorBytes = 8
   /// The segment being made ready for later.
   static let spare = "spare.tmp"
   /// A copy of the last segment in the making.

@@ -3,6 +3,7 @@
 // Holds: memory is bounded by one window and the longest frame; the file is never changed.
 // Leaves to others: which sequence must come next and what an invalid place means (JournalReader).
 
+import DecisionLog
 import Primitives
 
 /// An open segment file.
@@ -83,8 +84,8 @@ final class SegmentReader {
 
   /// Whether writing ended at `offset`: there are the zero bytes behind the last write, or the file ends.
   func isEnd(at offset: Int) throws(JournalError) -> Bool {
-    let memory = try bytes(at: offset, count: Segment.terminatorBytes)
-    return memory.prefix(Segment.terminatorBytes).allSatisfy { $0 == 0 }
+    let memory = try bytes(at: offset, count: RecordBuffer.endBytes)
+    return memory.prefix(RecordBuffer.endBytes).allSatisfy { $0 == 0 }
   }
 
   /// What lies behind a place where no frame is.
@@ -103,16 +104,16 @@ final class SegmentReader {
     var place = offset
     while place + 8 <= fileBytes {
       // Counting from the start of each window keeps the inner loop free of calls.
-      let memory = try bytes(at: place, count: min(Frame.batchBytes, fileBytes - place))
+      let memory = try bytes(at: place, count: min(BatchMark.bytes, fileBytes - place))
       let words = memory.count / 8
       var index = 0
       while index < words {
         let word = memory.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
         if word != 0 {
           found.end = place + index * 8 + 8
-          if UInt32(truncatingIfNeeded: UInt64(littleEndian: word)) == UInt32(Frame.batchBytes) {
+          if UInt32(truncatingIfNeeded: UInt64(littleEndian: word)) == UInt32(BatchMark.bytes) {
             // A mark that the window cuts is looked at again from its own start.
-            if memory.count - index * 8 < Frame.batchBytes && index > 0 { break }
+            if memory.count - index * 8 < BatchMark.bytes && index > 0 { break }
             let rest = UnsafeRawBufferPointer(rebasing: memory[(index * 8)...])
             note(rest, at: place + index * 8, expected: expected, tag: tag, in: &found)
           }
@@ -128,7 +129,7 @@ final class SegmentReader {
     _ memory: UnsafeRawBufferPointer, at offset: Int, expected: Sequence, tag: UInt64, in found: inout Remains
   ) {
     guard case .frame(let frame) = FoundFrame.parse(memory), frame.sequence >= expected,
-      let durable = frame.durableSequence(tag: tag), durable < frame.sequence
+      let durable = BatchMark.durableSequence(frame, tag: tag), durable < frame.sequence
     else { return }
     if found.nextMark == nil { found.nextMark = (offset, frame.sequence) }
     if durable >= expected && found.proof == nil { found.proof = offset }

@@ -1,5 +1,6 @@
 // The life of a segment file: zeroed ahead of time, named when its turn comes, recycled or removed when no longer needed.
 
+import DecisionLog
 import Primitives
 
 extension SegmentWriter {
@@ -77,7 +78,7 @@ extension SegmentWriter {
     let first = writtenSequence + 1
     SegmentHeader(firstSequence: first, store: store, fileBytes: segmentBytes).write(into: block)
     // The zero bytes behind the header end a segment without records.
-    let bytes = SegmentHeader.bytes + Segment.terminatorBytes
+    let bytes = SegmentHeader.bytes + RecordBuffer.endBytes
     try storage.write(file, at: 0, UnsafeRawBufferPointer(rebasing: block[0..<bytes]))
     try storage.sync(file)
     try storage.rename(name, to: path(Segment.name(first: first)))
@@ -92,7 +93,7 @@ extension SegmentWriter {
 
   /// Copies the valid part of the last segment to a new file, so that nothing rests on pages that may never have reached
   /// the disk, and reads it back.
-  func adoptLastSegment(_ recovered: RecoveryReport) throws(JournalError) {
+  func adoptLastSegment(_ recovered: RecoveredJournal) throws(JournalError) {
     guard let first = recovered.segments.last, first < recovered.nextSequence else { return }
     let name = path(Segment.name(first: first))
     let end = recovered.lastSegmentEnd
@@ -102,7 +103,7 @@ extension SegmentWriter {
       let copy = try storage.open(path(Segment.copy), create: true)
       defer { storage.close(copy) }
       try copyBytes(from: source, to: copy, end: end)
-      SegmentHeader(firstSequence: first, store: store, fileBytes: end + Segment.terminatorBytes).write(into: block)
+      SegmentHeader(firstSequence: first, store: store, fileBytes: end + RecordBuffer.endBytes).write(into: block)
       try storage.write(copy, at: 0, UnsafeRawBufferPointer(rebasing: block[0..<SegmentHeader.bytes]))
       try storage.sync(copy)
     } catch { throw .storage(error) }
@@ -127,7 +128,7 @@ extension SegmentWriter {
       done += count
     }
     block.initializeMemory(as: UInt8.self, repeating: 0)
-    try storage.write(copy, at: end, UnsafeRawBufferPointer(rebasing: block[0..<Segment.terminatorBytes]))
+    try storage.write(copy, at: end, UnsafeRawBufferPointer(rebasing: block[0..<RecordBuffer.endBytes]))
   }
 
   private func readBack(first: Sequence, next: Sequence, end: Int) throws(JournalError) {
@@ -136,7 +137,7 @@ extension SegmentWriter {
     var expected = first
     var offset = SegmentHeader.bytes
     while offset < end, let frame = try reader.frame(at: offset), frame.sequence == expected {
-      if frame.kind != Frame.batchKind { expected += 1 }
+      if frame.kind != Frame.logKind { expected += 1 }
       offset += frame.bytes
     }
     guard offset == end, expected == next else {

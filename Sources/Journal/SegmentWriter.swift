@@ -6,9 +6,10 @@
 //     after the name is durable;
 //   - records in a recycled segment have sequences below its first one, so they can never be taken for new ones;
 //   - what a recovery read is copied to a new file and read back before it counts.
-// Leaves to others: threads and when to sync (GroupCommit), which records are still needed (whoever makes checkpoints), what
+// Leaves to others: threads and when to sync (JournalLog), which records are still needed (whoever makes checkpoints), what
 // to do about an error: no call may follow one that threw, except `prepareStep` after a full disk.
 
+import DecisionLog
 import Primitives
 
 /// Appends batches of records to the journal.
@@ -58,7 +59,7 @@ public final class SegmentWriter {
   ///   - segmentBytes: length of the segments to be made; a multiple of 4096, at least `segmentBytesMin`.
   /// - Throws: `.storage` with `.diskFull` when there is no room for a segment.
   public init(
-    storage: any Storage, folder: String = "journal", store: StoreID, recovered: RecoveryReport,
+    storage: any Storage, folder: String = "journal", store: StoreID, recovered: RecoveredJournal,
     segmentBytes: Int = SegmentWriter.segmentBytesDefault
   ) throws(JournalError) {
     precondition(segmentBytes >= Self.segmentBytesMin && segmentBytes % 4096 == 0, "a segment is made of whole blocks")
@@ -100,10 +101,10 @@ public final class SegmentWriter {
 
   /// Bytes that can be written before more disk space is needed.
   public var reservedBytes: Int {
-    let rest = max(0, segmentBytes - offset - Segment.terminatorBytes)
+    let rest = max(0, segmentBytes - offset - RecordBuffer.endBytes)
     var ready = recycled.count
     if case .ready = spare { ready += 1 }
-    return rest + ready * (segmentBytes - SegmentHeader.bytes - Segment.terminatorBytes)
+    return rest + ready * (segmentBytes - SegmentHeader.bytes - RecordBuffer.endBytes)
   }
 
   /// Writes the records of a buffer that begins where the last one ended. They are durable only after `sync`.
@@ -114,7 +115,7 @@ public final class SegmentWriter {
     guard !buffer.isEmpty else { return }
     let bytes = buffer.bytesToWrite()
     if offset + bytes.count > segmentBytes && offset > SegmentHeader.bytes { try changeSegment() }
-    Frame.sealBatch(bytes.baseAddress!, sequence: buffer.firstSequence, durable: durableSequence, tag: store.low)
+    BatchMark.write(bytes.baseAddress!, sequence: buffer.firstSequence, durable: durableSequence, tag: store.low)
     try storage.write(current, at: offset, UnsafeRawBufferPointer(bytes))
     isDirty = true
     writtenSequence = buffer.lastSequence
@@ -133,16 +134,16 @@ public final class SegmentWriter {
   /// Syncs, and writes a last mark that says so: damage to any record is then found at the next start.
   public func close() throws(StorageError) {
     try sync()
-    let bytes = Frame.batchBytes + Segment.terminatorBytes
+    let bytes = BatchMark.bytes + RecordBuffer.endBytes
     guard offset + bytes <= segmentBytes, offset > SegmentHeader.bytes else { return }
     try withUnsafeTemporaryAllocation(byteCount: bytes, alignment: 8) { memory throws(StorageError) in
       memory.initializeMemory(as: UInt8.self, repeating: 0)
-      Frame.sealBatch(
+      BatchMark.write(
         memory.baseAddress!, sequence: writtenSequence + 1, durable: durableSequence, tag: store.low)
       try storage.write(current, at: offset, UnsafeRawBufferPointer(memory))
     }
     try storage.sync(current)
-    offset += Frame.batchBytes
+    offset += BatchMark.bytes
   }
 
   private func changeSegment() throws(StorageError) {

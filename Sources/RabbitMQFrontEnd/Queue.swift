@@ -122,11 +122,12 @@ public final class Queue {
     self.isAutoDelete = isAutoDelete
     self.owner = owner
     self.arguments = arguments
-    guard let contents = group.contents else { preconditionFailure("a queue stands on a broker's queue") }
-    contents.isDurable = isDurable
-    contents.messagesMax = arguments.lengthMax.map { Int(clamping: $0) }
-    contents.bytesMax = arguments.bytesMax.map { Int(clamping: $0) }
-    contents.dropsOldest = arguments.overflow == .dropHead
+    guard let rules = group.queue else { preconditionFailure("a queue stands on a broker's queue") }
+    rules.isDurable = isDurable
+    rules.messagesMax = arguments.lengthMax.map { Int(clamping: $0) }
+    rules.bytesMax = arguments.bytesMax.map { Int(clamping: $0) }
+    rules.dropsOldest = arguments.overflow == .dropHead
+    rules.hasDeadLetters = arguments.deadLetterExchange != nil
   }
 
   /// The name of the topic behind a queue: no native name has a slash.

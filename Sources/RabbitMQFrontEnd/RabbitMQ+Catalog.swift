@@ -63,12 +63,12 @@ extension RabbitMQ {
   ///
   /// - Parameter drain: does the disk work that was submitted.
   public func restore(drain: () -> Void) {
-    for (name, value) in broker.catalog where name.starts(with: Self.exchangePrefix) {
+    for (name, value) in broker.catalog.entries where name.starts(with: Self.exchangePrefix) {
       read(value) { () throws(Refusal) in
         try self.restoreExchange(Text(name.dropFirst(Self.exchangePrefix.count)))
       }
     }
-    for group in broker.queues where group.topic.nameBytes.starts(with: Self.queuePrefix) {
+    for group in broker.allQueues where group.topic.nameBytes.starts(with: Self.queuePrefix) {
       guard let value = broker.catalog[group.topic.nameBytes] else {
         try? broker.deleteQueue(group)
         continue
@@ -82,7 +82,7 @@ extension RabbitMQ {
 
   /// In the order in which they were made: fanout goes by it.
   private func restoreBindings() {
-    let bindings = broker.catalog.keys.filter { $0.starts(with: Self.bindingPrefix) }
+    let bindings = broker.catalog.entries.keys.filter { $0.starts(with: Self.bindingPrefix) }
     let numbers = bindings.compactMap { Int(String(decoding: $0.dropFirst(Self.bindingPrefix.count), as: UTF8.self)) }
     for number in numbers.sorted() {
       let name = Self.bindingName(number)
@@ -98,7 +98,7 @@ extension RabbitMQ {
   /// Power failed between the end of a queue and that of its declaration. Left there, it would make a later queue of that
   /// name durable.
   private func forgetLostQueues() {
-    for name in broker.catalog.keys where name.starts(with: Self.queuePrefix) {
+    for name in broker.catalog.entries.keys where name.starts(with: Self.queuePrefix) {
       if broker.findQueue(String(decoding: name, as: UTF8.self)) == nil { broker.removeFromCatalog(name) }
     }
   }

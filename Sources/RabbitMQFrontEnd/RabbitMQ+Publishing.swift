@@ -106,24 +106,21 @@ extension RabbitMQ {
     }
     let flags = (publication.isPersistent ? 0 : RecordFlags.transient) | publication.encoding.flags
     var targets: [QueueTarget] = []
-    var overflowing: [Queue] = []
+    var refusing: [Queue] = []
     var isKept = false
     for queue in queues {
       // Consumers that are ready make room first.
       if isRefusing(queue, publication.body) { broker.serve(queue.group) }
       if isRefusing(queue, publication.body) {
         outcome.refusedBy = queue.name
-        overflowing.append(queue)
+        refusing.append(queue)
         continue
       }
       if publication.isPersistent, queue.isDurable { isKept = true }
       targets.append(target(queue, timeToLiveMs))
     }
-    _ = try put(envelope, publication.body, flags, targets)
-    for queue in overflowing where queue.arguments.overflow == .rejectPublishDLX {
-      _ = try sendOn(envelope, publication.body, flags, from: queue, because: "maxlen", endOf: nil, mustHaveRoom: true)
-    }
-    broker.settleQueues()
+    try put(envelope, publication.body, flags, targets, refusedBy: refusing)
+    broker.enforceQueueRules()
     if isKept { outcome.gate = broker.gate }
     return outcome
   }
@@ -134,19 +131,20 @@ extension RabbitMQ {
     return QueueTarget(queue.group, timeToLiveMs: timeToLiveMs.map { min($0, own ?? .max) } ?? own)
   }
 
-  /// Whether a queue does not take this message: it would be longer than it may be.
-  private func isRefusing(_ queue: Queue, _ body: UnsafeRawBufferPointer) -> Bool {
-    queue.arguments.overflow != .dropHead && !queue.group.hasRoom(bodyBytes: body.count)
+  /// Whether a queue does not take this message, besides those of the same body that it is to get: it would be longer than it
+  /// may be.
+  private func isRefusing(_ queue: Queue, _ body: UnsafeRawBufferPointer, besides letters: [Letter] = []) -> Bool {
+    if queue.arguments.overflow == .dropHead { return false }
+    let count = letters.reduce(1) { $0 + ($1.targets.contains { $0.group === queue.group } ? 1 : 0) }
+    return !queue.group.hasRoom(bodyBytes: body.count, times: count)
   }
 
-  /// False when there is nowhere to put it, or when deaths have made it too large to be kept.
-  ///
-  /// - Parameter mustHaveRoom: false for what is there already and only moves.
+  /// Puts a message into the queues that take it and, where those that refuse it have a dead-letter exchange for that, into
+  /// what is found by it: all in one record.
   private func put(
     _ envelope: Envelope, _ body: UnsafeRawBufferPointer, _ flags: UInt32, _ targets: [QueueTarget],
-    endOf source: (group: Group, offset: TopicOffset)? = nil, mustHaveRoom: Bool = true
-  ) throws(AMQPError) -> Bool {
-    guard !targets.isEmpty else { return false }
+    refusedBy queues: [Queue]
+  ) throws(AMQPError) {
     var out = ByteBuffer(capacity: 256)
     envelope.write(to: &out)
     let headersLength = out.readable.count
@@ -156,50 +154,45 @@ extension RabbitMQ {
     parts.headers = UnsafeRawBufferPointer(rebasing: out.readable[..<headersLength])
     parts.tag = UnsafeRawBufferPointer(rebasing: out.readable[headersLength...])
     parts.flags = flags
-    if mustHaveRoom {
-      do throws(BrokerStop) { try broker.requireRoom(for: parts) } catch { throw .stopped(error) }
-    } else if !broker.fits(parts) {
-      return false
-    }
-    broker.enqueue(parts, to: targets, endOf: source)
-    return true
+    let deaths = queues.filter { $0.arguments.overflow == .rejectPublishDLX }
+    if targets.isEmpty, deaths.isEmpty { return }
+    do throws(BrokerStop) { try broker.requireRoom(for: parts) } catch { throw .stopped(error) }
+    guard !deaths.isEmpty else { return broker.enqueue(parts, to: targets) }
+    var letters = [Letter(headers: Array(parts.headers), tag: Array(parts.tag), targets: targets)]
+    for queue in deaths { addLetters(of: envelope, body, endedIn: queue, because: "maxlen", to: &letters) }
+    broker.enqueue(letters, of: parts)
   }
 
   /// How many letters one death can become where full queues refuse them to one another. More are dropped: an exchange that
   /// such queues share would make as many letters as there are orders of the queues.
   static let lettersMax = 256
 
-  /// Sends a message that died in a queue on, to where the queue's dead-letter exchange says; false when it is in no queue by
-  /// that. A target that is full may have a dead-letter exchange for what it refuses: then the letter dies there at once, and
-  /// goes on from there.
-  private func sendOn(
-    _ message: Envelope, _ body: UnsafeRawBufferPointer, _ flags: UInt32, from queue: Queue, because reason: Text,
-    endOf source: (group: Group, offset: TopicOffset)?, mustHaveRoom: Bool
-  ) throws(AMQPError) -> Bool {
-    var isSent = false
-    var dying = [(letter: message, queue: queue)]
-    var copy = ByteBuffer(capacity: 0)
-    var place = 0
-    while place < dying.count {
-      var letter = dying[place].letter
-      let found = die(&letter, dying[place].queue, place == 0 ? reason : "maxlen")
+  /// Adds the letters that a message becomes when it dies in a queue: they go to where the queue's dead-letter exchange says. A
+  /// target that is full may have a dead-letter exchange for what it refuses: then the letter dies there at once, and goes on
+  /// from there.
+  private func addLetters(
+    of message: Envelope, _ body: UnsafeRawBufferPointer, endedIn queue: Queue, because reason: Text,
+    to letters: inout [Letter]
+  ) {
+    var deaths = [(letter: message, queue: queue)]
+    var next = 0
+    while next < deaths.count {
+      var letter = deaths[next].letter
+      let found = die(&letter, deaths[next].queue, next == 0 ? reason : "maxlen")
+      next += 1
       var targets: [QueueTarget] = []
       for queue in found {
-        if !isRefusing(queue, place == 0 ? body : copy.readable) {
+        if !isRefusing(queue, body, besides: letters) {
           targets.append(target(queue, nil))
-        } else if queue.arguments.overflow == .rejectPublishDLX, dying.count < Self.lettersMax {
-          dying.append((letter, queue))
+        } else if queue.arguments.overflow == .rejectPublishDLX, deaths.count < Self.lettersMax {
+          deaths.append((letter, queue))
         }
       }
-      // The body may stand in a queue that moves its memory when something is added.
-      if place == 0, dying.count > 1 { copy.append(body) }
-      let isPut = try put(
-        letter, dying.count > 1 ? copy.readable : body, flags, targets, endOf: place == 0 ? source : nil,
-        mustHaveRoom: mustHaveRoom)
-      if place == 0 { isSent = isPut }
-      place += 1
+      if targets.isEmpty { continue }
+      var out = ByteBuffer(capacity: 256)
+      letter.write(to: &out)
+      letters.append(Letter(headers: Array(out.readable), tag: letter.tag ?? [], targets: targets))
     }
-    return isSent
   }
 
   /// Writes a death into a message and gives where it goes from there: nowhere when the exchange is not there.
@@ -219,18 +212,12 @@ extension RabbitMQ {
 }
 
 extension RabbitMQ: DeadLetterRouter {
-  /// Whether the queue names a dead-letter exchange.
-  public func hasDeadLetters(_ group: Group) -> Bool {
-    queueByGroup[group.number]?.arguments.deadLetterExchange != nil
-  }
-
-  /// Sends a dead message to where its queue's exchange says; false when that is nowhere.
-  public func routeDeadLetter(_ record: MessageRecord, of group: Group, because reason: EndReason) -> Bool {
-    guard let queue = queueByGroup[group.number], let envelope = Envelope(record, reader) else { return false }
-    return
-      (try? sendOn(
-        envelope, record.body, record.flags, from: queue, because: Self.word(reason), endOf: (group, record.sequence),
-        mustHaveRoom: false)) == true
+  /// The letters to where the queue's dead-letter exchange says.
+  public func letters(of record: MessageRecord, endedIn group: Group, because reason: EndReason) -> [Letter] {
+    guard let queue = queueByGroup[group.number], let envelope = Envelope(record, reader) else { return [] }
+    var letters: [Letter] = []
+    addLetters(of: envelope, record.body, endedIn: queue, because: Self.word(reason), to: &letters)
+    return letters
   }
 
   private static func word(_ reason: EndReason) -> Text {
@@ -241,5 +228,4 @@ extension RabbitMQ: DeadLetterRouter {
     case .tooLong: "maxlen"
     }
   }
-
 }

@@ -79,7 +79,7 @@ extension RabbitMQ {
 
   /// Messages that could be delivered now; what is due in this moment is counted out.
   public func messageCount(_ queue: Queue) -> Int {
-    broker.settleQueues()
+    broker.enforceQueueRules()
     broker.serve(queue.group)
     return queue.group.readyCount
   }
@@ -171,9 +171,12 @@ extension RabbitMQ {
     for queue in own.values { try? delete(queue) }
   }
 
-  /// Deletes a queue that nobody used for as long as it says. Its messages are not dead letters.
-  public func idleTimerFired(_ group: Group) {
-    guard let queue = queueByGroup[group.number], queue.consumerCount == 0 else { return }
-    try? delete(queue)
+  /// Deletes the queues that nobody has used for as long as they say. Their messages are no dead letters. To be called when a
+  /// turn has begun.
+  public func deleteIdleQueues() {
+    for group in broker.takeIdleQueues() {
+      guard let queue = queueByGroup[group.number], queue.consumerCount == 0 else { continue }
+      try? delete(queue)
+    }
   }
 }

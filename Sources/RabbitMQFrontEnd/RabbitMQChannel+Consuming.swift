@@ -63,7 +63,7 @@ extension RabbitMQChannel {
   /// - Throws: 404, 405.
   public func get(_ queueName: Text, noAck: Bool, token: UInt64) throws(AMQPError) -> Answer<GetReply> {
     let queue = try rabbitMQ.queue(resolve(queueName), connection)
-    broker.settleQueues()
+    broker.enforceQueueRules()
     let consumer = try rabbitMQ.getter(queue, connection: connection, noAck: noAck)
     if !getters.contains(where: { $0 === consumer }) { getters.append(consumer) }
     let reply: Answer<FetchReply>

@@ -1,6 +1,7 @@
 // Every setting of the server and every bound of its network side, with defaults.
 
 import Engine
+import Journal
 
 /// How a server is run.
 public struct ServerSettings: Sendable {
@@ -10,6 +11,8 @@ public struct ServerSettings: Sendable {
   public var listeners = [ListenAddress(host: "127.0.0.1", port: 7611, wire: .line)]
   /// The engine's settings.
   public var engine = EngineSettings()
+  /// The journal's settings.
+  public var journal = JournalSettings()
   /// The longest line, without its newline.
   public var lineBytesMax = 1 << 20
   /// The largest body of a message that comes by AMQP.

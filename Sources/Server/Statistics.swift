@@ -1,7 +1,6 @@
 // Counters and gauges in one list: what `stats` answers.
 
 import Broker
-import Journal
 import Primitives
 
 extension Services {
@@ -9,7 +8,7 @@ extension Services {
   var statistics: [(name: String, value: Int64)] {
     let gauges = broker.gauges
     let counts = broker.counters
-    let commit = engine.commit.counters
+    let log = engine.log.counters
     return [
       ("nowMs", broker.nowMs), ("uptimeMs", broker.nowMs - startedMs),
       ("scheduled", Int64(counts.scheduled)), ("cancelled", Int64(counts.cancelled)),
@@ -28,10 +27,10 @@ extension Services {
       ("connectionsRefused", Int64(counters.connectionsRefused)), ("requests", Int64(counters.requests)),
       ("refusals", Int64(counters.refusals)), ("bytesReceived", Int64(clamping: counters.bytesReceived)),
       ("bytesSent", Int64(clamping: counters.bytesSent)), ("turns", Int64(counters.turns)),
-      ("journalSequence", Int64(engine.commit.writtenSequence)),
-      ("journalDurableSequence", Int64(engine.commit.durableSequence)),
-      ("journalBytes", Int64(engine.counters.journalBytes)), ("journalSyncs", Int64(commit.syncs)),
-      ("journalLastSyncUs", commit.lastSyncNs / 1000), ("journalMaxSyncUs", commit.maxSyncNs / 1000),
+      ("journalSequence", Int64(engine.log.writtenSequence)),
+      ("journalDurableSequence", Int64(engine.log.durableSequence)),
+      ("journalBytes", Int64(engine.counters.logBytes)), ("journalSyncs", Int64(log.syncs)),
+      ("journalLastSyncUs", log.lastSyncNs / 1000), ("journalMaxSyncUs", log.maxSyncNs / 1000),
       ("checkpoints", Int64(engine.counters.checkpoints)), ("diskFull", broker.isDiskFull ? 1 : 0),
       ("storageFailed", broker.failure == nil ? 0 : 1), ("clockForwardSteps", Int64(clock.forwardSteps)),
       ("clockBackwardSteps", Int64(clock.backwardSteps)),

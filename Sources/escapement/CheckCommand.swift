@@ -1,7 +1,9 @@
 // `check`: reads a data folder and says whether a server would start on it.
 
+import DecisionLog
 import Engine
 import Foundation
+import Journal
 import Platform
 import Primitives
 import RabbitMQFrontEnd
@@ -26,7 +28,8 @@ extension Command {
       printError("escapement check: \(error)")
       return notChecked
     }
-    let report = FolderCheck.run(storage) { topic in
+    let openLog: OpenLog = { identity throws(LogError) in try JournalLog.toVerify(storage, identity: identity) }
+    let report = FolderCheck.run(storage, openLog: openLog) { topic in
       RabbitMQ.words(forTopic: topic) ?? TopicNames.words(for: topic) ?? "topic \(topic)"
     }
     guard report.isDataFolder else {

@@ -34,12 +34,12 @@ struct TableTests {
     var random = SplitMix64(seed: seed)
     let disk = SimulatedStorage()
     let io = ManualIOQueue(storage: disk)
-    let table = SettledIDs(windowMs: 8000, io: io)
-    var model: [IDHash: Settled] = [:]
+    let table = RecentOutcomes(windowMs: 8000, io: io)
+    var model: [IDHash: RecentOutcome] = [:]
     let hashes = (0..<80).map { _ in IDHash(low: random.next() % 20, high: random.next() % 3 << 52 | random.next() % 9)
     }
     var nowMs: UnixMs = 1_000_000
-    func check(_ table: SettledIDs) {
+    func check(_ table: RecentOutcomes) {
       for hash in hashes {
         #expect(table.find(hash, nowMs: nowMs) == model[hash].flatMap { nowMs - $0.atMs < 8000 ? $0 : nil })
       }
@@ -47,21 +47,21 @@ struct TableTests {
     for _ in 0..<400 {
       nowMs += Int64(random.next() % 200)
       let isReleased = random.next() & 1 == 0
-      let fate: Settled.Fate =
+      let fate: RecentOutcome.Fate =
         isReleased ? .released(offset: random.next() % 1000, dueMs: nowMs - Int64(random.next() % 999)) : .cancelled
       let hash = hashes[Int(random.next() % 80)]
-      table.set(hash, Settled(atMs: nowMs, fate: fate))
-      model[hash] = Settled(atMs: nowMs, fate: fate)
+      table.set(hash, RecentOutcome(atMs: nowMs, fate: fate))
+      model[hash] = RecentOutcome(atMs: nowMs, fate: fate)
       if random.next() % 4 == 0 { table.sweep(nowMs: nowMs) }
     }
     check(table)
     var unsynced: [String] = []
     let states = table.checkpoint(nowMs: nowMs, unsynced: &unsynced)
     // Behind the checkpoint: cut off again.
-    table.set(hashes[0], Settled(atMs: nowMs, fate: .cancelled))
+    table.set(hashes[0], RecentOutcome(atMs: nowMs, fate: .cancelled))
     _ = table.checkpoint(nowMs: nowMs, unsynced: &unsynced)
     #expect(io.drain() == nil)
-    let again = SettledIDs(windowMs: 8000, io: io)
+    let again = RecentOutcomes(windowMs: 8000, io: io)
     try again.recover(states.map { ($0.bucket, $0.length) }, files: OpenFiles(storage: disk))
     check(again)
     nowMs += 8000
@@ -77,26 +77,26 @@ struct TableTests {
     let disk = SimulatedStorage()
     let io = ManualIOQueue(storage: disk)
     var states: [(bucket: Int64, length: Int)] = []
-    func save(_ table: SettledIDs, _ nowMs: UnixMs) throws {
+    func save(_ table: RecentOutcomes, _ nowMs: UnixMs) throws {
       var unsynced: [String] = []
       states = table.checkpoint(nowMs: nowMs, unsynced: &unsynced)
       #expect(io.drain() == nil)
       // A bucket that went before anything of it was written has no file.
       for path in table.takeObsolete() where disk.paths.contains(path) { try disk.remove(path) }
     }
-    func restart(windowMs: Int64) throws -> SettledIDs {
-      let table = SettledIDs(windowMs: windowMs, io: io)
+    func restart(windowMs: Int64) throws -> RecentOutcomes {
+      let table = RecentOutcomes(windowMs: windowMs, io: io)
       try table.recover(states, files: OpenFiles(storage: disk))
       return table
     }
     var nowMs: UnixMs = 1_000_000_000
-    let first = SettledIDs(windowMs: firstMs, io: io)
+    let first = RecentOutcomes(windowMs: firstMs, io: io)
     var settledAt: [UInt64: UnixMs] = [:]
-    func settle(_ id: UInt64, in table: SettledIDs) {
-      table.set(IDHash(low: id, high: 0), Settled(atMs: nowMs, fate: .cancelled))
+    func settle(_ id: UInt64, in table: RecentOutcomes) {
+      table.set(IDHash(low: id, high: 0), RecentOutcome(atMs: nowMs, fate: .cancelled))
       settledAt[id] = nowMs
     }
-    func check(_ table: SettledIDs, rememberedMs: Int64) {
+    func check(_ table: RecentOutcomes, rememberedMs: Int64) {
       for (id, atMs) in settledAt where nowMs - atMs < rememberedMs {
         #expect(table.find(IDHash(low: id, high: 0), nowMs: nowMs)?.atMs == atMs)
       }

@@ -3,6 +3,7 @@
 import Foundation
 
 @testable import Broker
+@testable import DecisionLog
 @testable import DelayStore
 @testable import Engine
 @testable import Journal
@@ -65,7 +66,7 @@ enum Quotes {
     "until \(Written.word(Int(broker.idWindowMs / 60_000))) minutes after it was released or cancelled",
     "| `--data DIR` | data folder | `\(server.dataFolder)` |",
     "| `--listen HOST:PORT` | where to listen; port 0 picks one and prints it | `\(host):\(port)` |",
-    "up to that); `never` | `\(engine.policy)` |",
+    "up to that); `never` | `\(server.journal.policy)` |",
     "shape of the timing wheel | \(broker.tickMs), \(broker.wheelSize) |",
     "topics and groups on first use | `\(broker.createsOnUse ? "on" : "off")` |",
     "how long ids are remembered | \(broker.idWindowMs) |",
@@ -79,15 +80,15 @@ enum Quotes {
       "\(SliceLayout.fanOut) a level bounds",
       "a chain of \(Chunk.bytes)-byte chunks of \(Chunk.entryBytes)-byte entries",
       "`MessageRecord` (\(MessageRecord.headerLength) bytes of header",
-      "keyed by \(MemoryLayout<StoreID>.size) random bytes of the folder",
+      "keyed by \(MemoryLayout<StoreID>.size) random bytes of the log",
       "\(MemoryLayout<PendingIndex.Entry>.stride) bytes an entry, at most 3/4 full, in \(spaced(1 << PendingIndex.shardBits)) shards",
-      "its journal record's × \(powerOfTwo(#"placeBits: UInt64 = ([0-9]+)"#)) + its place in the record",
+      "its journal record's × \(powerOfTwo(#"positionBits: UInt64 = ([0-9]+)"#)) + its place in the record",
       "(\(spaced(broker.releasesPerTurn)) releases a turn)",
-      "**Bound.** \(spaced(LeftMessage.countMax)) messages "
-        + "(\(bytes(LeftMessage.countMax * MemoryLayout<LeftMessage>.stride)))",
+      "**Bound.** \(spaced(Pending.retiringMax)) messages "
+        + "(\(bytes(Pending.retiringMax * MemoryLayout<Pending.RetiringMessage>.stride)))",
       "table of outstanding offsets (\(MemoryLayout<Outstanding>.stride) bytes each)",
       "its dead letters follow, \(broker.endingsPerTurn) a turn",
-      "in a table of \(MemoryLayout<SettledIDs.Entry>.stride) bytes an id",
+      "in a table of \(MemoryLayout<RecentOutcomes.Entry>.stride) bytes an id",
       "bits in `OffsetSet`: a page of \(powerOfTwo(#"pageBits: UInt64 = ([0-9]+)"#)) offsets",
       "drawn to the wall clock at \(1_000_000 / ServiceClock.slewDivisor) ppm",
     ] + bounds
@@ -127,7 +128,7 @@ enum Quotes {
     "(ordering key, ≤ \(keyBytesMax) bytes)",
     "`tag` (≤ \(tagBytesMax) bytes)",
     "Over `maxDelayMs` (default \(time(broker.maxDelayMs)))",
-    "a crash loses at most the last \(GroupCommit.lingerNs == 100_000_000 ? "tenth of a second" : "?")",
+    "a crash loses at most the last \(JournalLog.lingerNs == 100_000_000 ? "tenth of a second" : "?")",
     "`messages`: 1 to \(spaced(ScheduleBatch.messagesMax)) objects",
     "`limit?` (≤ \(listMax), default 100) `cursor?`",
     "(unacknowledged at a time, default \(consumer.credit), ≤ \(creditMax))",

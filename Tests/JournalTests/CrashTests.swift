@@ -1,6 +1,7 @@
 // The machine or the process stops at every operation, or the disk fails there, again and again: what was synced is there,
 // dense and true, and nothing else.
 
+import DecisionLog
 import Journal
 import Primitives
 import SimulatedDisk
@@ -58,41 +59,40 @@ struct Lifetimes {
     #expect(!endedInOrder || report.tornTail == nil, "an orderly end leaves nothing to cut")
     endedInOrder = false
     written.removeLast(written.count - Int(report.nextSequence - 1))
-    try? write(after: report, batchesMax: batchesMax)
+    try? write(batchesMax: batchesMax)
     recycled += storage.log.count { $0.contains(" journal/recycled-") && $0.contains(".wal") }
     operations = storage.operations
     if ending == .lossOfPower { storage = storage.crash(seed: random.next()) } else { storage.restartProcess() }
   }
 
-  private mutating func write(after report: RecoveryReport, batchesMax: Int) throws {
-    let writer = try SegmentWriter(storage: storage, store: store, recovered: report, segmentBytes: 8192)
-    durable = report.nextSequence - 1
-    let commit = GroupCommit(writer: writer, policy: .always, clock: { 0 }, wake: {}, notify: {})
+  private mutating func write(batchesMax: Int) throws {
+    let log = try openLog(storage, from: firstNeeded)
+    durable = log.durableSequence
     for _ in 0..<batchesMax {
       for _ in 0...random.next() % 2 {
-        let buffer = commit.takeBuffer()
+        let buffer = log.takeBuffer()
         for _ in 0...random.next() % 6 {
           var record = randomRecord(buffer.nextSequence, lifetime: lifetime, &random)
           if isUniform { record.payload = [lifetime] + [UInt8](repeating: record.kind, count: 15) }
           buffer.append(record)
           written.append(record)
         }
-        commit.submit(buffer, mustSync: random.next() % 4 != 0)
+        log.submit(buffer, mustSync: random.next() % 4 != 0)
       }
       if random.next() % 6 == 0 {
         // Only what is durable can be in a checkpoint.
-        firstNeeded = max(firstNeeded, commit.durableSequence)
-        commit.release(upTo: firstNeeded - 1)
+        firstNeeded = max(firstNeeded, log.durableSequence)
+        log.release(upTo: firstNeeded - 1)
       }
       var turns = 0
-      while case .now = commit.turn(), turns < 3 { turns += 1 }
-      durable = max(durable, commit.durableSequence)
-      if let failure = commit.failure { throw failure }
+      while case .now = log.turn(), turns < 3 { turns += 1 }
+      durable = max(durable, log.durableSequence)
+      if let failure = log.failure { throw failure }
     }
-    commit.stop()
-    while case .now = commit.turn() {}
-    durable = max(durable, commit.durableSequence)
-    endedInOrder = commit.failure == nil
+    log.stop()
+    while case .now = log.turn() {}
+    durable = max(durable, log.durableSequence)
+    endedInOrder = log.failure == nil
   }
 }
 

@@ -1,5 +1,6 @@
 // Every place of a small journal damaged, cut or taken away: a recovery gives a prefix of the truth or refuses.
 
+import DecisionLog
 import Journal
 import Primitives
 import SimulatedDisk
@@ -182,7 +183,8 @@ import Testing
     #expect(lost.file == file && lost.offset == 4096 + 40 && lost.through - lost.from == 2)
     #expect(records == journal.records.filter { $0.sequence < lost.from || $0.sequence > lost.through })
     #expect(report.nextSequence == 121)
-    let verified = try JournalReader.verify(storage: journal.storage, from: 1, store: store)
+    let log = try JournalLog.toVerify(journal.storage, identity: LogIdentity(store: store, hashKey: store))
+    let verified = try log.recover(from: 1, .verify) { _, _, _ in }
     #expect(verified.lost == report.lost && journal.storage.contents(file) != nil)
     // Writing goes on behind it, and what was saved stays.
     _ = try SegmentWriter(storage: journal.storage, store: store, recovered: report, segmentBytes: 8192)

@@ -1,5 +1,6 @@
 // The bytes of format version 1, frozen: files written by this version stay readable, and are written the same.
 
+import DecisionLog
 import Journal
 import Primitives
 import SimulatedDisk

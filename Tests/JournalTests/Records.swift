@@ -1,5 +1,6 @@
 // What the tests write, and what they must read again.
 
+import DecisionLog
 import Primitives
 import SimulatedDisk
 import Testing
@@ -35,13 +36,28 @@ extension RecordBuffer {
 /// Recovers and collects.
 func recover(
   _ storage: SimulatedStorage, from first: Sequence = 1, salvage: Bool = false
-) throws -> (records: [Record], report: RecoveryReport) {
+) throws -> (records: [Record], report: RecoveredJournal) {
   var records: [Record] = []
   let report = try JournalReader.recover(storage: storage, from: first, store: store, salvage: salvage) {
     sequence, kind, payload in
     records.append(Record(sequence: sequence, kind: kind, payload: Array(payload)))
   }
   return (records, report)
+}
+
+/// A journal behind the seam, recovered and begun.
+func openLog(
+  _ storage: any Storage, from first: Sequence = 1, policy: SyncPolicy = .always, segmentBytes: Int = 8192,
+  clock: @escaping @Sendable () -> Int64 = { 0 }, wake: @escaping @Sendable () -> Void = {},
+  notify: @escaping @Sendable () -> Void = {}
+) throws -> JournalLog {
+  let log = try JournalLog(
+    storage, identity: LogIdentity(store: store, hashKey: store),
+    settings: JournalSettings(policy: policy, segmentBytes: segmentBytes), random: { store }, clock: clock, wake: wake,
+    notify: notify)
+  _ = try log.recover(from: first, .strict) { _, _, _ in }
+  try log.begin()
+  return log
 }
 
 /// A small journal: batches of records, each batch synced, in segments of 8192 bytes.
@@ -73,9 +89,9 @@ struct SmallJournal {
   /// The bytes of one batch as they lie in a segment; its frames are 40 bytes long.
   static func uniformBatch(first: Sequence, records: Int) throws -> [UInt8] {
     let storage = SimulatedStorage()
-    var report = RecoveryReport()
-    report.nextSequence = first
-    let writer = try SegmentWriter(storage: storage, store: store, recovered: report, segmentBytes: 8192)
+    var recovered = RecoveredJournal()
+    recovered.report.nextSequence = first
+    let writer = try SegmentWriter(storage: storage, store: store, recovered: recovered, segmentBytes: 8192)
     let buffer = RecordBuffer()
     buffer.reset(nextSequence: first)
     for sequence in first..<first + Sequence(records) {

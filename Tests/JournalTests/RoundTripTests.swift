@@ -1,5 +1,6 @@
 // What is written is read again, across segments and restarts.
 
+import DecisionLog
 import Journal
 import Primitives
 import SimulatedDisk
@@ -74,30 +75,6 @@ import Testing
       try writer.sync()
     }
     #expect(try recover(storage).records == records)
-  }
-
-  @Test("the two ways to append give the same bytes; an abandoned record leaves nothing")
-  func appendWays() throws {
-    let one = RecordBuffer(capacity: 1)
-    let other = RecordBuffer(capacity: 4096)
-    for length in 0..<300 {
-      one.begin(5)
-      one.append(UInt32(length))
-      one.append(UInt8(0xAB))
-      for _ in 0..<length { one.append(UInt8(1)) }
-      let sequence = one.finish()
-      let same = other.append(kind: 5, payloadCapacity: 1000) { memory in
-        memory.storeBytes(of: UInt32(length).littleEndian, as: UInt32.self)
-        memory[4] = 0xAB
-        for index in 0..<length { memory[5 + index] = 1 }
-        return 5 + length
-      }
-      #expect(sequence == same)
-      other.begin(9)
-      other.append(UInt64.max)
-      other.abandon()
-    }
-    #expect(one.byteCount == other.byteCount && one.count == 300 && one.byteCount % 8 == 0)
   }
 
   @Test("what the reader of records throws ends the recovery and names the record")

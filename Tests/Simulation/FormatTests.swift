@@ -28,7 +28,6 @@ struct FormatTests {
 
   static func digest(_ disk: SimulatedStorage) throws -> [String] {
     var settings = EngineSettings()
-    settings.segmentBytes = 16_384
     settings.reserveBytes = 0
     settings.minFreeBytes = 0
     settings.broker.segmentBytes = 4096

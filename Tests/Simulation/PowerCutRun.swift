@@ -5,7 +5,6 @@
 
 import Broker
 import Engine
-import Journal
 import Primitives
 import SimulatedDisk
 
@@ -41,7 +40,6 @@ class PowerCutRun {
     var settings = EngineSettings()
     settings.broker.sliceMs = 1000
     settings.broker.segmentBytes = 600
-    settings.segmentBytes = SegmentWriter.segmentBytesMin
     settings.checkpointBytes = checkpointBytes
     settings.salvages = salvages
     settings.minFreeBytes = 0
@@ -99,7 +97,7 @@ class PowerCutRun {
 
   /// Stops or kills the process and starts another one; the disk is the caller's in between.
   func restart(cleanly: Bool, salvaging: Bool, between: (SimulatedStorage) -> Void = { _ in }) {
-    if cleanly, let machine { machine.engine.stop { while machine.turnJournal() {} } }
+    if cleanly, let machine { machine.engine.stop { while machine.turnLog() {} } }
     machine?.io.abandon()
     machine = nil
     unsettled = []
@@ -154,10 +152,10 @@ class PowerCutRun {
       switch Int.random(in: 0..<3, using: &random) {
       case 0: machine.io.runOne(lane: 0)
       case 1: machine.io.runOne(lane: 1)
-      default: machine.turnJournal()
+      default: machine.turnLog()
       }
     }
-    let settled = machine.engine.commit.settledSequence
+    let settled = machine.engine.log.settledSequence
     for one in unsettled where one.sequence <= settled { one.tell() }
     unsettled.removeAll { $0.sequence <= settled }
     if disk.hasCrashed {

@@ -18,20 +18,14 @@ final class NextQueue: DeadLetterRouter {
 
   init(_ run: QueueRun) { self.run = run }
 
-  func hasDeadLetters(_ group: Group) -> Bool { next(group) != nil }
-
-  func routeDeadLetter(_ record: MessageRecord, of group: Group, because reason: EndReason) -> Bool {
+  func letters(of record: MessageRecord, endedIn group: Group, because reason: EndReason) -> [Letter] {
     if reason == .expired, record.dueMs > broker.nowMs {
       run.complaints.append("offset \(record.sequence) expired early")
     }
-    guard let next = next(group) else { return false }
-    broker.enqueue(
-      record.parts, to: [QueueTarget(next, timeToLiveMs: group.topic.name == "queue/0" ? 700 : nil)],
-      endOf: (group, record.sequence))
-    return true
+    guard let next = next(group) else { return [] }
+    let target = QueueTarget(next, timeToLiveMs: group.topic.name == "queue/0" ? 700 : nil)
+    return [Letter(headers: Array(record.headers), tag: Array(record.tag), targets: [target])]
   }
-
-  func idleTimerFired(_ group: Group) {}
 
   private func next(_ group: Group) -> Group? {
     Int(group.topic.name.dropFirst(6)).flatMap { broker.findQueue("queue/\($0 + 1)") }
@@ -69,15 +63,19 @@ final class QueueRun: PowerCutRun {
   override func opened() {
     router = NextQueue(self)
     broker.deadLetterRouter = router
-    for group in broker.queues { broker.restore(group) { _ = machine!.io.drain() } }
+    for group in broker.allQueues {
+      group.queue!.hasDeadLetters = group.topic.name != "queue/2"
+      broker.restore(group) { _ = machine!.io.drain() }
+    }
     checkCatalog()
   }
 
   override func connect() throws {
     for number in 0..<3 {
       let group = try broker.findQueue("queue/\(number)") ?? broker.makeQueue("queue/\(number)")
-      if number == 0 { group.contents!.messagesMax = 12 }
-      if number == 1 { group.contents!.bytesMax = 60 }
+      group.queue!.hasDeadLetters = number < 2
+      if number == 0 { group.queue!.messagesMax = 12 }
+      if number == 1 { group.queue!.bytesMax = 60 }
       if number == 0 { try consume(group, credit: 3) }
       if number == 2 { try consume(group, credit: 1, acknowledgesItself: true) }
     }
@@ -146,7 +144,7 @@ final class QueueRun: PowerCutRun {
       if isTransient { parts.flags = RecordFlags.transient }
       broker.enqueue(parts, to: [target])
     }
-    broker.settleQueues()
+    broker.enforceQueueRules()
     messages[number] = Message(isTransient: isTransient)
     tell { self.messages[number]?.told.insert("published") }
   }
@@ -198,7 +196,7 @@ final class QueueRun: PowerCutRun {
     var found: [Int: Int] = [:]
     turn {
       for consumer in selfish { broker.remove(consumer) }
-      for group in broker.queues { try self.consume(group, credit: 60_000) }
+      for group in broker.allQueues { try self.consume(group, credit: 60_000) }
     }
     let before = inHand.count
     rest(turns: 200, ms: 0, tasks: 60)
@@ -211,7 +209,7 @@ final class QueueRun: PowerCutRun {
       if message.told.contains("published"), !message.asked.contains("ack") { isRight = isRight && count == 1 }
       if !isRight { complaints.append("message \(number): \(message), \(count) times there") }
     }
-    if broker.queues.contains(where: { $0.readyCount > 0 }) { complaints.append("messages that nobody gets") }
+    if broker.allQueues.contains(where: { $0.readyCount > 0 }) { complaints.append("messages that nobody gets") }
     checkCatalog()
   }
 }

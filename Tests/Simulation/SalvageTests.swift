@@ -38,7 +38,7 @@ struct SalvageTests {
     after.run()
     let stopped = after.ledger.complaints.filter { $0.contains("the store stopped") || $0.contains("does not open") }
     #expect(stopped == [], Seeds.replay(seed, "SalvageTests/everything"))
-    if let machine = after.machine { machine.engine.stop { while machine.turnJournal() {} } }
+    if let machine = after.machine { machine.engine.stop { while machine.turnLog() {} } }
     after.endProcess()
     after.disk.restartProcess()
     after.settings.salvages = false

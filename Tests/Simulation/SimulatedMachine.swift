@@ -1,14 +1,16 @@
 // One process of the server without its sockets: the production engine over a simulated disk, its threads driven by hand.
 //
-// Holds: nothing happens by itself; a turn of the loop, of the journal and of a lane are calls.
+// Holds: nothing happens by itself; a turn of the loop, of the log and of a lane are calls.
 // Leaves to others: the order of these calls and what clients ask (Simulation).
 
 import Broker
 import DataFiles
+import DecisionLog
 import Engine
 import Journal
 import Primitives
 import SimulatedDisk
+import SimulatedLog
 import Synchronization
 
 /// A defect planted around the production code: the simulation is worth something only if it finds each of them.
@@ -35,23 +37,33 @@ final class SimulatedTime: Sendable {
   var nowMs: UnixMs { TimeUnits.msRoundedDown(ns: nowNs) }
 }
 
+extension FolderCheck {
+  /// Checks a folder with a journal.
+  static func run(_ storage: any Storage) -> FolderReport {
+    run(storage) { identity throws(LogError) in try JournalLog.toVerify(storage, identity: identity) }
+  }
+}
+
 /// A running process.
 final class SimulatedMachine {
   let engine: Engine
   let io: ManualIOQueue
   var broker: Broker { engine.broker }
-  private var isJournalDone = false
+  private var isLogDone = false
 
+  /// Opens what is on the disk, with a journal, or with a log over `medium` if there is one.
   init(
-    disk: SimulatedStorage, settings: EngineSettings, time: SimulatedTime, seed: UInt64, bug: PlantedBug? = nil
+    disk: SimulatedStorage, settings: EngineSettings, time: SimulatedTime, seed: UInt64, bug: PlantedBug? = nil,
+    medium: LogMedium? = nil
   ) throws {
     let storage: any Storage = bug.map { UnsoundStorage(disk, $0) } ?? disk
     let io = ManualIOQueue(storage: storage, finishesWritesUnrun: bug == .writesFinishUnrun)
     var random = SplitMix64(seed: seed)
-    let surroundings = EngineSurroundings(
-      storage: storage, io: io, random: { StoreID(low: random.next(), high: random.next()) }
-    ) { writer, policy in
-      GroupCommit(writer: writer, policy: policy, clock: { time.nowNs }, wake: {}, notify: {})
+    let surroundings = EngineSurroundings(storage: storage, io: io) { identity throws(LogError) in
+      if let medium { return try MemoryLog(medium, identity: identity, syncTurns: [0, 1, 4, 40][Int(seed % 4)]) }
+      return try JournalLog(
+        storage, identity: identity, settings: JournalSettings(segmentBytes: SegmentWriter.segmentBytesMin),
+        random: { StoreID(low: random.next(), high: random.next()) }, clock: { time.nowNs }, wake: {}, notify: {})
     }
     do {
       engine = try Engine.open(surroundings, settings, nowNs: time.nowNs)
@@ -62,15 +74,15 @@ final class SimulatedMachine {
     self.io = io
   }
 
-  /// One turn of the journal thread; false when it has nothing to do.
+  /// One turn of the log's thread; false when it has nothing to do.
   @discardableResult
-  func turnJournal() -> Bool {
-    if isJournalDone { return false }
-    switch engine.commit.turn() {
+  func turnLog() -> Bool {
+    if isLogDone { return false }
+    switch engine.log.turn() {
     case .now: return true
     case .after, .whenWoken: return false
     case .finished:
-      isJournalDone = true
+      isLogDone = true
       return false
     }
   }

@@ -124,9 +124,10 @@ extension Simulation {
   func liveAndReplayed() throws -> (live: [String], replayed: [String]) {
     for consumer in consumers { broker.remove(consumer) }
     consumers = []
-    quiesce("syncing") { engine.commit.durableSequence >= broker.records.lastSequence }
+    quiesce("syncing") { engine.log.durableSequence >= broker.records.lastSequence }
     let live = broker.digest
-    let again = try SimulatedMachine(disk: disk.copy(), settings: settings, time: time, seed: seed)
+    let again = try SimulatedMachine(
+      disk: disk.copy(), settings: settings, time: time, seed: seed, medium: medium?.copy())
     return (live, again.broker.digest)
   }
 }

@@ -6,10 +6,11 @@
 
 import Broker
 import DataFiles
+import DecisionLog
 import Engine
-import Journal
 import Primitives
 import SimulatedDisk
+import SimulatedLog
 
 /// A simulation.
 final class Simulation {
@@ -19,6 +20,8 @@ final class Simulation {
   let bug: PlantedBug?
   var settings: EngineSettings
   var disk: SimulatedStorage
+  /// The log, when it is not a journal on the disk.
+  let medium: LogMedium?
   var machine: SimulatedMachine?
   var ledger: Ledger
   var random: SplitMix64
@@ -49,8 +52,11 @@ final class Simulation {
   /// What the last drain gave to each group.
   var drained: [GroupKey: Set<TopicOffset>]?
 
-  init(seed: UInt64, turns: Int, bug: PlantedBug? = nil, deletesTopics: Bool = true) {
+  init(seed: UInt64, turns: Int, bug: PlantedBug? = nil, deletesTopics: Bool = true, log: LogMedium.Kind? = nil) {
     self.seed = seed
+    medium = log.map {
+      LogMedium($0, identity: LogIdentity(store: StoreID(low: seed, high: 1), hashKey: StoreID(low: seed, high: 2)))
+    }
     self.bug = bug
     script = Script(seed: seed, turns: turns, deletesTopics: deletesTopics)
     random = SplitMix64(seed: seed)
@@ -74,7 +80,6 @@ final class Simulation {
     settings.broker.copiesPerTurn = 3
     settings.broker.deliveriesPerTurn = 4
     settings.broker.retentionMsDefault = .max
-    settings.segmentBytes = SegmentWriter.segmentBytesMin
     settings.checkpointBytes = [300, 1500, 6000].randomElement(using: &random) ?? 1500
     settings.minFreeBytes = 16 << 10
     settings.reserveBytes = 64 << 10
@@ -87,7 +92,8 @@ final class Simulation {
   func start() {
     while machine == nil, !isBroken {
       do {
-        machine = try SimulatedMachine(disk: disk, settings: settings, time: time, seed: seed, bug: bug)
+        machine = try SimulatedMachine(
+          disk: disk, settings: settings, time: time, seed: seed, bug: bug, medium: medium)
         if crashes > 0 || expectsFailure { tellLedger() }
       } catch {
         if disk.hasCrashed {
@@ -101,7 +107,7 @@ final class Simulation {
   }
 
   private func tellLedger() {
-    ledger.crashed(last: engine.recovery.journal.nextSequence - 1)
+    ledger.crashed(last: engine.recovery.log.nextSequence - 1)
   }
 
   /// The machine loses power: the process is gone, and the disk keeps what it must.
@@ -109,8 +115,14 @@ final class Simulation {
     endProcess()
     crashes += 1
     disk = disk.crash(seed: random.next())
+    if let medium { losePower(medium) }
     // Sooner or later in the next life, often while it recovers.
     if crashes < 4 { disk.setFault(.crash, atOperation: Int.random(in: 1...80, using: &random)) }
+  }
+
+  private func losePower(_ medium: LogMedium) {
+    let isWorst = Bool.random(using: &random)
+    medium.end(keeping: isWorst ? medium.durable : .random(in: medium.durable...medium.sent, using: &random))
   }
 
   /// Starts again after a failure, on a disk that works now; the machine may have lost power in between.
@@ -118,6 +130,7 @@ final class Simulation {
     endProcess()
     disk.clearFaults()
     if losesPower { disk = disk.crash(seed: random.next()) } else { disk.restartProcess() }
+    if losesPower, let medium { losePower(medium) }
     isBroken = false
     start()
     expectsFailure = false
@@ -157,7 +170,7 @@ final class Simulation {
     if disk.hasCrashed {
       losePower()
       start()
-    } else if let failure = machine?.broker.failure ?? machine?.engine.commit.failure, !expectsFailure {
+    } else if let failure = machine?.broker.failure ?? machine?.engine.log.failure, !expectsFailure {
       ledger.complain("the store stopped: \(failure)")
       isBroken = true
     }
@@ -208,7 +221,7 @@ final class Simulation {
         switch Int.random(in: 0..<3, using: &random) {
         case 0: machine.io.runOne(lane: 0)
         case 1: machine.io.runOne(lane: 1)
-        default: machine.turnJournal()
+        default: machine.turnLog()
         }
       idle = ran ? 0 : idle + 1
       if ran { tell() }
@@ -219,7 +232,7 @@ final class Simulation {
 
   /// Tells clients what is settled by now.
   func tell() {
-    let settled = bug == .repliesDoNotWait ? Sequence.max : engine.commit.settledSequence
+    let settled = bug == .repliesDoNotWait ? Sequence.max : engine.log.settledSequence
     var waiting: [(sequence: Sequence, tell: (Simulation) -> Void)] = []
     for reply in unsettled {
       if reply.sequence <= settled { reply.tell(self) } else { waiting.append(reply) }
@@ -259,14 +272,17 @@ final class Simulation {
       return
     }
     let number = topic.number
-    unsettled.append((topic.appendSequence, { $0.ledger.see(number, offset, message) }))
+    let shown = delivery.waitsForItsEnd ? sequence : topic.appendSequence
+    unsettled.append((shown, { $0.ledger.see(number, offset, message) }))
     guard let group = delivery.consumer.group else { return }
     let key = GroupKey(topic: number, group: group.name)
-    _ = ledger.note(.given(key, offset, version, attempt: delivery.attempt), sequence)
+    let place = ledger.note(.given(key, offset, version, attempt: delivery.attempt), sequence)
+    // By this rule of the log a delivery that was shown has its record.
+    if engine.log.deliveryRule == .afterOwnRecord { unsettled.append((shown, { $0.ledger.acknowledge(place) })) }
     drained?[key, default: []].insert(offset)
     checkOrder(group, key, record)
     let topicIndex = groupNames[key]?.topic ?? 0
-    unsettled.append((topic.appendSequence, { $0.inHand.append((key, topicIndex, offset)) }))
+    unsettled.append((shown, { $0.inHand.append((key, topicIndex, offset)) }))
   }
 
   /// One key, one message at a time.

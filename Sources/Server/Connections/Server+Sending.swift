@@ -13,7 +13,7 @@ extension Server {
 
   /// Sends what may be sent on every connection that the turn has to do with.
   func flush(_ sequence: Sequence) {
-    let settled = engine.commit.settledSequence
+    let settled = engine.log.settledSequence
     for connection in gated { touch(connection) }
     gated.removeAll(keepingCapacity: true)
     let work = touched

@@ -95,7 +95,7 @@ extension LineSession {
       }
       out.append("]}")
     }
-    field("],\"onDisk\":", Int64(broker.store.onDiskCount))
+    field("],\"onDisk\":", Int64(broker.onDiskCount))
     out.endLine()
   }
 }

@@ -9,14 +9,18 @@ extension Server {
   func turn() throws(SystemError) {
     let count = try network.wait(timeoutNs: waitNs())
     services.counters.turns += 1
-    engine.beginTurn(nowNs: serviceNs())
-    takeFinishedTasks()
-    for place in 0..<count { handle(network.event(place)) }
-    wakeSessions()
-    giveRetries()
-    goOnWithHeldBack()
-    let settled = engine.commit.settledSequence
-    let sequence = engine.endTurn(mustSync: touched.contains { $0.output.turnGate.sequence > settled })
+    let io = surroundings.io
+    let sequence = engine.turn(
+      nowNs: serviceNs(), finished: io.takeFinished, isWaitingForSpace: io.isWaitingForSpace
+    ) {
+      services.rabbitMQ.deleteIdleQueues()
+      for place in 0..<count { handle(network.event(place)) }
+      wakeSessions()
+      giveRetries()
+      goOnWithHeldBack()
+      let settled = engine.log.settledSequence
+      return touched.contains { $0.output.turnGate.sequence > settled }
+    }
     show(broker.effects, sequence)
     tellWhetherMessagesAreRefused()
     endTurnOfSessions()
@@ -39,11 +43,6 @@ extension Server {
     let nowNs = serviceNs()
     // While service time waits for the wall clock there is nothing to calculate with: look again soon.
     return services.clock.isWaiting ? TimeUnits.nsPerMs * 10 : max(0, wakeNs.partialValue - nowNs)
-  }
-
-  private func takeFinishedTasks() {
-    for task in surroundings.io.takeFinished() { engine.finish(task) }
-    if surroundings.io.isWaitingForSpace { broker.isDiskFull = true }
   }
 
   private func handle(_ event: NetworkEvent) {
@@ -133,7 +132,7 @@ extension Server {
       hasReportedFailure = true
       log("the store has failed and nothing is accepted any more: \(failure)")
     }
-    let settled = engine.commit.settledSequence
+    let settled = engine.log.settledSequence
     for connection in connections.values {
       let output = connection.output
       guard output.isGated(settled: settled) || connection.session.any.hasUnanswered else { continue }

@@ -105,9 +105,9 @@ public final class Server {
     }
   }
 
-  /// What to do about a data folder that does not open. The journal's errors say more themselves.
+  /// What to do about a data folder that does not open. The log's errors say more themselves.
   private static func advice(_ error: any Error) -> String {
-    guard case .storage(let error)? = error as? EngineError, error.kind == .damaged, error.path != "journal" else {
+    guard case .storage(let error)? = error as? EngineError, error.kind == .damaged else {
       return ""
     }
     return "; restore the data folder from a copy (`escapement check` lists all damage)"
@@ -118,12 +118,12 @@ public final class Server {
     if recovery.isNew { return log("made the data folder \(settings.dataFolder)") }
     let gauges = broker.gauges
     log(
-      "recovered \(gauges.pending) pending messages, \(gauges.topics) topics, and \(recovery.journal.records) journal "
+      "recovered \(gauges.pending) pending messages, \(gauges.topics) topics, and \(recovery.log.records) journal "
         + "records behind the checkpoint")
-    if let torn = recovery.journal.tornTail {
+    if let torn = recovery.log.tornTail {
       log("cut a torn tail of \(torn.bytesCut) bytes at byte \(torn.offset) of \(torn.file)")
     }
-    for lost in recovery.journal.lost {
+    for lost in recovery.log.lost {
       log("salvage left out records \(lost.from) to \(lost.through): \(lost.reason)")
     }
     if recovery.aheadMs > 1000 {
@@ -154,9 +154,9 @@ public final class Server {
     for connection in all { connection.session.any.shutDown() }
     // Nobody gets anything more, so that nothing counts as delivered that was not sent.
     for connection in all { endSession(connection) }
-    let commit = engine.commit
+    let records = engine.log
     engine.stop { [surroundings] in
-      while commit.inFlightBytes > 0, commit.failure == nil { surroundings.waitForLog() }
+      while records.inFlightBytes > 0, records.failure == nil { surroundings.waitForLog() }
     }
     surroundings.endLog()
     sendLast(all)
@@ -171,7 +171,7 @@ public final class Server {
 
   /// Sends what the end of the journal has settled, without waiting for slow clients.
   private func sendLast(_ connections: [Connection]) {
-    let settled = engine.commit.failure == nil ? Sequence.max : engine.commit.settledSequence
+    let settled = engine.log.failure == nil ? Sequence.max : engine.log.settledSequence
     for connection in connections {
       connection.output.closeTurn(settled: settled)
       connection.output.open(settled: settled)

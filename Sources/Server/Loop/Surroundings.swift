@@ -2,6 +2,7 @@
 // their own and run the same turns without threads.
 
 import DataFiles
+import DecisionLog
 import Engine
 import Journal
 import Platform
@@ -43,19 +44,22 @@ extension Surroundings {
       return false
     }
     let wake = try EventSignal()
-    let parts = EngineSurroundings(storage: storage, io: io, random: { SystemRandom.storeID() }) { writer, policy in
-      GroupCommit(
-        writer: writer, policy: policy, clock: { SystemClock.bootNs() }, wake: { wake.raise() },
-        notify: { notify.raise() })
+    var opened: JournalLog?
+    let parts = EngineSurroundings(storage: storage, io: io) { identity throws(LogError) in
+      let journal = try JournalLog(
+        storage, identity: identity, settings: settings.journal, random: SystemRandom.storeID,
+        clock: SystemClock.bootNs, wake: { wake.raise() }, notify: { notify.raise() })
+      opened = journal
+      return journal
     }
     let engine = try Engine.open(parts, settings.engine, nowNs: SystemClock.wallNs())
-    let commit = engine.commit
-    let thread = try Thread(name: "escapement-log") { commit.run { timeoutNs in wake.wait(timeoutNs: timeoutNs) } }
+    guard let journal = opened else { preconditionFailure("an engine that is open has opened its log") }
+    let thread = try Thread(name: "escapement-log") { journal.run { timeoutNs in wake.wait(timeoutNs: timeoutNs) } }
     return Surroundings(
       network: try LinuxNetwork(notify: notify, signals: signals), clock: LinuxClock(), io: io, engine: engine,
       waitForLog: { notify.wait(timeoutNs: 10_000_000) },
       endLog: {
-        commit.stop()
+        journal.stop()
         thread.join()
       },
       endIO: { io.stop() })

@@ -94,9 +94,9 @@ enum SettingsTable {
 
   private static let messages: [Setting] = [
     .text("fsync", "MODE", "always, interval or interval:MS, never") { (settings, text) throws(BadValue) in
-      settings.server.engine.policy = try policy(text)
+      settings.server.journal.policy = try policy(text)
     } shown: {
-      switch $0.server.engine.policy {
+      switch $0.server.journal.policy {
       case .always: "always"
       case .never: "never"
       case .interval(let ms): "interval:\(ms)"
@@ -183,7 +183,7 @@ enum SettingsTable {
       \.server.engine.broker.sliceMs),
     .number("segment-bytes", 4096...(1 << 32), .bytes, "size of topic segments", \.server.engine.broker.segmentBytes),
     .number(
-      "journal-segment-bytes", 16_384...(1 << 30), .bytes, "size of journal segments", \.server.engine.segmentBytes),
+      "journal-segment-bytes", 16_384...(1 << 30), .bytes, "size of journal segments", \.server.journal.segmentBytes),
     .number(
       "checkpoint-bytes", 4096 ... .max, .bytes, "journal bytes between checkpoints", \.server.engine.checkpointBytes),
     .number(

@@ -1,0 +1,110 @@
+// The groups' part of a checkpoint, a start, and the digest.
+//
+// Bytes: u32 n groups: u32 number, u32 topic, name, u64 cursor, u32 n outstanding: u64 offset, u32 attempts, u8 marks,
+//   u64 key hash, i64 until; u32 groups ever made
+// An outstanding entry's marks: 4 bits of state, 3 bits of the reason why it is dead-lettered, and whether its time to live
+// has ended.
+
+import Primitives
+import TopicLog
+
+extension Groups {
+  /// What a checkpoint says of the groups.
+  struct State {
+    struct Group {
+      var number: UInt32
+      var topic: UInt32
+      var name: String
+      var cursor: TopicOffset
+      var outstanding: [Outstanding] = []
+    }
+
+    var groups: [Group] = []
+    /// Numbers that are used already.
+    var numbers: UInt32 = 0
+
+    init() {}
+
+    init(_ reader: inout StateReader) throws(CheckpointFault) {
+      for _ in 0..<(try reader.read(UInt32.self)) { groups.append(try Self.group(&reader)) }
+      numbers = try reader.read(UInt32.self)
+    }
+
+    private static func group(_ reader: inout StateReader) throws(CheckpointFault) -> Group {
+      var group = Group(
+        number: try reader.read(UInt32.self), topic: try reader.read(UInt32.self), name: try reader.readText(),
+        cursor: try reader.read(UInt64.self))
+      for _ in 0..<(try reader.read(UInt32.self)) {
+        var entry = Outstanding(offset: try reader.read(UInt64.self))
+        entry.attempts = try reader.read(UInt32.self)
+        entry.marks = try reader.read(UInt8.self)
+        entry.keyHash = try reader.read(UInt64.self)
+        entry.untilMs = try reader.read(Int64.self)
+        group.outstanding.append(entry)
+      }
+      return group
+    }
+  }
+
+  func write(to writer: inout StateWriter) {
+    writer.write(UInt32(count))
+    for group in inOrder {
+      writer.write(group.number)
+      writer.write(group.topic.number)
+      writer.write(group.name)
+      writer.write(group.cursor)
+      writer.write(UInt32(group.outstanding.count))
+      group.outstanding.forEach { entry in
+        writer.write(entry.pointee.offset)
+        writer.write(entry.pointee.attempts)
+        writer.write(entry.pointee.marks)
+        writer.write(entry.pointee.keyHash)
+        writer.write(entry.pointee.untilMs)
+      }
+    }
+    writer.write(nextNumber)
+  }
+
+  /// Ends recovery: what was with consumers is ready for others, waiting redeliveries wait on.
+  ///
+  /// - Parameter isSalvaged: whether parts of the journal were left out. Then a group may know of messages whose own records
+  ///   were left out.
+  func start(isSalvaged: Bool) {
+    for group in inOrder {
+      if isSalvaged { forgetLost(group) }
+      // A record says that a delivery was rejected; that others were delivered too often shows when they are delivered again.
+      group.outstanding.restart(keepsDeadLetters: group.queue != nil)
+      if group.outstanding.firstDeadLetter() != nil { markDirty(group) }
+      var waiting: [(offset: TopicOffset, untilMs: UnixMs)] = []
+      group.outstanding.forEach { entry in
+        if entry.pointee.state == .waiting { waiting.append((entry.pointee.offset, entry.pointee.untilMs)) }
+      }
+      for (offset, untilMs) in waiting { startWaiting(offset, untilMs, group) }
+    }
+  }
+
+  private func forgetLost(_ group: Group) {
+    let endOffset = group.topic.log.nextOffset
+    var lost: [TopicOffset] = []
+    group.outstanding.forEach { if $0.pointee.offset >= endOffset { lost.append($0.pointee.offset) } }
+    for offset in lost { finish(offset, in: group) }
+    group.forgetLost(from: endOffset)
+  }
+}
+
+extension Group {
+  func digest(into lines: inout [String], nowMs: UnixMs) {
+    lines.append("group \(number) \(name) \(cursor)")
+    var entries: [String] = []
+    outstanding.forEach { entry in
+      let state = entry.pointee.state
+      // What a start makes of it: consumers are gone, and a wait may be over that no record ends.
+      let isReady =
+        state == .inFlight || state == .deadLettering || state == .waiting && entry.pointee.untilMs <= nowMs
+      let shown = isReady ? .ready : state
+      entries.append("out \(entry.pointee.offset) \(entry.pointee.attempts) \(shown) \(entry.pointee.keyHash)")
+    }
+    lines += entries.sorted()
+    if endedAhead.count > 0 { lines.append("ended \(endedAhead.offsets)") }
+  }
+}

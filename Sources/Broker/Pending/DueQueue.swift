@@ -1,0 +1,65 @@
+// Messages that are due and have not been released yet, in (due, sequence) order: what a burst waits in.
+//
+// Holds: sorted before anything is taken out. Arrivals are nearly always in order already, so sorting is a check.
+// Leaves to others: whether an element is still meant (its slot may have been freed and used again: compare the sequence).
+
+import Primitives
+
+struct DueMessage: BitwiseCopyable {
+  var dueMs: UnixMs
+  var sequence: Sequence
+  var index: UInt32
+
+  static func isBefore(_ left: DueMessage, _ right: DueMessage) -> Bool {
+    (left.dueMs, left.sequence) < (right.dueMs, right.sequence)
+  }
+}
+
+/// A sorted queue.
+struct DueQueue {
+  /// Memory for so many stays, 6 MiB.
+  private static let keptMax = 1 << 18
+
+  private var elements: [DueMessage] = []
+  private var head = 0
+  private var isSorted = true
+
+  var count: Int { elements.count - head }
+  var isEmpty: Bool { head == elements.count }
+  var first: DueMessage? { isEmpty ? nil : elements[head] }
+  /// The due time of the last element.
+  var lastDueMs: UnixMs? { isEmpty ? nil : elements[elements.count - 1].dueMs }
+
+  /// The element `distance` positions behind the first.
+  func ahead(_ distance: Int) -> DueMessage? {
+    head + distance < elements.count ? elements[head + distance] : nil
+  }
+
+  /// Makes room for `count` more at once: growing by doubling would copy a burst's elements again and again.
+  mutating func reserve(_ count: Int) {
+    let needed = elements.count + count
+    if needed > elements.capacity { elements.reserveCapacity(max(needed, elements.capacity * 2)) }
+  }
+
+  mutating func append(_ message: DueMessage) {
+    if !isEmpty, DueMessage.isBefore(message, elements[elements.count - 1]) { isSorted = false }
+    elements.append(message)
+  }
+
+  /// Puts the elements in order if they are not.
+  mutating func sort() {
+    if isSorted { return }
+    elements.removeFirst(head)
+    head = 0
+    elements.sort(by: DueMessage.isBefore)
+    isSorted = true
+  }
+
+  mutating func removeFirst() {
+    head += 1
+    if head == elements.count {
+      elements.removeAll(keepingCapacity: elements.count <= Self.keptMax)
+      head = 0
+    }
+  }
+}

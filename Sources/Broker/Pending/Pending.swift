@@ -1,0 +1,464 @@
+// The room of pending messages: accepted and not released yet, in memory or on disk; and what became of messages lately.
+//
+// Holds: messages are released in (time, sequence) order, and `watermark` says how far. A released message is retired later:
+// until then it stands in the index and in its slot, marked there; nobody sees that, because `place(of:)` retires when it
+// meets one, and whatever goes through all messages retires before.
+// Leaves to others: topics and their logs (Topics), what a release appends where (`Broker+Release`), reading from disk for a
+// command (ColdReads).
+//
+// Why messages are not retired at once: the index and the table of outcomes are two random places in large tables for each
+// message, half the cost of a release. In a burst the message behind it waits for them, and nothing else does; later they
+// cost the same or less.
+
+import DataFiles
+import DelayStore
+import Primitives
+import TimingWheel
+
+/// Pending messages.
+final class Pending {
+  /// A message that has been released and is to be retired.
+  struct RetiringMessage: BitwiseCopyable {
+    var slot: UInt32
+    var dueMs: UnixMs
+    var atMs: UnixMs
+    /// Its offset in its topic; `nowhere` for an expiry timer, and when its topic is gone.
+    var offset: TopicOffset
+  }
+
+  /// A message that is being released. Its record is good until it is retired.
+  struct ReleasingMessage {
+    fileprivate let slot: UInt32
+    let record: MessageRecord
+    let topic: UInt32
+    /// When it was to be released.
+    let leaveMs: UnixMs
+  }
+
+  static let nowhere = TopicOffset.max
+  /// More released messages do not wait to be retired: 4 MiB.
+  static let retiringMax = 1 << 17
+
+  private let settings: BrokerSettings
+  private let turn: Turn
+  private let timers: Timers
+  private let topics: Topics
+  private let hasher: SipHash128
+  private let store: DelayStore
+  @exclusivity(unchecked) private var near = NearMessages()
+  private let outcomes: RecentOutcomes
+  @exclusivity(unchecked) private var retiring = Fifo<RetiringMessage>(keptMax: retiringMax)
+  private var isSweeping = false
+  /// Everything up to here has been released.
+  @exclusivity(unchecked) private(set) var watermark = Watermark(dueMs: 0, sequence: 0)
+
+  init(settings: BrokerSettings, hasher: SipHash128, turn: Turn, timers: Timers, topics: Topics, io: any IOQueue) {
+    self.settings = settings
+    self.turn = turn
+    self.timers = timers
+    self.topics = topics
+    self.hasher = hasher
+    store = DelayStore(sliceMs: settings.sliceMs, hasher: hasher, io: io)
+    outcomes = RecentOutcomes(windowMs: settings.idWindowMs, io: io)
+    store.owner = self
+  }
+
+  // MARK: Looking
+
+  /// Pending messages. O(1).
+  var count: Int { store.index.count - retiring.count }
+  /// Those that lie on disk only.
+  var onDiskCount: Int { store.onDiskCount }
+  /// Those that are due.
+  var dueCount: Int { near.dueCount }
+  /// Whether messages are due: they go before other work.
+  var hasDue: Bool { near.hasDue }
+  /// Bytes of those in memory.
+  var recordBytes: Int { near.recordBytes }
+  /// Released messages that have not been retired.
+  var retiringCount: Int { retiring.count }
+  /// Ids with a recent outcome. O(released messages that have not been retired).
+  var outcomeCount: Int {
+    retire()
+    return outcomes.count
+  }
+  var wheelLevels: [LevelSnapshot] { near.levelSnapshots }
+
+  /// Where a pending message is; nil when there is none of this id: then `outcome(of:)` knows what became of it. O(1), and
+  /// O(released messages) when it has been released and not been retired.
+  func place(of hash: IDHash) -> MessagePlace? {
+    let place = store.index.find(hash)
+    guard !retiring.isEmpty, case .memory(let slot)? = place, near[slot].pointee.timer == PendingSlab.isReleased else {
+      return place
+    }
+    retire()
+    return nil
+  }
+
+  /// What became lately of a message that `place(of:)` did not find. O(1).
+  func outcome(of hash: IDHash) -> RecentOutcome.Fate? { outcomes.find(hash, nowMs: turn.nowMs)?.fate }
+
+  /// The message at a place in memory; nil for one on disk. Good until the message goes.
+  func record(at place: MessagePlace) -> MessageRecord? {
+    guard case .memory(let slot) = place, let record = near[slot].pointee.record else { return nil }
+    return MessageRecord(record)
+  }
+
+  // MARK: Scheduling
+
+  /// When a message may be released: at its due time or, when that is past, as early as order allows. It must stand behind the
+  /// watermark and behind what is due already, and not ahead of what the wheel still holds.
+  func leaveMs(_ dueMs: UnixMs) -> UnixMs {
+    dueMs > turn.nowMs ? dueMs : max(min(dueMs, near.currentTimeMs), watermark.dueMs, near.lastDueMs ?? 0)
+  }
+
+  func apply(_ scheduled: Scheduled) {
+    let record = scheduled.message.record
+    // The topic was deleted since, or a salvage left out the record that made it: its number is not used again.
+    guard let topic = topics[record.topic] else { return topics.noteNumber(record.topic) }
+    apply(scheduled, topic, hasher.hash(topic: topic.number, id: record.id))
+  }
+
+  /// The same when the topic and the hash of the id are known already.
+  func apply(_ scheduled: Scheduled, _ topic: Topic, _ hash: IDHash) {
+    schedule(scheduled.message.record, topic, leaveMs: scheduled.leaveMs, hash: hash)
+  }
+
+  func apply(_ scheduled: ScheduledMany) { scheduled.forEach { apply($0) } }
+
+  /// Takes a recorded message, in place of the pending one of the same id if there is one, which then counts no more.
+  func schedule(_ record: MessageRecord, _ topic: Topic, leaveMs: UnixMs, hash: IDHash) {
+    if let old = place(of: hash) { withdraw(hash, old) } else { topic.addPending() }
+    if leaveMs > near.currentTimeMs, store.belongsOnDisk(dueMs: leaveMs) {
+      store.insert(record, dueMs: leaveMs, hash: hash)
+      return
+    }
+    let slot = near.insert(copyOf: record, leaveMs: leaveMs, hash: hash)
+    near.noteUncopied(slot)
+    store.index.set(hash, .memory(slot))
+  }
+
+  func apply(_ cancelled: Cancelled) {
+    // A salvage may have left out the record by which the message came.
+    guard withdraw(cancelled.hash, topics[cancelled.topic]) else { return }
+    remember(cancelled.hash, .cancelled, atMs: cancelled.atMs)
+  }
+
+  /// Takes a pending message away, as if it had never come; false when it is not there.
+  @discardableResult func withdraw(_ hash: IDHash, _ topic: Topic?) -> Bool {
+    guard let place = place(of: hash) else { return false }
+    withdraw(hash, place)
+    topic?.removePending()
+    return true
+  }
+
+  private func withdraw(_ hash: IDHash, _ place: MessagePlace) {
+    switch place {
+    case .disk(let slice, let position): store.remove(hash, slice: slice, position: position)
+    case .memory(let slot):
+      let message = near[slot]
+      if message.pointee.copySlice != PendingSlab.noSlice {
+        store.buryCopy(slice: message.pointee.copySlice, position: message.pointee.copyPosition)
+      }
+      near.withdraw(slot)
+      store.index.remove(hash)
+    }
+  }
+
+  // MARK: Releasing
+
+  /// Brings what is due into the due queue and says how far the next `limit` messages reach; nil when nothing is due.
+  func planRelease(limit: Int) -> Watermark? {
+    near.takeExpired(toMs: min(turn.nowMs, store.loadedMs - 1))
+    return near.hasDue ? near.lastDue(limit: limit) : nil
+  }
+
+  /// In replay: brings everything that was due at `limitMs` into the due queue. `drain` does the disk work that this needs.
+  func bringNear(throughMs limitMs: UnixMs, drain: () -> Void) {
+    while store.loadedMs <= limitMs {
+      store.advance(nowMs: limitMs)
+      if store.loadedMs > limitMs { break }
+      drain()
+      if turn.failure != nil { return }
+    }
+    while near.currentTimeMs < limitMs { near.takeExpired(toMs: limitMs) }
+    near.takeExpired(toMs: limitMs)
+  }
+
+  /// The next message of a release, in order; nil when the release is through.
+  @inline(__always)
+  func nextDue(through limit: Watermark) -> ReleasingMessage? {
+    guard let slot = near.takeDue(through: limit) else { return nil }
+    let message = near[slot]
+    return ReleasingMessage(
+      slot: slot, record: MessageRecord(message.pointee.record!), topic: message.pointee.topic,
+      leaveMs: message.pointee.dueMs)
+  }
+
+  /// Notes where a message went, or `nowhere`; its record is good until the next call of the room.
+  @inline(__always)
+  func released(_ message: ReleasingMessage, to offset: TopicOffset, atMs: UnixMs) {
+    if retiring.count >= Self.retiringMax { retire(limit: settings.releasesPerTurn) }
+    near[message.slot].pointee.timer = PendingSlab.isReleased
+    retiring.append(RetiringMessage(slot: message.slot, dueMs: message.record.dueMs, atMs: atMs, offset: offset))
+  }
+
+  /// Everything up to `watermark` has been released.
+  func released(through watermark: Watermark) { self.watermark = watermark }
+
+  /// Retires released messages, `limit` at most: takes them out of the index, remembers where they went and frees their memory.
+  /// Amortised O(1) for each.
+  func retire(limit: Int = .max) {
+    if retiring.isEmpty { return }
+    for _ in 0..<min(limit, retiring.count) {
+      prefetchRetiring()
+      let gone = retiring.removeFirst()
+      let hash = near[gone.slot].pointee.hash
+      if gone.offset != Self.nowhere {
+        remember(hash, .released(offset: gone.offset, dueMs: gone.dueMs), atMs: gone.atMs)
+      }
+      store.index.remove(hash)
+      near.free(gone.slot)
+    }
+  }
+
+  /// Fetches what the next ones will need: the slot of one, and the table entries and the record's head of a nearer one.
+  private func prefetchRetiring() {
+    if let later = retiring.ahead(16) { prefetch(near[later.slot]) }
+    guard let soon = retiring.ahead(8) else { return }
+    let message = near[soon.slot]
+    if let record = message.pointee.record { prefetch(record) }
+    store.index.prefetchEntry(message.pointee.hash)
+    outcomes.prefetchEntry(message.pointee.hash)
+  }
+
+  // MARK: Recent outcomes
+
+  /// Remembers what became of a message for the id window.
+  func remember(_ hash: IDHash, _ fate: RecentOutcome.Fate, atMs: UnixMs) {
+    outcomes.set(hash, RecentOutcome(atMs: atMs, fate: fate))
+    if !isSweeping, !turn.isReplaying, outcomes.count > 0 { startSweeping() }
+  }
+
+  /// Forgets some of the outcomes that are out of the window. Goes on while there are any: an idle server without them never
+  /// wakes.
+  func sweepTimerFired() {
+    outcomes.sweep(nowMs: turn.nowMs)
+    isSweeping = false
+    if outcomes.count > 0 { startSweeping() }
+  }
+
+  private func startSweeping() {
+    isSweeping = true
+    let intervalMs = max(100, settings.idWindowMs / RecentOutcomes.sweepsPerWindow)
+    _ = timers.start(dueMs: turn.nowMs + intervalMs, TimerTarget(kind: .sweep))
+  }
+
+  // MARK: Turns
+
+  /// Brings messages into memory whose time is near.
+  func advance() { store.advance(nowMs: turn.nowMs) }
+
+  /// When there is something to do; nil for never.
+  var nextWakeUpMs: UnixMs? {
+    if near.hasDue || !retiring.isEmpty { return turn.nowMs }
+    guard let near = near.nextWakeUpMs else { return store.nextWakeUpMs }
+    return min(near, store.nextWakeUpMs ?? .max)
+  }
+
+  /// Ends replay: the wheel gets its real resolution.
+  func start() {
+    if store.routedMs == 0 { store.startEmpty(nowMs: turn.nowMs) }
+    retire()
+    let startMs = max(0, min(turn.nowMs, max(near.currentTimeMs, watermark.dueMs)))
+    near.restart(tickMs: settings.tickMs, wheelSize: settings.wheelSize, startMs: startMs)
+    if outcomes.count > 0 { startSweeping() }
+  }
+
+  // MARK: Reading on disk
+
+  /// Reads the message at a place on disk; see `DelayStore.read`.
+  func read(slice: UInt32, position: Int, done: @escaping (ColdRecord?) -> Void) -> ColdRecord? {
+    store.read(slice: slice, position: position, done: done)
+  }
+
+  /// The slices that hold messages of these times on disk, in due order.
+  func slicesOnDisk(_ dueMs: ClosedRange<UnixMs>) -> [UInt32] {
+    store.slicesOnDisk(fromMs: dueMs.lowerBound).filter { $0.startMs <= dueMs.upperBound }.map(\.number)
+  }
+
+  /// Looks through a slice, unless it has no messages any more: then false, and `done` is not called.
+  func list(slice: UInt32, _ request: SliceListRequest, done: @escaping ([SliceListEntry]) -> Void) -> Bool {
+    guard store.isOnDisk(slice: slice) else { return false }
+    store.list(slice: slice, request, done: done)
+    return true
+  }
+
+  /// The messages in memory. O(messages in memory).
+  func forEachNear(_ body: (MessageRecord, Sequence) -> Void) {
+    retire()
+    near.forEach { _, message in body(MessageRecord(message.pointee.record!), message.pointee.sequence) }
+  }
+
+  // MARK: Checkpoints
+
+  /// Whether a checkpoint may be taken: not while a slice is on the move.
+  var isReadyForCheckpoint: Bool { store.isSettled }
+  /// Whether a checkpoint would set files free.
+  var hasObsoleteFiles: Bool { store.hasObsolete(watermarkMs: releasedMs) }
+  /// Everything due before this has been released.
+  private var releasedMs: UnixMs { near.hasDue ? watermark.dueMs : near.currentTimeMs }
+
+  /// Writes copies of messages in memory that have none; a bounded number a turn. True when few are left.
+  func prepareCheckpoint() -> Bool {
+    for _ in 0..<min(settings.copiesPerTurn, near.uncopiedCount) { copyNext() }
+    return near.uncopiedCount <= settings.copiesPerTurn
+  }
+
+  /// Writes a copy of the next message that may need one into its slice.
+  private func copyNext() {
+    let message = near[near.takeUncopied()]
+    guard let record = message.pointee.record, message.pointee.copySlice == PendingSlab.noSlice,
+      message.pointee.timer != PendingSlab.isReleased, topics[message.pointee.topic] != nil
+    else { return }
+    let copy = store.keepCopy(MessageRecord(record), dueMs: message.pointee.dueMs)
+    message.pointee.copySlice = copy.slice
+    message.pointee.copyPosition = copy.position
+  }
+
+  /// The first part of a checkpoint: i64 time and u64 sequence of the watermark, i64 hand of the slices.
+  func writeTimes(to writer: inout StateWriter) {
+    writer.write(watermark.dueMs)
+    writer.write(watermark.sequence)
+    writer.write(store.routedMs)
+  }
+
+  /// The second part, the files: u32 n slices: u8 level, i64 number, u32 generation, u64 bytes; u32 n files of recent
+  /// outcomes: i64 number, u64 bytes. Every message in memory gets a copy on disk first.
+  func writeFiles(to writer: inout StateWriter, _ unsynced: inout [String]) {
+    retire()
+    while near.uncopiedCount > 0 { copyNext() }
+    let slices = store.checkpoint(watermarkMs: releasedMs, unsynced: &unsynced)
+    writer.write(UInt32(slices.count))
+    for slice in slices {
+      writer.write(UInt8(slice.key.level))
+      writer.write(slice.key.number)
+      writer.write(slice.generation)
+      writer.write(UInt64(slice.length))
+    }
+    let buckets = outcomes.checkpoint(nowMs: turn.nowMs, unsynced: &unsynced)
+    writer.write(UInt32(buckets.count))
+    for bucket in buckets {
+      writer.write(bucket.bucket)
+      writer.write(UInt64(bucket.length))
+    }
+  }
+
+  /// Files that the checkpoint no longer names.
+  func takeObsolete() -> [String] { store.takeObsolete() + outcomes.takeObsolete() }
+
+  /// What a checkpoint says of pending messages.
+  struct State {
+    var watermark = Watermark(dueMs: 0, sequence: 0)
+    var handMs: UnixMs = 0
+    var slices: [DelayStore.SliceState] = []
+    var buckets: [(bucket: Int64, length: Int)] = []
+
+    mutating func readTimes(_ reader: inout StateReader) throws(CheckpointFault) {
+      watermark = Watermark(dueMs: try reader.read(Int64.self), sequence: try reader.read(UInt64.self))
+      handMs = try reader.read(Int64.self)
+    }
+
+    mutating func readFiles(_ reader: inout StateReader) throws(CheckpointFault) {
+      for _ in 0..<(try reader.read(UInt32.self)) {
+        let level = Int(try reader.read(UInt8.self))
+        let key = SliceKey(level: level, number: try reader.read(Int64.self))
+        let generation = try reader.read(UInt32.self)
+        let length = Int(try reader.read(UInt64.self))
+        slices.append(DelayStore.SliceState(key: key, generation: generation, length: length))
+      }
+      for _ in 0..<(try reader.read(UInt32.self)) {
+        buckets.append((try reader.read(Int64.self), Int(try reader.read(UInt64.self))))
+      }
+    }
+  }
+
+  /// Takes up the state of a checkpoint; topics must be there. Reads every slice and every file of recent outcomes.
+  ///
+  /// - Throws: `damaged` when a file does not hold what the checkpoint says.
+  func recover(_ state: State, files: OpenFiles) throws(StorageError) {
+    watermark = state.watermark
+    try outcomes.recover(state.buckets, files: files)
+    near.restart(tickMs: 1, wheelSize: 512, startMs: max(0, watermark.dueMs))
+    let released = watermark
+    try store.recover(state.slices, routedMs: state.handMs, files: files) { dueMs, sequence in
+      Watermark(dueMs: dueMs, sequence: sequence) <= released
+    }
+  }
+
+  // MARK: Tests
+
+  /// - Parameter storage: where to read what messages on disk say; without it their ids alone count.
+  func digest(into lines: inout [String], _ storage: (any Storage)?) {
+    retire()
+    lines.append("watermark \(watermark.dueMs) \(watermark.sequence)")
+    var pending: [String] = []
+    store.index.forEach { hash, place in
+      var line = "pending \(hash.low) \(hash.high)"
+      switch place {
+      case .memory(let slot):
+        let message = near[slot].pointee
+        if topics[message.topic] == nil { return }
+        if storage != nil { line += " \(message.dueMs) \(message.sequence) \(message.topic)" }
+      case .disk(let slice, let position):
+        guard let storage else { break }
+        guard let record = store.peek(slice: slice, position: position, storage) else {
+          preconditionFailure("the index names a message that is not on disk")
+        }
+        if topics[record.topic] == nil { return }
+        line += " \(record.dueMs) \(record.sequence) \(record.topic)"
+      }
+      pending.append(line)
+    }
+    lines += pending.sorted()
+    if storage != nil { lines += outcomes.digest(nowMs: turn.nowMs).sorted() }
+  }
+
+  /// What is in memory is where the index says, and waits for its time. O(pending messages).
+  func checkInvariants() {
+    near.checkInvariants()
+    var inMemory = 0
+    var onDisk = 0
+    store.index.forEach { hash, place in
+      switch place {
+      case .memory(let slot):
+        precondition(
+          near[slot].pointee.record != nil && near[slot].pointee.hash == hash, "the index names another message")
+        inMemory += 1
+      case .disk: onDisk += 1
+      }
+    }
+    var slots = 0
+    near.forEach { _, message in
+      slots += 1
+      let isReleased = message.pointee.timer == PendingSlab.isReleased
+      let position = Watermark(dueMs: message.pointee.dueMs, sequence: message.pointee.sequence)
+      precondition(isReleased || position > watermark, "a message was left behind by the watermark")
+    }
+    precondition(inMemory == slots, "\(slots) messages in memory, \(inMemory) in the index")
+    precondition(onDisk == store.onDiskCount, "\(store.onDiskCount) messages on disk, \(onDisk) in the index")
+  }
+}
+
+extension Pending: DelayStoreOwner {
+  func cameNear(_ record: MessageRecord, hash: IDHash, slice: UInt32, position: Int) {
+    let slot = near.insert(copyOf: record, leaveMs: record.dueMs, hash: hash)
+    near[slot].pointee.copySlice = slice
+    near[slot].pointee.copyPosition = position
+    store.index.set(hash, .memory(slot))
+  }
+
+  func isAlive(topic: UInt32) -> Bool { topics[topic] != nil }
+
+  func storeIsDamaged(_ error: StorageError) { turn.fail(error) }
+}

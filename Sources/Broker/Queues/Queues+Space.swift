@@ -1,0 +1,34 @@
+// Giving the space of a queue's finished messages back.
+
+import Primitives
+import TopicLog
+
+extension Queues {
+  func trim(_ group: Group) {
+    let log = group.topic.log
+    let committed = group.committed
+    forgetEnded(group)
+    let isEmpty = committed == log.nextOffset && log.bytes >= 1 << 20
+    guard isEmpty || committed >= log.oldestSegmentEndOffset ?? .max, committed > log.firstOffset else { return }
+    topics.apply(turn.write(Trimmed(topic: group.topic.number, firstOffset: committed)))
+  }
+
+  /// Gives the space of segments back that stand behind a message which waits for long, and in which all have ended. No record
+  /// says so: whoever starts from before looks again. Looked at when an eighth of all has ended since the last time.
+  private func forgetEnded(_ group: Group) {
+    let log = group.topic.log
+    guard let queue = group.queue, log.segmentCount > 2,
+      UInt64(queue.endedSinceLook) >= (log.nextOffset - group.committed) / 8
+    else { return }
+    queue.noteLook()
+    let cursor = group.cursor
+    var used: Set<TopicOffset> = []
+    group.outstanding.forEach { used.insert(log.segmentBase(of: $0.pointee.offset)) }
+    log.forgetSegments { range in
+      if range.upperBound > cursor, !group.endedAhead.contains(all: max(range.lowerBound, cursor)..<range.upperBound) {
+        return false
+      }
+      return range.lowerBound >= cursor || !used.contains(range.lowerBound)
+    }
+  }
+}

@@ -1,0 +1,378 @@
+// The queues: what decisions put into them, the letters of messages that end, and work that is left for later in the turn.
+//
+// Holds: a queue stands in each line of work once; `overdue` has waiting messages whose expiry timer has fired, in that order.
+// Leaves to others: which messages a queue has and who gets them (Group, Groups), its own rules (QueueRules), the wheel and the
+// slices in which expiry timers wait (they are pending messages like any other).
+
+import Primitives
+import TimingWheel
+import TopicLog
+
+/// A waiting message whose time to live is over.
+struct OverdueMessage: BitwiseCopyable {
+  let topic: UInt32
+  let offset: TopicOffset
+}
+
+/// What queues have in common.
+final class Queues {
+  let settings: BrokerSettings
+  let turn: Turn
+  let timers: Timers
+  let topics: Topics
+  let groups: Groups
+  let hasher: SipHash128
+  /// Where expiry timers wait.
+  let pending: Pending
+  /// Says where dead letters go.
+  weak var router: (any DeadLetterRouter)?
+  /// Waiting messages whose expiry timer has fired, in that order.
+  private(set) var overdue = Fifo<OverdueMessage>()
+  /// Whether the first of them waits for the disk.
+  private(set) var isStalled = false
+  /// Queues whose rules are to be enforced before anything else is asked about them.
+  private var urgent: [Group] = []
+  private var trimmable: [Group] = []
+  /// Expiry timers of messages that have ended, still to be stopped.
+  private var timersToStop: [(topic: Topic, offsets: Range<TopicOffset>)] = []
+  /// Queues that nobody has used for as long as they say.
+  private var idle: [Group] = []
+  private var targets: [LetterTarget] = []
+
+  init(
+    _ settings: BrokerSettings, _ turn: Turn, _ timers: Timers, _ topics: Topics, _ groups: Groups, _ pending: Pending,
+    _ hasher: SipHash128
+  ) {
+    self.settings = settings
+    self.turn = turn
+    self.timers = timers
+    self.topics = topics
+    self.groups = groups
+    self.pending = pending
+    self.hasher = hasher
+  }
+
+  /// The groups of all queues, by number.
+  var inOrder: [Group] { groups.inOrder.filter { $0.queue != nil } }
+
+  /// The rules of the group that a topic has if it is a queue's.
+  func rules(of topic: Topic?) -> QueueRules? { topic?.isQueue == true ? QueueRules(self) : nil }
+
+  /// Whether there is something to do in the next turn, even if nobody asks for anything.
+  var hasWork: Bool { !overdue.isEmpty && !isStalled || !timersToStop.isEmpty }
+
+  // MARK: Letters
+
+  /// - Parameter sequence: of the decision's record.
+  func apply(_ enqueued: Enqueued, sequence: Sequence) {
+    turn.note(enqueued.atMs)
+    var position = 0
+    take(enqueued.letter, enqueued.atMs, sequence, &position)
+    end(enqueued.source)
+  }
+
+  /// - Parameter sequence: of the decision's record.
+  func apply(_ deadLettered: DeadLettered, sequence: Sequence) {
+    turn.note(deadLettered.atMs)
+    var position = 0
+    deadLettered.letters.forEach { take($0, deadLettered.atMs, sequence, &position) }
+    end(deadLettered.source)
+  }
+
+  /// Appends a message to its queues and starts its expiry timers, which share the sequence of the record.
+  private func take(_ letter: DecidedLetter, _ atMs: UnixMs, _ sequence: Sequence, _ position: inout Int) {
+    let parts = letter.message.record.parts
+    letter.targets.forEach { target in
+      let timerSequence = MessageSequence.of(record: sequence, position: position)
+      position += 1
+      guard let topic = topics[target.topic] else { return topics.noteNumber(target.topic) }
+      let offset = topic.log.append(parts, dueMs: target.expiresAtMs, releasedMs: atMs)
+      topic.groups.first?.queue?.appended(parts, at: offset, isImmediate: target.expiresAtMs <= atMs)
+      if target.expiresAtMs > atMs, target.expiresAtMs != LetterTarget.never {
+        startExpiry(of: offset, in: topic, atMs: target.expiresAtMs, timerSequence)
+      }
+    }
+  }
+
+  private func end(_ source: MessageSource?) {
+    if let source, let group = groups[source.group] { groups.finish(source.offset, in: group) }
+  }
+
+  /// Puts a message into queues, each at most once, in one record.
+  func enqueue(_ parts: MessageParts, to receivers: ArraySlice<QueueTarget>) {
+    targets.removeAll(keepingCapacity: true)
+    for receiver in receivers { targets.append(target(receiver)) }
+    let message = MessageDraft(parts: parts, sequence: 0, dueMs: 0, stampMs: turn.nowMs, topic: 0)
+    let letter = DecidedLetter(targets: .draft(targets), message: .draft(message))
+    let enqueued = turn.write(Enqueued(source: nil, atMs: turn.nowMs, letter: letter))
+    let sequence = turn.records.lastSequence
+    apply(enqueued, sequence: sequence)
+    for receiver in receivers { announce(receiver.group, parts.flags, sequence, source: nil) }
+  }
+
+  /// Puts the letters of a message into their queues and ends the message in the queue that it comes from, all in one record.
+  /// Letters that are too long for a record are dropped.
+  ///
+  /// - Returns: false when there is no letter that can be kept; then nothing has changed.
+  @discardableResult
+  func enqueue(
+    _ letters: [Letter], of parts: MessageParts, endOf source: (group: Group, offset: TopicOffset)?
+  ) -> Bool {
+    var batches = Letter.batches(letters, of: parts)
+    guard let last = batches.popLast() else { return false }
+    // What one record does not hold goes before it: when power fails in between, the message is there twice, never lost.
+    for batch in batches { write(batch, parts, nil) }
+    write(last, parts, source)
+    return true
+  }
+
+  private func write(_ letters: [Letter], _ parts: MessageParts, _ source: (group: Group, offset: TopicOffset)?) {
+    let text = letters.flatMap { $0.headers + $0.tag }
+    let deadLettered = text.withUnsafeBytes { text in
+      var position = 0
+      func next(_ count: Int) -> UnsafeRawBufferPointer {
+        defer { position += count }
+        return UnsafeRawBufferPointer(rebasing: text[position..<position + count])
+      }
+      let drafts = letters.map { letter in
+        var parts = parts
+        parts.headers = next(letter.headers.count)
+        parts.tag = next(letter.tag.count)
+        let message = MessageDraft(parts: parts, sequence: 0, dueMs: 0, stampMs: turn.nowMs, topic: 0)
+        return DecidedLetter(targets: .draft(letter.targets.map(target)), message: .draft(message))
+      }
+      let source = source.map { MessageSource(group: $0.group.number, offset: $0.offset) }
+      return turn.write(DeadLettered(source: source, atMs: turn.nowMs, letters: .draft(drafts)))
+    }
+    let sequence = turn.records.lastSequence
+    apply(deadLettered, sequence: sequence)
+    for letter in letters {
+      for target in letter.targets { announce(target.group, parts.flags, sequence, source: source?.group) }
+    }
+  }
+
+  /// The end of the current millisecond counts, so that the whole time passes; no time is no time.
+  private func target(_ target: QueueTarget) -> LetterTarget {
+    var expiresAtMs = LetterTarget.never
+    if let ms = target.timeToLiveMs { expiresAtMs = ms == 0 ? turn.nowMs : turn.nowRoundedUpMs + ms }
+    return LetterTarget(topic: target.group.topic.number, expiresAtMs: expiresAtMs)
+  }
+
+  /// Tells who has work by a message that came into a queue. One that comes out of a durable queue is not shown before that is
+  /// durable, even in a queue that is not: a crash would show it again.
+  private func announce(_ group: Group, _ flags: UInt32, _ sequence: Sequence, source: Group?) {
+    guard let queue = group.queue else { return }
+    let isDurable = queue.isDurable || source?.queue?.isDurable == true
+    if isDurable, flags & RecordFlags.transient == 0 {
+      groups.appended(group.topic, by: sequence)
+    } else if !group.consumers.isEmpty {
+      groups.markDirty(group)
+    }
+    if !queue.immediate.isEmpty || queue.isTooLong(group) { markUrgent(group) }
+  }
+
+  // MARK: Ends
+
+  /// Ends a message that was ready: as a dead letter if the queue has any.
+  func endReady(_ message: MessageRecord, _ reason: EndReason, in group: Group) {
+    group.queue?.noteEndOfReady(message)
+    deadLetter(message, reason, in: group)
+  }
+
+  /// Ends a message: in the letters that the router says or, if it goes nowhere, for good.
+  func deadLetter(_ message: MessageRecord, _ reason: EndReason, in group: Group) {
+    let offset = message.sequence
+    if group.queue?.hasDeadLetters == true,
+      let letters = router?.letters(of: message, endedIn: group, because: reason),
+      enqueue(letters, of: message.parts, endOf: (group, offset))
+    {
+      turn.counters.deadLettered += 1
+    } else {
+      groups.end(offset, in: group)
+    }
+  }
+
+  /// Ends a ready message; false when it must be read from disk first.
+  func endReady(_ offset: TopicOffset, _ reason: EndReason, in group: Group) -> Bool {
+    guard let queue = group.queue, queue.hasDeadLetters || queue.bytesMax != nil else {
+      groups.end(offset, in: group)
+      return true
+    }
+    var cursor = TopicCursor(offset: offset)
+    switch group.topic.log.read(&cursor) {
+    case .record(let message): endReady(message, reason, in: group)
+    case .trimmed: groups.end(offset, in: group)
+    case .loading: return false
+    case .end, .forgotten: preconditionFailure("offset \(offset) is to end and is not in topic \(group.topic.number)")
+    }
+    return true
+  }
+
+  // MARK: Overdue messages
+
+  /// A waiting message's expiry timer has fired. Live and in replay, so that nothing is lost by a crash before its end.
+  func noteOverdue(_ offset: TopicOffset, in topic: Topic) {
+    overdue.append(OverdueMessage(topic: topic.number, offset: offset))
+  }
+
+  /// Ends overdue messages that wait, in order; those with a consumer are marked. O(messages ended).
+  func endOverdue() {
+    var budget = settings.endingsPerTurn
+    isStalled = false
+    while budget > 0, let first = overdue.ahead(0) {
+      budget -= 1
+      guard endIfReady(first.offset, in: topics[first.topic]) else {
+        isStalled = true
+        return prefetchOverdue()
+      }
+      _ = overdue.removeFirst()
+    }
+  }
+
+  /// Asks for what the next ones need from disk, so that they do not wait for one read each.
+  private func prefetchOverdue() {
+    for distance in 1..<64 {
+      guard let message = overdue.ahead(distance) else { break }
+      var cursor = TopicCursor(offset: message.offset)
+      _ = topics[message.topic]?.log.read(&cursor)
+    }
+  }
+
+  /// False when the message must be read from disk first.
+  private func endIfReady(_ offset: TopicOffset, in topic: Topic?) -> Bool {
+    guard let group = topic?.groups.first else { return true }
+    if offset < group.cursor {
+      guard let entry = group.outstanding.find(offset) else { return true }
+      guard entry.pointee.state == .ready else {
+        group.outstanding.markExpired(offset)
+        return true
+      }
+    } else if group.endedAhead.contains(offset) {
+      return true
+    }
+    return endReady(offset, .expired, in: group)
+  }
+
+  // MARK: Rules that cannot wait
+
+  func markUrgent(_ group: Group) {
+    guard let queue = group.queue, !queue.isUrgent else { return }
+    queue.setUrgent(true)
+    urgent.append(group)
+  }
+
+  /// Does what cannot wait: messages without any time to live go to a consumer or end, and queues that are too long drop
+  /// their oldest. What must be read from disk first is left for a later turn.
+  func enforceRules() {
+    guard !urgent.isEmpty, turn.failure == nil else { return }
+    var later: [Group] = []
+    while let group = urgent.popLast() {
+      guard let queue = group.queue, group.topic.isAlive else { continue }
+      queue.setUrgent(false)
+      // What cannot wait is delivered whatever the turn has delivered already: its publishing is what bounds it.
+      turn.deliveryBytesRemaining = max(turn.deliveryBytesRemaining, settings.tailBytesPerTurn)
+      groups.dispatch(group)
+      let waiting = queue.takeImmediate().filter { !endIfReady($0, in: group.topic) }
+      queue.putBack(immediate: waiting)
+      var isWaiting = !waiting.isEmpty
+      while !isWaiting, queue.isTooLong(group), let offset = oldestReady(group) {
+        isWaiting = !endReady(offset, .tooLong, in: group)
+      }
+      if isWaiting { later.append(group) }
+    }
+    for group in later { markUrgent(group) }
+  }
+
+  private func oldestReady(_ group: Group) -> TopicOffset? {
+    if let entry = group.outstanding.firstReady() { return entry.pointee.offset }
+    return group.cursor < group.topic.log.nextOffset ? group.cursor : nil
+  }
+
+  // MARK: Expiry timers
+
+  /// Stops the expiry timers of messages that all ended at once: few now, many some a turn. None of these may wait or be with a
+  /// consumer any more, so that it does not matter when a timer is stopped, or whether it fires before.
+  func stopExpiries(of offsets: Range<TopicOffset>, in topic: Topic) {
+    guard topic.pendingCount > 0, !offsets.isEmpty else { return }
+    timersToStop.append((topic, offsets))
+    if offsets.count <= Self.timersStoppedPerTurn { stopExpiries() }
+  }
+
+  /// 2048 take about 4 ms when they lie on disk.
+  private static let timersStoppedPerTurn = 2048
+
+  /// Goes on stopping expiry timers.
+  func stopExpiries() {
+    var budget = Self.timersStoppedPerTurn
+    while budget > 0, let next = timersToStop.popLast() {
+      let topic = next.topic
+      var offsets = next.offsets
+      while budget > 0, topic.pendingCount > 0, let offset = offsets.popFirst() {
+        stopExpiry(of: offset, in: topic)
+        budget -= 1
+      }
+      if topic.pendingCount > 0, !offsets.isEmpty { timersToStop.append((topic, offsets)) }
+    }
+  }
+
+  // MARK: Space
+
+  func addTrimmable(_ group: Group) { trimmable.append(group) }
+
+  /// Gives the space of finished messages back, a whole segment at a time: once all of a segment is finished, or the whole
+  /// queue is and its segment is worth it. At the beginning of a turn, when nobody looks at records.
+  func trim() {
+    for group in trimmable {
+      group.queue?.setTrimmed()
+      if group.topic.isAlive { trim(group) }
+    }
+    trimmable.removeAll(keepingCapacity: true)
+  }
+
+  // MARK: Idle queues
+
+  /// The queue of a timer that `startIdleTimer` started has not been used.
+  func idleTimerFired(group number: UInt32, _ timer: TimerID) {
+    guard let group = groups[number], let queue = group.queue, queue.idleTimer == timer else { return }
+    queue.setIdleTimer(.none)
+    idle.append(group)
+  }
+
+  func takeIdle() -> [Group] {
+    defer { idle = [] }
+    return idle
+  }
+
+  // MARK: A start
+
+  /// Takes up the queues of a checkpoint.
+  func recover(_ state: State) {
+    for queue in state.queues {
+      guard let group = groups[queue.group] else { continue }
+      group.recover(endedAhead: queue.endedAhead)
+      group.queue?.recover(transient: queue.transient)
+    }
+    for message in state.overdue { overdue.append(message) }
+  }
+
+  /// Ends recovery: what was with a consumer when its time ended waits again, and so ends; so does what was to be delivered at
+  /// once or never.
+  ///
+  /// - Parameter isSalvaged: whether parts of the journal were left out.
+  func start(isSalvaged: Bool) {
+    for group in inOrder {
+      if isSalvaged { group.queue?.forgetLost(from: group.topic.log.nextOffset) }
+      var expired: [TopicOffset] = []
+      group.outstanding.forEach { entry in
+        if entry.pointee.isExpired { expired.append(entry.pointee.offset) }
+      }
+      for offset in expired.sorted() + (group.queue?.takeImmediate() ?? []) { noteOverdue(offset, in: group.topic) }
+    }
+  }
+
+  func checkInvariants() {
+    for group in inOrder { group.queue?.checkInvariants(group) }
+    for group in urgent { precondition(group.queue?.isUrgent == true, "a queue in the urgent line knows it") }
+    for group in trimmable { precondition(group.queue?.mayTrim == true, "a queue to be trimmed knows it") }
+  }
+}

@@ -1,0 +1,81 @@
+// The topics' part of a checkpoint.
+//
+// Bytes: u32 next topic, u32 n topics: u32 number, name, i64 retentionMs, i64 retentionBytes, u64 first offset,
+//   u64 next offset, i64 last release, u64 pending, u32 n segments: u64 base offset, u64 bytes, u8 sealed
+
+import Primitives
+import TopicLog
+
+extension Topics {
+  /// What a checkpoint says of the topics.
+  struct State {
+    struct Topic {
+      var number: UInt32
+      var name: String
+      var retentionMs: Int64
+      var retentionBytes: Int64
+      var firstOffset: TopicOffset
+      var nextOffset: TopicOffset
+      var lastReleasedMs: UnixMs
+      var pendingCount: UInt64
+      var segments: [TopicLog.SegmentState] = []
+    }
+
+    var nextNumber: UInt32 = 1
+    var topics: [Topic] = []
+
+    init() {}
+
+    init(_ reader: inout StateReader) throws(CheckpointFault) {
+      nextNumber = try reader.read(UInt32.self)
+      for _ in 0..<(try reader.read(UInt32.self)) { topics.append(try Self.topic(&reader)) }
+    }
+
+    private static func topic(_ reader: inout StateReader) throws(CheckpointFault) -> Topic {
+      var topic = Topic(
+        number: try reader.read(UInt32.self), name: try reader.readText(), retentionMs: try reader.read(Int64.self),
+        retentionBytes: try reader.read(Int64.self), firstOffset: try reader.read(UInt64.self),
+        nextOffset: try reader.read(UInt64.self), lastReleasedMs: try reader.read(Int64.self),
+        pendingCount: try reader.read(UInt64.self))
+      for _ in 0..<(try reader.read(UInt32.self)) {
+        let base = try reader.read(UInt64.self)
+        let length = Int(try reader.read(UInt64.self))
+        topic.segments.append(
+          TopicLog.SegmentState(baseOffset: base, length: length, isSealed: try reader.read(UInt8.self) != 0))
+      }
+      return topic
+    }
+  }
+
+  /// Writes the topics down and hands what is unwritten of their logs to the write lane.
+  func write(to writer: inout StateWriter, unsynced: inout [String]) {
+    writer.write(nextNumber)
+    writer.write(UInt32(count))
+    for topic in inOrder {
+      writer.write(topic.number)
+      writer.write(topic.name)
+      writer.write(topic.retentionMs)
+      writer.write(topic.retentionBytes)
+      writer.write(topic.log.firstOffset)
+      writer.write(topic.log.nextOffset)
+      writer.write(topic.log.lastReleasedMs)
+      writer.write(UInt64(topic.pendingCount))
+      let segments = topic.log.checkpoint(unsynced: &unsynced)
+      writer.write(UInt32(segments.count))
+      for segment in segments {
+        writer.write(segment.baseOffset)
+        writer.write(UInt64(segment.length))
+        writer.write(UInt8(segment.isSealed ? 1 : 0))
+      }
+    }
+  }
+
+  /// Lines for topics by name, and for their groups behind each.
+  func digest(into lines: inout [String]) {
+    for topic in inOrder.sorted(by: { $0.name < $1.name }) {
+      lines.append(
+        "topic \(topic.number) \(topic.name) \(topic.log.firstOffset) \(topic.log.nextOffset) \(topic.pendingCount)")
+      for group in topic.groups.sorted(by: { $0.name < $1.name }) { group.digest(into: &lines, nowMs: turn.nowMs) }
+    }
+  }
+}

@@ -1,0 +1,51 @@
+// What the rooms and the outside see of the turn at hand.
+
+import DecisionLog
+import Primitives
+
+extension Broker {
+  /// Service time of this turn, rounded down.
+  public var nowMs: UnixMs { turn.nowMs }
+  var nowRoundedUpMs: UnixMs { turn.nowRoundedUpMs }
+  var isReplaying: Bool { turn.isReplaying }
+
+  /// Where decisions are written; the engine takes the buffer at the end of a turn and puts an empty one here.
+  public var records: RecordBuffer {
+    get { turn.records }
+    set { turn.records = newValue }
+  }
+
+  /// What the server is to do after this turn.
+  public internal(set) var effects: [Effect] {
+    get { turn.effects }
+    _modify { yield &turn.effects }
+  }
+
+  /// Numbers for people.
+  public internal(set) var counters: BrokerCounters {
+    get { turn.counters }
+    _modify { yield &turn.counters }
+  }
+
+  /// Set when the store cannot be trusted any more: nothing changes from then on.
+  public var failure: StorageError? { turn.failure }
+
+  /// Whether new messages are refused because the disk is nearly full.
+  public var isDiskFull: Bool {
+    get { turn.isDiskFull }
+    set { turn.isDiskFull = newValue }
+  }
+
+  /// Stops everything: what is in memory may not be what is on disk.
+  public func fail(_ error: StorageError) { turn.fail(error) }
+
+  /// Refuses with `storageFailed` when nothing changes any more.
+  public func requireWorking() throws(BrokerStop) { try turn.requireWorking() }
+
+  func requireSpace() throws(BrokerStop) { try turn.requireSpace() }
+
+  /// The gate of an answer that rests on all that has been recorded until now.
+  public var gate: Gate { turn.gate }
+
+  func answer<Value>(_ value: Value) -> Answer<Value> { Answer(value, gate: turn.gate) }
+}
