@@ -52,6 +52,15 @@ extension Publication {
   }
 }
 
+/// A message with which nothing is wrong, without its body.
+struct CheckedMessage {
+  let envelope: Envelope
+  let timeToLiveMs: Int64?
+  let encoding: BodyEncoding
+  let isPersistent: Bool
+  let isMandatory: Bool
+}
+
 /// What became of a publication.
 public struct PublicationOutcome {
   /// Whether any queue was found.
@@ -84,8 +93,15 @@ extension RabbitMQ {
 
   /// Publishes a message: into every queue that its exchange finds, in one record.
   public func publish(_ publication: Publication) throws(AMQPError) -> PublicationOutcome {
+    try send(check(publication), publication.body)
+  }
+
+  /// Says what is wrong with a message, if anything is.
+  func check(_ publication: Publication) throws(AMQPError) -> CheckedMessage {
     let exchange = try exchange(publication.exchange)
-    if exchange.isInternal { throw .accessRefused("cannot publish to internal exchange '\(exchange.name)'", isInVirtualHost: true) }
+    if exchange.isInternal {
+      throw .accessRefused("cannot publish to internal exchange '\(exchange.name)'", isInVirtualHost: true)
+    }
     var timeToLiveMs: Int64?
     if let expiration = publication.expiration {
       timeToLiveMs = try Self.timeToLiveMs(expiration: expiration)
@@ -98,28 +114,37 @@ extension RabbitMQ {
     }
     envelope.hideBlindKeys()
     guard envelope.tag != nil else { throw .preconditionFailed("invalid message: header 'BCC' is too long") }
-    let queues = route(exchange, envelope.routingKeys) { envelope.headerTable }
+    return CheckedMessage(
+      envelope: envelope, timeToLiveMs: timeToLiveMs, encoding: publication.encoding,
+      isPersistent: publication.isPersistent, isMandatory: publication.isMandatory)
+  }
+
+  /// Sends a message that is all right to where its exchange says; one whose exchange is gone by now goes nowhere.
+  func send(_ message: CheckedMessage, _ body: UnsafeRawBufferPointer) throws(AMQPError) -> PublicationOutcome {
+    let envelope = message.envelope
+    let exchange = exchanges[envelope.exchange]
+    let queues = exchange.map { route($0, envelope.routingKeys) { envelope.headerTable } } ?? []
     var outcome = PublicationOutcome(isRouted: !queues.isEmpty)
     if queues.isEmpty {
-      if publication.isMandatory { outcome.returned = envelope }
+      if message.isMandatory { outcome.returned = envelope }
       return outcome
     }
-    let flags = (publication.isPersistent ? 0 : RecordFlags.transient) | publication.encoding.flags
+    let flags = (message.isPersistent ? 0 : RecordFlags.transient) | message.encoding.flags
     var targets: [QueueTarget] = []
     var refusing: [Queue] = []
     var isKept = false
     for queue in queues {
       // Consumers that are ready make room first.
-      if isRefusing(queue, publication.body) { broker.serve(queue.group) }
-      if isRefusing(queue, publication.body) {
+      if isRefusing(queue, body) { broker.serve(queue.group) }
+      if isRefusing(queue, body) {
         outcome.refusedBy = queue.name
         refusing.append(queue)
         continue
       }
-      if publication.isPersistent, queue.isDurable { isKept = true }
-      targets.append(target(queue, timeToLiveMs))
+      if message.isPersistent, queue.isDurable { isKept = true }
+      targets.append(target(queue, message.timeToLiveMs))
     }
-    try put(envelope, publication.body, flags, targets, refusedBy: refusing)
+    try put(envelope, body, flags, targets, refusedBy: refusing)
     broker.enforceQueueRules()
     if isKept { outcome.gate = broker.gate }
     return outcome

@@ -65,8 +65,11 @@ extension RabbitMQChannel {
     try rabbitMQ.deleteQueue(resolve(queueName), ifUnused: ifUnused, ifEmpty: ifEmpty, connection)
   }
 
-  /// Publishes a message: into every queue that its exchange finds, in one record.
+  /// Publishes a message: into every queue that its exchange finds, in one record; on a transactional channel when it is
+  /// committed.
   public func publish(_ publication: Publication) throws(AMQPError) -> PublicationOutcome {
-    try rabbitMQ.publish(publication)
+    if transaction == nil { return try rabbitMQ.publish(publication) }
+    transaction!.hold(try rabbitMQ.check(publication), publication.body)
+    return PublicationOutcome()
   }
 }

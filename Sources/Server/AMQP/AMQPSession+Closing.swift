@@ -78,8 +78,8 @@ extension AMQPSession {
 
   private func letGo(of channel: AMQPChannel) {
     for (sub, subscription) in subscriptions where subscription.channel === channel { subscriptions[sub] = nil }
+    heldBytes -= channel.content.pieceBytes + channel.operations.heldBytes
     channel.operations.close()
-    heldBytes -= channel.content.pieceBytes
     channel.content.clear()
     confirming.removeAll { $0 === channel }
     unfinished.removeAll { $0 === channel }

@@ -96,7 +96,11 @@ extension AMQPSession {
     case .queuePurge: try purgeQueue(frame, channel)
     case .queueDelete: try deleteQueue(frame, channel)
     case .confirmSelect: try selectConfirms(frame, channel)
-    case .txSelect, .txCommit, .txRollback: try transact(frame, channel)
+    case .txSelect: try selectTransactions(frame, channel)
+    case .txCommit:
+      try frame.checkNoFields()
+      try commit(channel)
+    case .txRollback: try rollBack(frame, channel)
     case .channelFlow: try flow(frame, channel)
     case .channelClose:
       let _: ChannelClose = try frame.decode()

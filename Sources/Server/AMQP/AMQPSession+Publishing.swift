@@ -52,10 +52,18 @@ extension AMQPSession {
 
   // MARK: Publishing
 
-  /// Publishes a message that had to wait.
-  func publish(again channel: AMQPChannel) {
-    blocked = nil
-    do throws(AMQPFault) { try publish(channel) } catch { refuse(error, on: channel) }
+  /// Does again what had to wait.
+  func goOn(with blocked: Blocked) {
+    self.blocked = nil
+    let channel = blocked.channel
+    do throws(AMQPFault) {
+      switch blocked.command {
+      case .publish: try publish(channel)
+      case .commit: try commit(channel)
+      }
+    } catch {
+      refuse(error, on: channel)
+    }
   }
 
   /// Publishes the message that has come in whole on a channel.
@@ -71,20 +79,27 @@ extension AMQPSession {
     publication.isMandatory = channel.content.isMandatory
     publication.expiration = properties.expiration.map { Text($0) }
     do throws(AMQPError) {
+      let before = channel.operations.heldBytes
       tell(channel, try channel.operations.publish(publication))
+      heldBytes += channel.operations.heldBytes - before
     } catch {
-      switch error {
-      case .stopped(.waitForDisk):
-        blocked = Blocked(channel: channel, reason: .disk)
-        return
-      case .stopped(.refused(let refusal)) where refusal.code == .diskFull:
-        blocked = Blocked(channel: channel, reason: .space)
-        return
-      default: throw AMQPFault(error, .basicPublish)
-      }
+      if block(channel, .publish, error) { return }
+      throw AMQPFault(error, .basicPublish)
     }
     heldBytes -= channel.content.pieceBytes
     channel.content.clear()
+    try requireBounded(.basicPublish)
+  }
+
+  /// Whether a command only has to wait; it is kept in mind then.
+  func block(_ channel: AMQPChannel, _ command: Blocked.Command, _ error: AMQPError) -> Bool {
+    switch error {
+    case .stopped(.waitForDisk): blocked = Blocked(channel: channel, command: command, reason: .disk)
+    case .stopped(.refused(let refusal)) where refusal.code == .diskFull && broker.isDiskFull:
+      blocked = Blocked(channel: channel, command: command, reason: .space)
+    default: return false
+    }
+    return true
   }
 
   /// A message may name its publisher, but nobody else.
@@ -124,6 +139,9 @@ extension AMQPSession {
 
   func selectConfirms(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: ConfirmSelect = try frame.decode()
+    guard !channel.operations.isTransactional else {
+      throw AMQPFault(.preconditionFailed, "cannot switch from tx to confirm mode", method: .confirmSelect)
+    }
     if channel.confirms == nil { channel.confirms = AMQPConfirms() }
     if !method.noWait { out.append(.confirmSelectOk, channel: channel.number) }
   }
@@ -140,9 +158,5 @@ extension AMQPSession {
         out.append(BasicNack { $0.deliveryTag = number }, channel: channel.number)
       }
     }
-  }
-
-  func transact(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
-    throw AMQPFault(.notImplemented, "transactions", method: frame.method)
   }
 }

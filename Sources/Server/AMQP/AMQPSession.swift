@@ -27,10 +27,13 @@ final class AMQPSession: WireSession {
     case closed
   }
 
-  /// Why a content that has come in whole cannot be published yet.
+  /// A command that cannot be done yet: the message that has come in whole on its channel is to be published, or the channel's
+  /// transaction committed.
   struct Blocked {
+    enum Command { case publish, commit }
     enum Reason { case disk, space }
     let channel: AMQPChannel
+    let command: Command
     let reason: Reason
   }
 
@@ -107,7 +110,7 @@ final class AMQPSession: WireSession {
 
   func performNext() -> Bool {
     if let blocked {
-      publish(again: blocked.channel)
+      goOn(with: blocked)
       return true
     }
     do throws(AMQPFault) {
@@ -147,7 +150,7 @@ final class AMQPSession: WireSession {
 
   func retry() {
     guard let blocked, blocked.reason == .disk else { return broker.forgetColdReads(key) }
-    publish(again: blocked.channel)
+    goOn(with: blocked)
   }
 
   // MARK: Pressure
