@@ -133,10 +133,16 @@ public final class Queue {
   /// The name of the topic behind a queue: no native name has a slash.
   static let topicPrefix = "rabbitmq/queue/"
 
+  /// A credit that bounds nothing: what a group may have outstanding does.
+  private static let unbounded = Int(Int32.max)
+
+  /// The credit that a prefetch means: 0 is no bound.
+  static func credit(prefetch: Int) -> Int { prefetch == 0 ? unbounded : prefetch }
+
   /// How its consumers are served.
   func options(prefetch: Int, noAck: Bool) -> ConsumerOptions {
     var options = ConsumerOptions()
-    options.credit = noAck || prefetch == 0 ? 65_536 : prefetch
+    options.credit = noAck ? Self.unbounded : Self.credit(prefetch: prefetch)
     options.ackWaitMs = ConsumerOptions.ackWaitForEver
     options.acknowledgesItself = noAck
     // The limit counts deliveries that came to nothing; the first one is not a return.

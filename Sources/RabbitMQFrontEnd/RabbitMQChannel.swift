@@ -28,6 +28,10 @@ public final class RabbitMQChannel {
   /// What is held back until it is committed; nil when the channel is not transactional.
   var transaction: Transaction?
   private var madeTags = 0
+  /// For consumers to come; 0 for no bound.
+  var prefetch = 0
+  /// What its consumers share; nil until somebody bounds them together.
+  var sharedCredit: SharedCredit?
   /// The queue that an empty name means: the last one declared here.
   var lastQueue: Text?
 

@@ -191,7 +191,7 @@ class Peer:
 
     def sync(self, channel):
         """Returns when everything before was done."""
-        self.call(channel, "basic.qos")
+        self.call(channel, "channel.flow", active=True)
 
     def confirmed(self, upto):
         """Reads confirms until all up to this number are told; gives the numbers that were refused."""

@@ -88,9 +88,10 @@ def messages_that_are_too_large():
 def unfinished_contents_are_bounded():
     """A connection that begins many large messages and ends none is ended before it takes much memory."""
     with peer() as p:
+        for number in range(1, 12):
+            p.channel(number)
         try:
             for number in range(1, 12):
-                p.channel(number)
                 p.raw(method(number, "basic.publish") + frame(FRAME_HEADER, number, encode_header(16 << 20, {})))
                 p.raw(frame(FRAME_BODY, number, bytes(131_064)) * 100)
             p.connection_closed(506, "RESOURCE_ERROR")

@@ -42,10 +42,10 @@ extension Broker {
 
   // MARK: Filling
 
-  /// Refuses a message that cannot be taken now.
+  /// Refuses a message that cannot be taken now. How large its body may be is for the caller to say: see `requireBody`.
   public func requireRoom(for parts: MessageParts) throws(BrokerStop) {
     try requireSpace()
-    try requireFitting(parts)
+    try requireKeepable(parts)
     try requireRoom()
   }
 

@@ -17,8 +17,6 @@ final class AMQPChannel {
   var isClosing = false
   /// The confirms that are owed; nil unless the client wants any.
   @exclusivity(unchecked) var confirms: AMQPConfirms?
-  /// For consumers to come.
-  var prefetch = 0
 
   init(_ number: UInt16, _ operations: RabbitMQChannel) {
     self.number = number

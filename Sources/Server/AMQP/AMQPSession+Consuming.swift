@@ -14,7 +14,7 @@ extension AMQPSession {
     }
     let consuming = try asking(.basicConsume) { () throws(AMQPError) in
       try channel.operations.consume(
-        Text(method.queue), tag: Text(method.consumerTag), prefetch: channel.prefetch, noAck: method.noAck, sub: nextSub)
+        Text(method.queue), tag: Text(method.consumerTag), noAck: method.noAck, sub: nextSub)
     }
     subscriptions[nextSub] = AMQPSubscription(channel: channel, consumer: consuming.consumer)
     nextSub += 1
@@ -42,7 +42,12 @@ extension AMQPSession {
     guard method.prefetchBytes == 0 else {
       throw AMQPFault(.notImplemented, "prefetch_size!=0 (\(method.prefetchBytes))", method: .basicQos)
     }
-    channel.prefetch = Int(method.prefetchCount)
+    let prefetch = Int(method.prefetchCount)
+    if method.global {
+      channel.operations.setSharedPrefetch(prefetch)
+    } else {
+      channel.operations.setPrefetch(prefetch)
+    }
     out.append(.basicQosOk, channel: channel.number)
   }
 

@@ -183,6 +183,7 @@ extension LineSession {
     let isMandatory = try request.boolean(.mandatory) ?? false
     let body: RequestBody
     do throws(Refusal) { body = try request.reader.textBody() } catch { throw .refused(error) }
+    do throws(BrokerStop) { try broker.requireBody(bytes: body.bytes.count) } catch { throw RequestStop(error) }
     var publication = Publication(exchange: exchange, routingKey: key, body: body.bytes, encoding: body.encoding)
     publication.isMandatory = isMandatory
     try readProperties(request, into: &publication)
