@@ -13,7 +13,10 @@ final class Exchange {
   let isAutoDelete: Bool
   let isInternal: Bool
   let arguments: [JSONTree.Member]
+  /// The bindings that lead from here.
   private(set) var bindings = BindingList()
+  /// The bindings of other exchanges that lead here.
+  var incoming = BindingList()
   private var byIdentity: [Binding.Identity: Binding] = [:]
   private var byKey: [Text: BindingList] = [:]
   private var trie = TopicTrie<Binding>()
@@ -35,8 +38,8 @@ final class Exchange {
     self.arguments = arguments
   }
 
-  func binding(_ queue: Queue, _ key: Text, _ arguments: [JSONTree.Member]) -> Binding? {
-    byIdentity[Binding.Identity(queue, key, arguments)]
+  func binding(_ destination: BindingDestination, _ key: Text, _ arguments: [JSONTree.Member]) -> Binding? {
+    byIdentity[Binding.Identity(destination, key, arguments)]
   }
 
   func add(_ binding: Binding) {
@@ -62,18 +65,18 @@ final class Exchange {
     }
   }
 
-  /// Calls `body` with the queue of every binding that matches; a queue may come more than once.
-  func route(_ keys: [Text], _ headers: () -> [Text: JSONTree], _ body: (Queue) -> Void) {
+  /// Calls `body` with where every binding leads that matches; a destination may come more than once.
+  func route(_ keys: [Text], _ headers: () -> [Text: JSONTree], _ body: (BindingDestination) -> Void) {
     switch kind {
     case .direct:
       for key in keys {
-        for binding in byKey[key] ?? BindingList() { body(binding.queue) }
+        for binding in byKey[key] ?? BindingList() { body(binding.destination) }
       }
-    case .fanout: for binding in bindings { body(binding.queue) }
-    case .topic: for key in keys { trie.match(key) { body($0.queue) } }
+    case .fanout: for binding in bindings { body(binding.destination) }
+    case .topic: for key in keys { trie.match(key) { body($0.destination) } }
     case .headers:
       let headers = headers()
-      for binding in bindings where binding.match?.matches(headers) == true { body(binding.queue) }
+      for binding in bindings where binding.match?.matches(headers) == true { body(binding.destination) }
     }
   }
 }

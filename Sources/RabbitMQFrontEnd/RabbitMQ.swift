@@ -154,9 +154,21 @@ public final class RabbitMQ {
     return broker.gate
   }
 
+  /// Takes an exchange away that nothing leads from any more, with the bindings that lead to it. Exchanges that go by it are
+  /// dropped one after the other: they may be a long row.
   func drop(_ exchange: Exchange) {
-    exchanges[exchange.name] = nil
-    if exchange.isDurable { broker.removeFromCatalog(Self.catalogName(exchange)) }
+    var going = [exchange]
+    while let exchange = going.popLast() {
+      guard exchanges[exchange.name] === exchange else { continue }
+      exchanges[exchange.name] = nil
+      if exchange.isDurable { broker.removeFromCatalog(Self.catalogName(exchange)) }
+      for binding in exchange.incoming {
+        remove(binding)
+        if isDropped(binding.exchange) { going.append(binding.exchange) }
+      }
+      // They point back to it.
+      exchange.incoming = BindingList()
+    }
   }
 
   // MARK: Bindings
@@ -167,8 +179,23 @@ public final class RabbitMQ {
   ) throws(AMQPError) -> Gate {
     if exchangeName.isEmpty { throw Self.isDefaultExchange }
     let exchange = try exchange(exchangeName)
-    let queue = try queue(queueName, connection)
-    if exchange.binding(queue, key, arguments) != nil { return broker.gate }
+    return try bind(.queue(try queue(queueName, connection)), exchange, key, arguments)
+  }
+
+  /// Binds an exchange to another one, the source, whose messages it gets from here on; the same binding again changes
+  /// nothing.
+  public func bindExchange(
+    _ destinationName: Text, to sourceName: Text, _ key: Text, _ arguments: [JSONTree.Member]
+  ) throws(AMQPError) -> Gate {
+    if sourceName.isEmpty || destinationName.isEmpty { throw Self.isDefaultExchange }
+    let source = try exchange(sourceName)
+    return try bind(.exchange(try exchange(destinationName)), source, key, arguments)
+  }
+
+  private func bind(
+    _ destination: BindingDestination, _ exchange: Exchange, _ key: Text, _ arguments: [JSONTree.Member]
+  ) throws(AMQPError) -> Gate {
+    if exchange.binding(destination, key, arguments) != nil { return broker.gate }
     guard bindingCount < Self.bindingsMax else { throw .limitExceeded("bindings", Self.bindingsMax) }
     var match: HeaderMatch?
     if exchange.kind == .headers {
@@ -177,16 +204,16 @@ public final class RabbitMQ {
         throw .preconditionFailed("invalid x-match; expected all, any, all-with-x or any-with-x")
       }
     }
-    let binding = Binding(exchange, queue, key, arguments, match)
+    let binding = Binding(exchange, destination, key, arguments, match)
     add(binding)
-    if exchange.isDurable, queue.isKept { keep(binding) }
+    if exchange.isDurable, destination.isKept { keep(binding) }
     return broker.gate
   }
 
   func add(_ binding: Binding) {
     bindingCount += 1
     binding.exchange.add(binding)
-    binding.queue.bindings.append(binding)
+    binding.destination.add(binding)
   }
 
   /// Takes a binding away; nothing happens when it is not there, or its queue or exchange is not.
@@ -194,10 +221,24 @@ public final class RabbitMQ {
     _ queueName: Text, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member], _ connection: UInt64
   ) throws(AMQPError) -> Gate {
     if exchangeName.isEmpty { throw Self.isDefaultExchange }
-    guard let queue = queues[queueName], let binding = exchanges[exchangeName]?.binding(queue, key, arguments) else {
-      return broker.gate
-    }
+    guard let queue = queues[queueName] else { return broker.gate }
     try requireAccess(queue, connection)
+    return unbind(.queue(queue), exchangeName, key, arguments)
+  }
+
+  /// Takes a binding between two exchanges away; nothing happens when it is not there, or one of them is not.
+  public func unbindExchange(
+    _ destinationName: Text, from sourceName: Text, _ key: Text, _ arguments: [JSONTree.Member]
+  ) throws(AMQPError) -> Gate {
+    if sourceName.isEmpty || destinationName.isEmpty { throw Self.isDefaultExchange }
+    guard let destination = exchanges[destinationName] else { return broker.gate }
+    return unbind(.exchange(destination), sourceName, key, arguments)
+  }
+
+  private func unbind(
+    _ destination: BindingDestination, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member]
+  ) -> Gate {
+    guard let binding = exchanges[exchangeName]?.binding(destination, key, arguments) else { return broker.gate }
     remove(binding)
     dropIfLast(binding.exchange)
     return broker.gate
@@ -207,12 +248,14 @@ public final class RabbitMQ {
     binding.isGone = true
     bindingCount -= 1
     binding.exchange.remove(binding)
-    binding.queue.bindings.noteGone()
+    binding.destination.noteGone()
     if let name = binding.catalogName { broker.removeFromCatalog(name) }
   }
 
   /// An auto-delete exchange goes with its last binding.
   func dropIfLast(_ exchange: Exchange) {
-    if exchange.isAutoDelete, exchange.bindings.isEmpty { drop(exchange) }
+    if isDropped(exchange) { drop(exchange) }
   }
+
+  private func isDropped(_ exchange: Exchange) -> Bool { exchange.isAutoDelete && exchange.bindings.isEmpty }
 }
