@@ -47,6 +47,7 @@ let package = Package(
       "Server",
       [
         "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
+        "TimingWheel",
         "RocketMQFrontEnd", "RabbitMQFrontEnd",
       ]),
     library("EscapementClient"),

@@ -31,6 +31,42 @@ public enum AcceptResult: Equatable, Sendable {
   case failed(Int32)
 }
 
+/// Where the other end of a connection is, without its port.
+public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
+  // Sixteen bytes of IPv6; an address of IPv4 as one mapped into it.
+  private let high: UInt64
+  private let low: UInt64
+
+  /// The address of these sixteen bytes of IPv6, first byte first.
+  public init(_ bytes: UnsafeRawBufferPointer) {
+    precondition(bytes.count == 16, "an address of IPv6 has sixteen bytes")
+    high = UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
+    low = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+  }
+
+  /// The IPv4 address of these four bytes, first byte in the highest place.
+  public init(ipv4: UInt32) {
+    high = 0
+    low = 0xFFFF << 32 | UInt64(ipv4)
+  }
+
+  /// This machine, as IPv4 writes it.
+  public static let loopback = PeerAddress(ipv4: 0x7F00_0001)
+
+  private var ipv4: UInt32? { high == 0 && low >> 32 == 0xFFFF ? UInt32(truncatingIfNeeded: low) : nil }
+
+  /// Whether it is on this machine: 127.0.0.0/8 or ::1.
+  public var isLoopback: Bool { ipv4.map { $0 >> 24 == 127 } ?? (high == 0 && low == 1) }
+
+  /// As people write it; IPv6 in its full length.
+  public var description: String {
+    if let ipv4 { return (0..<4).map { String(ipv4 >> (24 - 8 * UInt32($0)) & 255) }.joined(separator: ".") }
+    return (0..<8).map { place in
+      String((place < 4 ? high : low) >> UInt64(48 - 16 * (place % 4)) & 0xFFFF, radix: 16)
+    }.joined(separator: ":")
+  }
+}
+
 /// Calls on TCP sockets. All give descriptors that the caller closes.
 public enum Socket {
   /// Listens without blocking.
@@ -70,6 +106,21 @@ public enum Socket {
       storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = getsockname(fd, $0, &length) }
       // The port lies at the same place in both families.
       return UnsafeRawPointer(storage).load(fromByteOffset: 2, as: UInt16.self).byteSwapped
+    }
+  }
+
+  /// Where the other end of a connection is; the unspecified address when it is gone already.
+  public static func peer(_ fd: Int32) -> PeerAddress {
+    var address = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    return withUnsafeMutablePointer(to: &address) { storage in
+      storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = getpeername(fd, $0, &length) }
+      let bytes = UnsafeRawBufferPointer(start: storage, count: MemoryLayout<sockaddr_storage>.size)
+      if storage.pointee.ss_family == sa_family_t(AF_INET) {
+        return PeerAddress(ipv4: UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
+      }
+      // The address of IPv6 lies behind family, port and flow label.
+      return PeerAddress(UnsafeRawBufferPointer(rebasing: bytes[8..<24]))
     }
   }
 

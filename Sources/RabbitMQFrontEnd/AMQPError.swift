@@ -30,10 +30,7 @@ public enum AMQPError: Error {
   static func limitExceeded(_ what: String, _ limit: Int) -> AMQPError {
     .refused(Refusal(code: .limitExceeded, message: "there are \(limit) \(what), and no more are allowed"))
   }
-  /// For the server's side of the front end: consumer tags and delivery tags are a connection's.
-  public static func notAllowed(_ text: String) -> AMQPError { reply(.badState, 530, "NOT_ALLOWED", text) }
-  /// See `notAllowed`.
-  public static var noPreviousQueue: AMQPError { notFound("no previously declared queue") }
-  /// See `notAllowed`.
-  public static func unknownDeliveryTag(_ tag: Int64) -> AMQPError { preconditionFailed("unknown delivery tag \(tag)") }
+  static func notAllowed(_ text: String) -> AMQPError { reply(.badState, 530, "NOT_ALLOWED", text) }
+  static var noPreviousQueue: AMQPError { notFound("no previously declared queue") }
+  static func unknownDeliveryTag(_ tag: UInt64) -> AMQPError { preconditionFailed("unknown delivery tag \(tag)") }
 }

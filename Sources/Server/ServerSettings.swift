@@ -8,9 +8,7 @@ public struct ServerSettings: Sendable {
   /// The data folder.
   public var dataFolder = "./escapement-data"
   /// Where to listen.
-  public var host = "127.0.0.1"
-  /// The port; 0 picks one.
-  public var port: UInt16 = 7611
+  public var listeners = [ListenAddress(host: "127.0.0.1", port: 7611, wire: .line)]
   /// The engine's settings.
   public var engine = EngineSettings()
   /// The journal's settings.

@@ -3,7 +3,7 @@
 import Broker
 import Primitives
 
-extension Server {
+extension Services {
   /// Every number by name. Counters count since the start; names say their unit.
   var statistics: [(name: String, value: Int64)] {
     let gauges = broker.gauges
@@ -23,7 +23,7 @@ extension Server {
       ("held", Int64(gauges.held)),
       ("topics", Int64(gauges.topics)), ("groups", Int64(gauges.groups)), ("consumers", Int64(gauges.consumers)),
       ("inFlight", Int64(gauges.inFlight)), ("cacheBytes", Int64(gauges.cacheBytes)),
-      ("connections", Int64(connections.count)), ("connectionsAccepted", Int64(counters.connectionsAccepted)),
+      ("connections", Int64(counters.connections)), ("connectionsAccepted", Int64(counters.connectionsAccepted)),
       ("connectionsRefused", Int64(counters.connectionsRefused)), ("requests", Int64(counters.requests)),
       ("refusals", Int64(counters.refusals)), ("bytesReceived", Int64(clamping: counters.bytesReceived)),
       ("bytesSent", Int64(clamping: counters.bytesSent)), ("turns", Int64(counters.turns)),

@@ -35,7 +35,8 @@ extension Command {
       log.write(.error, "start_failed", "\(error)")
       return 1
     }
-    Output.line("escapement listening on \(settings.host.isEmpty ? "*" : settings.host):\(server.port)")
+    let host = settings.listeners[0].host
+    Output.line("escapement listening on \(host.isEmpty ? "*" : host):\(server.port)")
     return server.run()
   }
 }

@@ -20,7 +20,8 @@ enum Quotes {
   static let engine = server.engine
   static let broker = engine.broker
   static let consumer = ConsumerOptions()
-  private static let port = "\(server.port)"
+  private static let host = server.listeners[0].host
+  private static let port = "\(server.listeners[0].port)"
 
   /// `// swift-tools-version: 6.2`
   private static let swift = ((try? Repository.text("Package.swift")) ?? "").prefix { $0 != "\n" }
@@ -64,7 +65,7 @@ enum Quotes {
     #"EscapementClient(host: "127.0.0.1", port: \#(port))"#,
     "until \(Written.word(Int(broker.idWindowMs / 60_000))) minutes after it was released or cancelled",
     "| `--data DIR` | data folder | `\(server.dataFolder)` |",
-    "| `--listen HOST:PORT` | where to listen; port 0 picks one and prints it | `\(server.host):\(port)` |",
+    "| `--listen HOST:PORT` | where to listen; port 0 picks one and prints it | `\(host):\(port)` |",
     "up to that); `never` | `\(server.journal.policy)` |",
     "shape of the timing wheel | \(broker.tickMs), \(broker.wheelSize) |",
     "topics and groups on first use | `\(broker.createsOnUse ? "on" : "off")` |",
@@ -115,7 +116,7 @@ enum Quotes {
   }
 
   static let lineProtocol = [
-    "TCP, default `\(server.host):\(port)`",
+    "TCP, default `\(host):\(port)`",
     "up to `maxLineBytes` (default \(bytes(server.lineBytesMax)), without the newline)",
     "nesting deeper than \(JSONScanner.depthMax)",
     "so \(JSONScanner.depthMax - 1) more fit inside",

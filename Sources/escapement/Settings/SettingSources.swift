@@ -67,7 +67,7 @@ struct ResolvedSettings: Sendable {
     // Whole pages.
     settings.server.engine.broker.segmentBytes = (settings.server.engine.broker.segmentBytes + 4095) & ~4095
     if let file = settings.tokenFile { settings.server.tokens = try Self.tokens(file) }
-    let host = settings.server.host
+    let host = settings.server.listeners[0].host
     if settings.tokenFile == nil, !settings.isInsecure, !Self.isLoopback(host) {
       throw UsageError(
         "listen: '\(host.isEmpty ? "*" : host)' is no loopback address, and whoever reaches the server could do anything; "

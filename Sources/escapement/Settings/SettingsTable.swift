@@ -50,12 +50,12 @@ enum SettingsTable {
     .text("listen", "HOST:PORT", "where to listen; port 0 picks one") { (settings, text) throws(BadValue) in
       do throws(UsageError) {
         let address = try Session.address(text, allowsAnyPort: true)
-        (settings.server.host, settings.server.port) = (address.host, UInt16(address.port))
+        settings.server.listeners[0] = ListenAddress(host: address.host, port: UInt16(address.port), wire: .line)
       } catch {
         throw BadValue(error.description)
       }
     } shown: {
-      "\($0.server.host.contains(":") ? "[\($0.server.host)]" : $0.server.host):\($0.server.port)"
+      $0.server.listeners[0].description
     },
     .text("http", "HOST:PORT|off", "the admin page; there is none yet, so only 'off'") { (_, text) throws(BadValue) in
       guard text == "off" else { throw BadValue("'\(text)': this version has no admin page yet; say 'off'") }

@@ -3,6 +3,7 @@
 import Broker
 import LineProtocol
 import Primitives
+import RabbitMQFrontEnd
 
 enum EventWriter {
   /// `{"event":"message",…}` and a newline.
@@ -91,10 +92,10 @@ enum EventWriter {
     out.append(",\"reason\":\"topic_deleted\"}\n")
   }
 
-  /// The `rid` of a line that this server wrote and `reader` has parsed: empty when it has none, nil when the line is an
-  /// event.
-  static func ridOfReply(_ line: UnsafeRawBufferPointer, _ reader: RequestReader) -> UnsafeRawBufferPointer? {
-    guard reader.unknownField == "ok" else { return nil }
-    return ((try? reader.rid()) ?? nil) ?? UnsafeRawBufferPointer(start: nil, count: 0)
+  /// A queue was deleted under a consumer of the RabbitMQ front end.
+  static func cancelled(_ consumerTag: Text, to out: inout ByteBuffer) {
+    out.append("{\"event\":\"rabbitmq.cancel\",\"consumerTag\":")
+    consumerTag.bytes.withUnsafeBytes { out.appendJSONString($0) }
+    out.append("}\n")
   }
 }

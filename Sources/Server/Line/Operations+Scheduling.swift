@@ -4,44 +4,42 @@ import Broker
 import LineProtocol
 import Primitives
 
-extension Server {
+extension LineSession {
   func schedule(_ request: Request) throws(RequestStop) {
-    let connection = request.connection
     let acks = try request.acks()
     var command = ScheduleCommand(
       topic: try request.requiredName(.topic), parts: try request.messageParts(), due: try request.dueTime(),
-      connection: connection.key)
+      connection: key)
     command.ifExists = try request.choice(.ifExists, Self.ifExistsChoices) ?? .keep
     let reply: Answer<ScheduleReply>
     do throws(BrokerStop) { reply = try broker.schedule(command) } catch { throw RequestStop(error) }
     if acks == .none { return }
-    connection.out.beginReply(rid: request.rid)
-    writeID(reply.value.madeID, command.parts.id, connection)
-    connection.out.append(",\"deliverAtMs\":")
-    connection.out.appendInteger(reply.value.deliverAtMs)
-    writeOutcome(reply.value.outcome, connection)
-    if acks == .disk { hold(connection, until: reply.gate) }
+    beginReply(request)
+    writeID(reply.value.madeID, command.parts.id)
+    out.append(",\"deliverAtMs\":")
+    out.appendInteger(reply.value.deliverAtMs)
+    writeOutcome(reply.value.outcome)
+    if acks == .disk { hold(until: reply.gate) }
   }
 
-  private func writeID(_ madeID: GeneratedID?, _ given: UnsafeRawBufferPointer, _ connection: Connection) {
-    connection.out.append(",\"id\":")
-    if let madeID { connection.out.appendJSONString(madeID.text) } else { connection.out.appendJSONString(given) }
+  private func writeID(_ madeID: GeneratedID?, _ given: UnsafeRawBufferPointer) {
+    out.append(",\"id\":")
+    if let madeID { out.appendJSONString(madeID.text) } else { out.appendJSONString(given) }
   }
 
-  private func writeOutcome(_ outcome: ScheduleReply.Outcome, _ connection: Connection) {
+  private func writeOutcome(_ outcome: ScheduleReply.Outcome) {
     switch outcome {
-    case .scheduled: connection.out.append(",\"outcome\":\"scheduled\"}\n")
-    case .kept: connection.out.append(",\"outcome\":\"kept\"}\n")
-    case .replaced: connection.out.append(",\"outcome\":\"replaced\"}\n")
-    case .released: connection.out.append(",\"outcome\":\"released\"}\n")
-    case .rescheduled: connection.out.append(",\"outcome\":\"rescheduled\"}\n")
-    case .unknown: connection.out.append(",\"outcome\":\"unknown\"}\n")
+    case .scheduled: out.append(",\"outcome\":\"scheduled\"}\n")
+    case .kept: out.append(",\"outcome\":\"kept\"}\n")
+    case .replaced: out.append(",\"outcome\":\"replaced\"}\n")
+    case .released: out.append(",\"outcome\":\"released\"}\n")
+    case .rescheduled: out.append(",\"outcome\":\"rescheduled\"}\n")
+    case .unknown: out.append(",\"outcome\":\"unknown\"}\n")
     }
   }
 
   /// Up to a thousand messages for one topic, accepted whole or refused whole.
   func scheduleMany(_ request: Request) throws(RequestStop) {
-    let connection = request.connection
     let acks = try request.acks()
     let topic = try request.requiredName(.topic)
     var cursor: ArrayCursor
@@ -50,7 +48,7 @@ extension Server {
       cursor = found
     } catch { throw .refused(error) }
     let batch: ScheduleBatch
-    do throws(BrokerStop) { batch = try broker.beginBatch(topic: topic, connection: connection.key) } catch {
+    do throws(BrokerStop) { batch = try broker.beginBatch(topic: topic, connection: key) } catch {
       throw RequestStop(error)
     }
     var ids: [[UInt8]] = []
@@ -58,7 +56,7 @@ extension Server {
       guard ids.count < ScheduleBatch.messagesMax else {
         throw .refused(.invalid(.messages, mustBe: "of at most \(ScheduleBatch.messagesMax) messages"))
       }
-      do throws(RequestStop) { ids.append(try add(value.raw, to: batch, connection)) } catch {
+      do throws(RequestStop) { ids.append(try add(value.raw, to: batch)) } catch {
         guard case .refused(let refusal) = error else { throw error }
         let text = "messages[\(ids.count)]: \(refusal.message)"
         throw .refused(Refusal(code: refusal.code, message: text))
@@ -67,33 +65,33 @@ extension Server {
     let replies: Answer<[ScheduleReply]>
     do throws(BrokerStop) { replies = try broker.commit(batch) } catch { throw RequestStop(error) }
     if acks == .none { return }
-    connection.out.beginReply(rid: request.rid)
-    connection.out.append(",\"results\":[")
+    beginReply(request)
+    out.append(",\"results\":[")
     for (place, reply) in replies.value.enumerated() {
-      connection.out.append(place > 0 ? ",{\"id\":" : "{\"id\":")
+      out.append(place > 0 ? ",{\"id\":" : "{\"id\":")
       if let madeID = reply.madeID {
-        connection.out.appendJSONString(madeID.text)
+        out.appendJSONString(madeID.text)
       } else {
-        ids[place].withUnsafeBytes { connection.out.appendJSONString($0) }
+        ids[place].withUnsafeBytes { out.appendJSONString($0) }
       }
-      connection.out.append(",\"deliverAtMs\":")
-      connection.out.appendInteger(reply.deliverAtMs)
-      writeOutcome(reply.outcome, connection)
+      out.append(",\"deliverAtMs\":")
+      out.appendInteger(reply.deliverAtMs)
+      writeOutcome(reply.outcome)
       // The outcome ends a line of its own elsewhere.
-      connection.out.truncate(to: connection.out.count - 1)
+      out.truncate(to: out.count - 1)
     }
-    connection.out.append("]}\n")
-    if acks == .disk { hold(connection, until: replies.gate) }
+    out.append("]}\n")
+    if acks == .disk { hold(until: replies.gate) }
   }
 
   private func add(
-    _ value: UnsafeRawBufferPointer, to batch: ScheduleBatch, _ connection: Connection
+    _ value: UnsafeRawBufferPointer, to batch: ScheduleBatch
   ) throws(RequestStop) -> [UInt8] {
     do throws(Refusal) {
-      try nestedReader.parseValidated(value, name: "a message")
-      try nestedReader.requireOnly(OperationTable.batchMessage, operation: "a message of 'scheduleMany'")
+      try services.nestedReader.parseValidated(value, name: "a message")
+      try services.nestedReader.requireOnly(OperationTable.batchMessage, operation: "a message of 'scheduleMany'")
     } catch { throw .refused(error) }
-    let message = Request(reader: nestedReader, connection: connection)
+    let message = Request(reader: services.nestedReader)
     let parts = try message.messageParts()
     let due = try message.dueTime()
     let ifExists = try message.choice(.ifExists, Self.ifExistsChoices) ?? .keep
@@ -108,109 +106,104 @@ extension Server {
   ]
 
   func publish(_ request: Request) throws(RequestStop) {
-    let connection = request.connection
     let acks = try request.acks()
     let topic = try request.requiredName(.topic)
     let parts = try request.messageParts()
     let reply: Answer<PublishReply>
     do throws(BrokerStop) { reply = try broker.publish(topic: topic, parts) } catch { throw RequestStop(error) }
     if acks == .none { return }
-    connection.out.beginReply(rid: request.rid)
-    writeID(reply.value.madeID, parts.id, connection)
-    connection.out.append(",\"offset\":")
-    connection.out.appendInteger(reply.value.offset)
-    connection.out.endLine()
-    if acks == .disk { hold(connection, until: reply.gate) }
+    beginReply(request)
+    writeID(reply.value.madeID, parts.id)
+    out.append(",\"offset\":")
+    out.appendInteger(reply.value.offset)
+    out.endLine()
+    if acks == .disk { hold(until: reply.gate) }
   }
 
   func cancel(_ request: Request) throws(RequestStop) {
-    let connection = request.connection
     let topic = try request.requiredName(.topic)
     let id = try request.requiredMessageID()
     let answer: Answer<CancelOutcome>
     do throws(BrokerStop) { answer = try broker.cancel(topic: topic, id: id) } catch { throw RequestStop(error) }
-    connection.out.beginReply(rid: request.rid)
+    beginReply(request)
     switch answer.value {
-    case .cancelled: connection.out.append(",\"outcome\":\"cancelled\"}\n")
-    case .released: connection.out.append(",\"outcome\":\"released\"}\n")
-    case .unknown: connection.out.append(",\"outcome\":\"unknown\"}\n")
+    case .cancelled: out.append(",\"outcome\":\"cancelled\"}\n")
+    case .released: out.append(",\"outcome\":\"released\"}\n")
+    case .unknown: out.append(",\"outcome\":\"unknown\"}\n")
     }
-    hold(connection, until: answer.gate)
+    hold(until: answer.gate)
   }
 
   func reschedule(_ request: Request) throws(RequestStop) {
-    let connection = request.connection
     let topic = try request.requiredName(.topic)
     let id = try request.requiredMessageID()
     let due = try request.dueTime()
     let reply: Answer<ScheduleReply>
     do throws(BrokerStop) {
-      reply = try broker.reschedule(topic: topic, id: id, due: due, connection: connection.key)
+      reply = try broker.reschedule(topic: topic, id: id, due: due, connection: key)
     } catch { throw RequestStop(error) }
-    connection.out.beginReply(rid: request.rid)
+    beginReply(request)
     if reply.value.outcome == .rescheduled {
-      connection.out.append(",\"deliverAtMs\":")
-      connection.out.appendInteger(reply.value.deliverAtMs)
+      out.append(",\"deliverAtMs\":")
+      out.appendInteger(reply.value.deliverAtMs)
     }
-    writeOutcome(reply.value.outcome, connection)
-    hold(connection, until: reply.gate)
+    writeOutcome(reply.value.outcome)
+    hold(until: reply.gate)
   }
 
   func get(_ request: Request) throws(RequestStop) {
-    let connection = request.connection
     let topic = try request.requiredName(.topic)
     let id = try request.requiredMessageID()
     let state: Answer<MessageState>
-    do throws(BrokerStop) { state = try broker.get(topic: topic, id: id, connection: connection.key) } catch {
+    do throws(BrokerStop) { state = try broker.get(topic: topic, id: id, connection: key) } catch {
       throw RequestStop(error)
     }
-    connection.out.beginReply(rid: request.rid)
-    hold(connection, until: state.gate)
+    beginReply(request)
+    hold(until: state.gate)
     switch state.value {
-    case .unknown: connection.out.append(",\"state\":\"unknown\"}\n")
-    case .cancelled: connection.out.append(",\"state\":\"cancelled\"}\n")
+    case .unknown: out.append(",\"state\":\"unknown\"}\n")
+    case .cancelled: out.append(",\"state\":\"cancelled\"}\n")
     case .released(let offset):
-      connection.out.append(",\"state\":\"released\",\"offset\":")
-      connection.out.appendInteger(offset)
-      connection.out.endLine()
+      out.append(",\"state\":\"released\",\"offset\":")
+      out.appendInteger(offset)
+      out.endLine()
     case .pending(let record):
-      connection.out.append(",\"state\":\"pending\",\"deliverAtMs\":")
-      connection.out.appendInteger(record.dueMs)
-      connection.out.append(",\"scheduledAtMs\":")
-      connection.out.appendInteger(record.stampMs)
-      EventWriter.content(record, to: &connection.out)
-      connection.out.endLine()
+      out.append(",\"state\":\"pending\",\"deliverAtMs\":")
+      out.appendInteger(record.dueMs)
+      out.append(",\"scheduledAtMs\":")
+      out.appendInteger(record.stampMs)
+      EventWriter.content(record, to: &out)
+      out.endLine()
     }
   }
 
   func list(_ request: Request) throws(RequestStop) {
-    let connection = request.connection
     let topic = try request.requiredName(.topic)
     let fromMs = try request.integer(.fromMs) ?? .min
     let toMs = try request.integer(.toMs) ?? .max
     guard fromMs <= toMs else { throw .refused(.badRequest("field 'fromMs' is behind 'toMs'")) }
     let limit = try request.integer(.limit, in: 1...1000) ?? 100
     let command = ListCommand(
-      topic: topic, dueMs: fromMs...toMs, limit: Int(limit), after: try listCursor(request), connection: connection.key)
+      topic: topic, dueMs: fromMs...toMs, limit: Int(limit), after: try listCursor(request), connection: key)
     let answer: Answer<ListPage>
     do throws(BrokerStop) { answer = try broker.list(command) } catch { throw RequestStop(error) }
     let page = answer.value
-    hold(connection, until: answer.gate)
-    connection.out.beginReply(rid: request.rid)
-    connection.out.append(",\"messages\":[")
+    hold(until: answer.gate)
+    beginReply(request)
+    out.append(",\"messages\":[")
     for (place, message) in page.messages.enumerated() {
-      if place > 0 { connection.out.append(",") }
-      EventWriter.listed(message, to: &connection.out)
+      if place > 0 { out.append(",") }
+      EventWriter.listed(message, to: &out)
     }
-    connection.out.append("]")
+    out.append("]")
     if page.hasMore, let last = page.messages.last {
-      connection.out.append(",\"cursor\":\"")
-      connection.out.appendInteger(last.dueMs)
-      connection.out.append(".")
-      connection.out.appendInteger(last.sequence)
-      connection.out.append("\"")
+      out.append(",\"cursor\":\"")
+      out.appendInteger(last.dueMs)
+      out.append(".")
+      out.appendInteger(last.sequence)
+      out.append("\"")
     }
-    connection.out.endLine()
+    out.endLine()
   }
 
   /// A cursor is the due time and the sequence of the last message shown.

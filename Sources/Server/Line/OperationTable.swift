@@ -9,7 +9,7 @@ struct Operation: Sendable {
   let name: String
   let fields: FieldSet
   var needsToken = true
-  let perform: @Sendable (Server, Request) throws(RequestStop) -> Void
+  let perform: @Sendable (LineSession, Request) throws(RequestStop) -> Void
 }
 
 enum OperationTable {

@@ -11,7 +11,7 @@ import Primitives
 import Synchronization
 
 /// Runs tasks on one thread a lane.
-final class ThreadedIOQueue: IOQueue, @unchecked Sendable {
+final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   private final class Lane: Sendable {
     let queue = Mutex<[IOTask]>([])
     let signal: EventSignal

@@ -4,7 +4,7 @@ import Broker
 import LineProtocol
 import Primitives
 
-extension Server {
+extension LineSession {
   func hello(_ request: Request) throws(RequestStop) {
     guard let version = try request.integer(.protocol) else { throw .refused(.missing(.protocol)) }
     guard version == 1 else {
@@ -16,23 +16,22 @@ extension Server {
       guard let token, settings.tokens.contains(where: { Self.isEqual($0, token) }) else {
         throw .refused(Refusal(code: .unauthenticated, message: "the token is missing or not a good one"))
       }
-      request.connection.isAuthenticated = true
+      isAuthenticated = true
     }
-    let connection = request.connection
-    connection.out.beginReply(rid: request.rid)
-    connection.out.append(",\"server\":")
-    connection.out.appendJSONString(ServerVersion.text)
-    connection.out.append(",\"protocol\":1,\"tickMs\":")
-    connection.out.appendInteger(broker.settings.tickMs)
-    connection.out.append(",\"wheelSize\":")
-    connection.out.appendInteger(Int64(broker.settings.wheelSize))
-    connection.out.append(",\"maxLineBytes\":")
-    connection.out.appendInteger(Int64(settings.lineBytesMax))
-    connection.out.append(",\"maxDelayMs\":")
-    connection.out.appendInteger(broker.settings.maxDelayMs)
-    connection.out.append(",\"nowMs\":")
-    connection.out.appendInteger(broker.nowMs)
-    connection.out.endLine()
+    beginReply(request)
+    out.append(",\"server\":")
+    out.appendJSONString(ServerVersion.text)
+    out.append(",\"protocol\":1,\"tickMs\":")
+    out.appendInteger(broker.settings.tickMs)
+    out.append(",\"wheelSize\":")
+    out.appendInteger(Int64(broker.settings.wheelSize))
+    out.append(",\"maxLineBytes\":")
+    out.appendInteger(Int64(settings.lineBytesMax))
+    out.append(",\"maxDelayMs\":")
+    out.appendInteger(broker.settings.maxDelayMs)
+    out.append(",\"nowMs\":")
+    out.appendInteger(broker.nowMs)
+    out.endLine()
   }
 
   /// Compares without telling by time how much was right.
@@ -43,10 +42,9 @@ extension Server {
   }
 
   func ping(_ request: Request) {
-    let connection = request.connection
-    connection.out.beginReply(rid: request.rid)
-    connection.out.append(",\"nowMs\":")
-    connection.out.appendInteger(broker.nowMs)
-    connection.out.endLine()
+    beginReply(request)
+    out.append(",\"nowMs\":")
+    out.appendInteger(broker.nowMs)
+    out.endLine()
   }
 }

@@ -27,14 +27,6 @@ extension Request {
     return text
   }
 
-  /// The queue's name; the empty one means the queue that the connection declared last.
-  func queueName() throws(RequestStop) -> Text {
-    let name = try requiredAMQPText(.queue)
-    guard name.isEmpty else { return name }
-    guard let last = connection.rabbitMQ?.lastQueue else { throw RequestStop(AMQPError.noPreviousQueue) }
-    return last
-  }
-
   func arguments() throws(RequestStop) -> [JSONTree.Member] {
     do throws(Refusal) { return try reader.object(.arguments).map { JSONTree.members($0) } ?? [] } catch {
       throw .refused(error)
@@ -42,23 +34,40 @@ extension Request {
   }
 }
 
-extension Server {
-  private func amqp<T>(_ body: () throws(AMQPError) -> T) throws(RequestStop) -> T {
+extension LineSession {
+  /// The session's channel, made when it is first needed.
+  var rabbitMQChannel: RabbitMQChannel {
+    if let channel { return channel }
+    let made = RabbitMQChannel(services.rabbitMQ, connection: key)
+    channel = made
+    return made
+  }
+
+  func amqp<T>(_ body: () throws(AMQPError) -> T) throws(RequestStop) -> T {
     do throws(AMQPError) { return try body() } catch { throw RequestStop(error) }
   }
 
-  private func replyEmpty(_ request: Request, _ gate: Gate) {
-    request.connection.out.beginReply(rid: request.rid)
-    request.connection.out.endLine()
-    hold(request.connection, until: gate)
+  /// The queue's name; the empty one means the queue that was declared last.
+  func queueName(_ request: Request) throws(RequestStop) -> Text {
+    let name = try request.requiredAMQPText(.queue)
+    return try amqp { () throws(AMQPError) in try rabbitMQChannel.resolve(name) }
   }
 
-  private func replyCount(_ request: Request, _ count: Answer<Int>) {
-    request.connection.out.beginReply(rid: request.rid)
-    request.connection.out.append(",\"messageCount\":")
-    request.connection.out.appendInteger(Int64(count.value))
-    request.connection.out.endLine()
-    hold(request.connection, until: count.gate)
+  /// Does what is asked, and answers without saying more.
+  func replyEmpty(_ request: Request, _ body: () throws(AMQPError) -> Gate) throws(RequestStop) {
+    let gate = try amqp(body)
+    beginReply(request)
+    out.endLine()
+    hold(until: gate)
+  }
+
+  private func replyCount(_ request: Request, _ body: () throws(AMQPError) -> Answer<Int>) throws(RequestStop) {
+    let count = try amqp(body)
+    beginReply(request)
+    out.append(",\"messageCount\":")
+    out.appendInteger(Int64(count.value))
+    out.endLine()
+    hold(until: count.gate)
   }
 
   // MARK: Exchanges
@@ -72,25 +81,24 @@ extension Server {
     let isInternal = try request.boolean(.internal) ?? false
     let arguments = try request.arguments()
     if isPassive {
-      return replyEmpty(request, try amqp { () throws(AMQPError) in try rabbitMQ.checkExchange(name) })
+      return try replyEmpty(request) { () throws(AMQPError) in try rabbitMQChannel.checkExchange(name) }
     }
     guard let kind else { throw .refused(.missing(.type)) }
     let declaration = RabbitMQ.ExchangeDeclaration(
       name: name, kind: kind, isDurable: isDurable, isAutoDelete: isAutoDelete, isInternal: isInternal,
       arguments: arguments)
-    replyEmpty(request, try amqp { () throws(AMQPError) in try rabbitMQ.declare(declaration) })
+    try replyEmpty(request) { () throws(AMQPError) in try rabbitMQChannel.declare(declaration) }
   }
 
   func rabbitMQExchangeDelete(_ request: Request) throws(RequestStop) {
     let name = try request.requiredAMQPText(.exchange)
     let ifUnused = try request.boolean(.ifUnused) ?? false
-    replyEmpty(request, try amqp { () throws(AMQPError) in try rabbitMQ.deleteExchange(name, ifUnused: ifUnused) })
+    try replyEmpty(request) { () throws(AMQPError) in try rabbitMQChannel.deleteExchange(name, ifUnused: ifUnused) }
   }
 
   // MARK: Queues
 
   func rabbitMQQueueDeclare(_ request: Request) throws(RequestStop) {
-    let connection = request.connection
     let name = try request.amqpText(.queue) ?? ""
     let isPassive = try request.boolean(.passive) ?? false
     let declaration = RabbitMQ.QueueDeclaration(
@@ -98,90 +106,78 @@ extension Server {
       isExclusive: try request.boolean(.exclusive) ?? false, isAutoDelete: try request.boolean(.autoDelete) ?? false,
       arguments: try request.arguments())
     let answer = try amqp { () throws(AMQPError) in
-      isPassive
-        ? Answer(try rabbitMQ.queue(name, connection.key), gate: broker.gate)
-        : try rabbitMQ.declare(declaration, connection.key)
+      isPassive ? try rabbitMQChannel.checkQueue(name) : try rabbitMQChannel.declare(declaration)
     }
     let queue = answer.value
-    connection.rabbitMQSide().lastQueue = queue.name
-    connection.out.beginReply(rid: request.rid)
-    connection.out.append(",\"queue\":")
-    queue.name.bytes.withUnsafeBytes { connection.out.appendJSONString($0) }
-    connection.out.append(",\"messageCount\":")
-    connection.out.appendInteger(Int64(rabbitMQ.messageCount(queue)))
-    connection.out.append(",\"consumerCount\":")
-    connection.out.appendInteger(Int64(queue.consumerCount))
-    connection.out.endLine()
-    hold(connection, until: answer.gate)
+    beginReply(request)
+    out.append(",\"queue\":")
+    queue.name.bytes.withUnsafeBytes { out.appendJSONString($0) }
+    out.append(",\"messageCount\":")
+    out.appendInteger(Int64(services.rabbitMQ.messageCount(queue)))
+    out.append(",\"consumerCount\":")
+    out.appendInteger(Int64(queue.consumerCount))
+    out.endLine()
+    hold(until: answer.gate)
   }
 
   func rabbitMQQueueBind(_ request: Request) throws(RequestStop) {
-    let queue = try request.queueName()
+    let queue = try queueName(request)
     let exchange = try request.requiredAMQPText(.exchange)
     let key = try request.amqpText(.routingKey) ?? ""
     let arguments = try request.arguments()
-    let gate = try amqp { () throws(AMQPError) in
-      try rabbitMQ.bind(queue, exchange, key, arguments, request.connection.key)
-    }
-    replyEmpty(request, gate)
+    try replyEmpty(request) { () throws(AMQPError) in try rabbitMQChannel.bind(queue, exchange, key, arguments) }
   }
 
   func rabbitMQQueueUnbind(_ request: Request) throws(RequestStop) {
-    let queue = try request.queueName()
+    let queue = try queueName(request)
     let exchange = try request.requiredAMQPText(.exchange)
     let key = try request.amqpText(.routingKey) ?? ""
     let arguments = try request.arguments()
-    let gate = try amqp { () throws(AMQPError) in
-      try rabbitMQ.unbind(queue, exchange, key, arguments, request.connection.key)
-    }
-    replyEmpty(request, gate)
+    try replyEmpty(request) { () throws(AMQPError) in try rabbitMQChannel.unbind(queue, exchange, key, arguments) }
   }
 
   func rabbitMQQueuePurge(_ request: Request) throws(RequestStop) {
-    let name = try request.queueName()
-    replyCount(request, try amqp { () throws(AMQPError) in try rabbitMQ.purge(name, request.connection.key) })
+    let name = try queueName(request)
+    try replyCount(request) { () throws(AMQPError) in try rabbitMQChannel.purge(name) }
   }
 
   func rabbitMQQueueDelete(_ request: Request) throws(RequestStop) {
-    let name = try request.queueName()
+    let name = try queueName(request)
     let ifUnused = try request.boolean(.ifUnused) ?? false
     let ifEmpty = try request.boolean(.ifEmpty) ?? false
-    let count = try amqp { () throws(AMQPError) in
-      try rabbitMQ.deleteQueue(name, ifUnused: ifUnused, ifEmpty: ifEmpty, request.connection.key)
+    try replyCount(request) { () throws(AMQPError) in
+      try rabbitMQChannel.deleteQueue(name, ifUnused: ifUnused, ifEmpty: ifEmpty)
     }
-    replyCount(request, count)
   }
 
   /// All queues by name, as of this moment: what waits, what is with consumers, what they take.
   func rabbitMQQueues(_ request: Request) {
-    let connection = request.connection
     func number(_ name: StaticString, _ value: Int) {
-      connection.out.append(name)
-      connection.out.appendInteger(Int64(value))
+      out.append(name)
+      out.appendInteger(Int64(value))
     }
-    connection.out.beginReply(rid: request.rid)
-    connection.out.append(",\"queues\":[")
-    for (place, queue) in rabbitMQ.queuesInOrder.enumerated() {
-      if place > 0 { connection.out.append(",") }
-      connection.out.append("{\"queue\":")
-      queue.name.bytes.withUnsafeBytes { connection.out.appendJSONString($0) }
-      connection.out.append(",\"durable\":")
-      connection.out.appendBoolean(queue.isDurable)
+    beginReply(request)
+    out.append(",\"queues\":[")
+    for (place, queue) in services.rabbitMQ.queuesInOrder.enumerated() {
+      if place > 0 { out.append(",") }
+      out.append("{\"queue\":")
+      queue.name.bytes.withUnsafeBytes { out.appendJSONString($0) }
+      out.append(",\"durable\":")
+      out.appendBoolean(queue.isDurable)
       number(",\"messageCount\":", queue.group.readyCount)
       number(",\"unacknowledged\":", queue.group.inFlight)
       number(",\"expiring\":", queue.group.topic.pendingCount)
       number(",\"consumerCount\":", queue.consumerCount)
       number(",\"bytesOnDisk\":", queue.group.topic.log.bytes)
-      connection.out.append("}")
+      out.append("}")
     }
-    connection.out.append("]")
-    connection.out.endLine()
+    out.append("]")
+    out.endLine()
   }
 
   // MARK: Publishing
 
   func rabbitMQPublish(_ request: Request) throws(RequestStop) {
-    let connection = request.connection
     let exchange = try request.requiredAMQPText(.exchange)
     let key = try request.requiredAMQPText(.routingKey)
     let isMandatory = try request.boolean(.mandatory) ?? false
@@ -190,15 +186,15 @@ extension Server {
     var publication = Publication(exchange: exchange, routingKey: key, body: body.bytes, encoding: body.encoding)
     publication.isMandatory = isMandatory
     try readProperties(request, into: &publication)
-    let outcome = try amqp { () throws(AMQPError) in try rabbitMQ.publish(publication) }
+    let outcome = try amqp { () throws(AMQPError) in try rabbitMQChannel.publish(publication) }
     if let queue = outcome.refusedBy {
       throw .refused(
         Refusal(code: .limitExceeded, message: "queue '\(queue)' is full and did not take the message (a nack)"))
     }
-    if let returned = outcome.returned { writeReturn(connection, returned, body) }
-    connection.out.beginReply(rid: request.rid)
-    connection.out.endLine()
-    hold(connection, until: outcome.gate)
+    if let returned = outcome.returned { writeReturn(returned, body) }
+    beginReply(request)
+    out.endLine()
+    hold(until: outcome.gate)
   }
 
   /// The properties, checked: each known and of its type.
@@ -206,10 +202,10 @@ extension Server {
     do throws(Refusal) {
       guard let properties = try request.reader.object(.properties) else { return }
       publication.properties = .json(properties)
-      try nestedReader.parseValidated(request.reader.raw(.properties)!, name: "field 'properties'")
-      try nestedReader.requireOnly(OperationTable.rabbitMQProperties, operation: "properties")
+      try services.nestedReader.parseValidated(request.reader.raw(.properties)!, name: "field 'properties'")
+      try services.nestedReader.requireOnly(OperationTable.rabbitMQProperties, operation: "properties")
     } catch { throw .refused(error) }
-    let nested = Request(reader: nestedReader, connection: request.connection)
+    let nested = Request(reader: services.nestedReader)
     publication.expiration = try nested.string(.expiration).map { Text($0) }
     publication.isPersistent = try nested.integer(.deliveryMode, in: 1...2) == 2
     _ = try nested.integer(.priority, in: 0...255)
@@ -217,13 +213,13 @@ extension Server {
     for field: FieldName in [
       .messageId, .correlationId, .replyTo, .contentType, .contentEncoding, .type, .userId, .appId,
     ] { _ = try nested.amqpText(field) }
-    do throws(Refusal) { _ = try nestedReader.object(.headers) } catch { throw .refused(error) }
+    do throws(Refusal) { _ = try services.nestedReader.object(.headers) } catch { throw .refused(error) }
   }
 
-  private func writeReturn(_ connection: Connection, _ envelope: Envelope, _ body: RequestBody) {
-    connection.out.append("{\"event\":\"rabbitmq.return\",\"replyCode\":312,\"replyText\":\"NO_ROUTE\",")
-    envelope.writeFields(to: &connection.out)
-    connection.out.appendForeignBodyField(body.bytes, body.encoding)
-    connection.out.append("}\n")
+  private func writeReturn(_ envelope: Envelope, _ body: RequestBody) {
+    out.append("{\"event\":\"rabbitmq.return\",\"replyCode\":312,\"replyText\":\"NO_ROUTE\",")
+    envelope.writeFields(to: &out)
+    out.appendForeignBodyField(body.bytes, body.encoding)
+    out.append("}\n")
   }
 }

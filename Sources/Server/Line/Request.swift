@@ -7,7 +7,6 @@ import Primitives
 /// One request of one connection.
 struct Request {
   let reader: RequestReader
-  let connection: Connection
 
   func check<T>(_ body: () throws(Refusal) -> T) throws(RequestStop) -> T {
     do throws(Refusal) { return try body() } catch { throw .refused(error) }

@@ -2,7 +2,6 @@
 
 import Broker
 import LineProtocol
-import Platform
 import Primitives
 
 /// Why an operation did not answer.
@@ -36,36 +35,33 @@ extension Refusal {
   }
 }
 
-extension Server {
-  func perform(_ line: UnsafeRawBufferPointer, _ connection: Connection) {
-    counters.requests += 1
-    do throws(Refusal) { try reader.parse(line) } catch { return refuseAndClose(connection, error) }
-    touch(connection)
-    let lengthBefore = connection.out.count
+extension LineSession {
+  func perform(_ line: UnsafeRawBufferPointer) {
+    services.counters.requests += 1
+    do throws(Refusal) { try reader.parse(line) } catch { return refuseAndClose(error) }
+    let mark = output.mark
     do throws(RequestStop) {
-      try performParsed(connection)
-      if !connection.isBlocked { broker.forgetColdReads(connection.key) }
+      try performParsed()
+      if !isWaiting { broker.forgetColdReads(key) }
     } catch {
-      connection.out.truncate(to: lengthBefore)
+      output.takeBack(to: mark)
       switch error {
-      case .waitForDisk:
-        connection.blocked = Array(line)
-        updateInterest(connection)
+      case .waitForDisk: blocked = Array(line)
       case .refused(let refusal):
-        counters.refusals += 1
-        broker.forgetColdReads(connection.key)
-        connection.out.appendRefusal(refusal, rid: (try? reader.rid()) ?? nil)
+        services.counters.refusals += 1
+        broker.forgetColdReads(key)
+        writeRefusal(refusal, rid: (try? reader.rid()) ?? nil)
       }
     }
   }
 
-  private func performParsed(_ connection: Connection) throws(RequestStop) {
-    let request = Request(reader: reader, connection: connection)
+  private func performParsed() throws(RequestStop) {
+    let request = Request(reader: reader)
     try request.check { () throws(Refusal) in _ = try reader.rid() }
     guard let name = try request.string(.op) else { throw .refused(.missing(.op)) }
     let operation = OperationTable.find(name)
     // Before anything else is told: even which operations there are.
-    if operation?.needsToken != false, !connection.isAuthenticated {
+    if operation?.needsToken != false, !isAuthenticated {
       throw .refused(Refusal(code: .unauthenticated, message: "say 'hello' with a good 'token' first"))
     }
     guard let operation else {
@@ -78,9 +74,6 @@ extension Server {
     try operation.perform(self, request)
   }
 
-  /// Holds what was just written for a connection until its gate is settled, and asks for a sync if it is not.
-  func hold(_ connection: Connection, until gate: Gate) {
-    connection.turnGate = max(connection.turnGate, gate)
-    if gate.sequence > engine.settledAtTurnStart { turnMustSync = true }
-  }
+  /// Holds what was just written until its gate opens.
+  @inline(__always) func hold(until gate: Gate) { output.hold(until: gate) }
 }

@@ -1,0 +1,108 @@
+// consume, cancel, get, and what comes of them.
+
+import Broker
+import Primitives
+
+/// What a `get` found.
+public enum GetReply {
+  /// A message, and how many are ready behind it.
+  case message(ChannelDelivery, remaining: Int)
+  /// The queue has no message that is ready.
+  case empty
+  /// The message must be read from disk: `answer` brings the reply when `Notice.fetched` names the token.
+  case later
+}
+
+extension RabbitMQChannel {
+  /// Adds a consumer to a queue.
+  ///
+  /// - Parameters:
+  ///   - queueName: empty for the queue that was declared last.
+  ///   - wantedTag: empty to have one made.
+  ///   - prefetch: unacknowledged deliveries at a time; 0: as many as the server allows.
+  ///   - sub: the connection's number for the consumer, which its deliveries carry.
+  /// - Throws: 404, 405; 530 when the tag is taken.
+  public func consume(
+    _ queueName: Text, tag wantedTag: Text, prefetch: Int, noAck: Bool, sub: Int64
+  ) throws(AMQPError) -> (consumer: Consumer, tag: Text) {
+    let tag = wantedTag.isEmpty ? madeConsumerTag() : wantedTag
+    let queue = try rabbitMQ.queue(resolve(queueName), connection)
+    if consumers[tag] != nil { throw AMQPError.notAllowed("attempt to reuse consumer tag '\(tag)'") }
+    let consumer = try rabbitMQ.consume(queue, sub: sub, connection: connection, prefetch: prefetch, noAck: noAck)
+    consumers[tag] = consumer
+    consumerTags[sub] = tag
+    return (consumer, tag)
+  }
+
+  /// Ends a consumer; nothing happens when there is none of this tag. What it was given and has not acknowledged stays
+  /// unacknowledged.
+  ///
+  /// - Parameter show: shows a delivery of this turn, which the client would not expect after the answer.
+  /// - Returns: the consumer that has ended, and what the answer waits for.
+  public func cancel(_ tag: Text, show: (ChannelDelivery, Gate) -> Void) -> Answer<Consumer?> {
+    guard let consumer = consumers.removeValue(forKey: tag) else { return Answer(nil, gate: broker.gate) }
+    for delivery in broker.takeDeliveries(to: consumer) {
+      show(self.tag(delivery, consumerTag: tag), broker.gate(of: [delivery], to: consumer))
+    }
+    consumerTags[consumer.sub] = nil
+    if consumer.inFlight > 0 {
+      broker.setPaused(consumer, true)
+      cancelled.append(consumer)
+    } else {
+      broker.remove(consumer)
+    }
+    if let queue = rabbitMQ.queue(of: consumer) { rabbitMQ.consumerLeft(queue) }
+    return Answer(consumer, gate: broker.gate)
+  }
+
+  /// Takes one message of a queue now.
+  ///
+  /// - Parameters:
+  ///   - queueName: empty for the queue that was declared last.
+  ///   - token: a number of the caller's that no other fetch has.
+  /// - Throws: 404, 405.
+  public func get(_ queueName: Text, noAck: Bool, token: UInt64) throws(AMQPError) -> Answer<GetReply> {
+    let queue = try rabbitMQ.queue(resolve(queueName), connection)
+    broker.enforceQueueRules()
+    let consumer = try rabbitMQ.getter(queue, connection: connection, noAck: noAck)
+    if !getters.contains(where: { $0 === consumer }) { getters.append(consumer) }
+    let reply: Answer<FetchReply>
+    do throws(BrokerStop) { reply = try broker.fetch(consumer, limit: 1, waitMs: 0, token: token) } catch {
+      throw .stopped(error)
+    }
+    switch reply.value {
+    case .messages(let deliveries): return Answer(got(deliveries, consumer), gate: reply.gate)
+    case .later:
+      waitingGets.insert(token)
+      return Answer(.later, gate: reply.gate)
+    }
+  }
+
+  /// The reply to a `get` that had to wait; nil when no `get` of this channel has the token.
+  public func answer(_ token: UInt64, _ deliveries: [Delivery], _ consumer: Consumer) -> GetReply? {
+    waitingGets.remove(token) == nil ? nil : got(deliveries, consumer)
+  }
+
+  private func got(_ deliveries: [Delivery], _ consumer: Consumer) -> GetReply {
+    guard let delivery = deliveries.first else { return .empty }
+    return .message(tag(delivery, consumerTag: nil), remaining: consumer.group?.readyCount ?? 0)
+  }
+
+  // MARK: What the broker says
+
+  /// How a delivery to one of the channel's consumers is shown; nil when the consumer was cancelled.
+  public func show(_ delivery: Delivery) -> ChannelDelivery? {
+    guard let consumerTag = consumerTags[delivery.consumer.sub] else { return nil }
+    return tag(delivery, consumerTag: consumerTag)
+  }
+
+  /// A queue was deleted under a consumer, which the broker has forgotten. Gives the tag that the client is told of; nil when
+  /// the client does not know the consumer any more.
+  public func forget(_ consumer: Consumer) -> Text? {
+    cancelled.removeAll { $0 === consumer }
+    getters.removeAll { $0 === consumer }
+    guard let tag = consumerTags.removeValue(forKey: consumer.sub) else { return nil }
+    consumers[tag] = nil
+    return tag
+  }
+}

@@ -1,0 +1,72 @@
+// Declaring, binding, purging, deleting and publishing, with the names that only the channel knows: an empty queue name
+// means the queue that was declared last on it.
+
+import Broker
+
+extension RabbitMQChannel {
+  /// The queue that a name means on this channel.
+  ///
+  /// - Throws: 404 for the empty name when no queue was declared here.
+  public func resolve(_ queueName: Text) throws(AMQPError) -> Text {
+    if !queueName.isEmpty { return queueName }
+    guard let lastQueue else { throw .noPreviousQueue }
+    return lastQueue
+  }
+
+  /// Declares an exchange; one that is there must be the same.
+  public func declare(_ declaration: RabbitMQ.ExchangeDeclaration) throws(AMQPError) -> Gate {
+    try rabbitMQ.declare(declaration)
+  }
+
+  /// Checks that an exchange is there.
+  public func checkExchange(_ name: Text) throws(AMQPError) -> Gate { try rabbitMQ.checkExchange(name) }
+
+  /// Deletes an exchange with its bindings; nothing happens when it is not there.
+  public func deleteExchange(_ name: Text, ifUnused: Bool) throws(AMQPError) -> Gate {
+    try rabbitMQ.deleteExchange(name, ifUnused: ifUnused)
+  }
+
+  /// Declares a queue; one that is there must be the same. The queue is the last one declared from here on.
+  public func declare(_ declaration: RabbitMQ.QueueDeclaration) throws(AMQPError) -> Answer<Queue> {
+    noteLast(try rabbitMQ.declare(declaration, connection))
+  }
+
+  /// Checks that a queue is there. The queue is the last one declared from here on.
+  public func checkQueue(_ name: Text) throws(AMQPError) -> Answer<Queue> {
+    noteLast(Answer(try rabbitMQ.queue(name, connection), gate: broker.gate))
+  }
+
+  private func noteLast(_ answer: Answer<Queue>) -> Answer<Queue> {
+    lastQueue = answer.value.name
+    return answer
+  }
+
+  /// Binds a queue to an exchange; the same binding again changes nothing.
+  public func bind(
+    _ queueName: Text, _ exchange: Text, _ key: Text, _ arguments: [JSONTree.Member]
+  ) throws(AMQPError) -> Gate {
+    try rabbitMQ.bind(resolve(queueName), exchange, key, arguments, connection)
+  }
+
+  /// Takes a binding away; nothing happens when it is not there.
+  public func unbind(
+    _ queueName: Text, _ exchange: Text, _ key: Text, _ arguments: [JSONTree.Member]
+  ) throws(AMQPError) -> Gate {
+    try rabbitMQ.unbind(resolve(queueName), exchange, key, arguments, connection)
+  }
+
+  /// Drops the ready messages of a queue; gives how many.
+  public func purge(_ queueName: Text) throws(AMQPError) -> Answer<Int> {
+    try rabbitMQ.purge(resolve(queueName), connection)
+  }
+
+  /// Deletes a queue; gives how many ready messages it had.
+  public func deleteQueue(_ queueName: Text, ifUnused: Bool, ifEmpty: Bool) throws(AMQPError) -> Answer<Int> {
+    try rabbitMQ.deleteQueue(resolve(queueName), ifUnused: ifUnused, ifEmpty: ifEmpty, connection)
+  }
+
+  /// Publishes a message: into every queue that its exchange finds, in one record.
+  public func publish(_ publication: Publication) throws(AMQPError) -> PublicationOutcome {
+    try rabbitMQ.publish(publication)
+  }
+}

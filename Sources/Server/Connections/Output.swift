@@ -1,0 +1,152 @@
+// What a session writes to its peer, held back until it is true, and what it asks of its connection.
+//
+// Holds: bytes go out in order. Bytes before `sendable` may go now; the others wait until the journal sequence of their gate
+// is settled. Everything that one turn writes waits for the latest gate of that turn. The token of each reply whose gate has
+// not opened is kept, in the order of the replies.
+// Leaves to others: the socket (Server+Sending), what bytes and tokens mean (the session).
+
+import Broker
+import Primitives
+
+/// The outgoing side of a connection.
+final class Output {
+  /// Bytes up to `end` wait for `sequence`, and those before them for the barrier before.
+  private struct Barrier {
+    var end: Int
+    /// Replies since the beginning, up to this barrier.
+    var replies: Int
+    let sequence: Sequence
+  }
+
+  /// Bytes that have not been sent. A session appends, and cuts back only what it has appended in the same call.
+  @exclusivity(unchecked) var bytes = ByteBuffer()
+  /// Bytes sent since the beginning.
+  @exclusivity(unchecked) private(set) var sent = 0
+  /// How far bytes may be sent, counted like `sent`.
+  @exclusivity(unchecked) private var sendable = 0
+  @exclusivity(unchecked) private var barriers: [Barrier] = []
+  /// What the bytes that this turn has written wait for.
+  @exclusivity(unchecked) private(set) var turnGate = Gate.open
+  @exclusivity(unchecked) private var tokens: [UInt64] = []
+  /// Replies since the beginning whose tokens are not kept any more.
+  @exclusivity(unchecked) private var repliesDone = 0
+
+  /// Whether the connection is to be closed when everything is sent.
+  private(set) var closesWhenSent = false
+  /// Whether the connection is to be closed at once.
+  private(set) var closesNow = false
+  /// When the session wants to be woken, in Unix ms of service time.
+  var wakeUpMs: UnixMs?
+
+  // MARK: For sessions
+
+  /// Bytes written since the beginning: the position of the next byte in all that the peer gets.
+  var end: Int { sent + bytes.count }
+
+  /// Registers a reply that begins at `end`. Should the store fail before its gate opens, the session is given the token and
+  /// answers anew.
+  @inline(__always) func register(_ token: UInt64) { tokens.append(token) }
+
+  /// Holds what this turn writes until `gate` opens.
+  @inline(__always) func hold(until gate: Gate) { turnGate = max(turnGate, gate) }
+
+  /// What has been written so far, for `takeBack`.
+  struct Mark {
+    fileprivate let end: Int
+    fileprivate let replies: Int
+  }
+
+  /// The place to which `takeBack` returns.
+  var mark: Mark { Mark(end: end, replies: repliesDone + tokens.count) }
+
+  /// Takes back what was written and registered since the mark, in the same call of the session.
+  func takeBack(to mark: Mark) {
+    bytes.truncate(to: mark.end - sent)
+    tokens.removeLast(repliesDone + tokens.count - mark.replies)
+  }
+
+  /// Asks for the connection to be closed once everything is sent; nothing is read any more.
+  func closeWhenSent() { closesWhenSent = true }
+
+  /// Asks for the connection to be closed at once, whatever has not been sent.
+  func closeNow() { closesNow = true }
+
+  // MARK: For the loop
+
+  /// Whether something waits for a gate.
+  var hasBarriers: Bool { !barriers.isEmpty }
+
+  /// Whether something waits for a gate that is not settled, this turn's included.
+  func isGated(settled: Sequence) -> Bool { hasBarriers || turnGate.sequence > settled }
+
+  /// The turn has ended with the record `sequence`.
+  func resolveEndOfTurn(_ sequence: Sequence) { if turnGate == .endOfTurn { turnGate = Gate(sequence) } }
+
+  /// Puts what this turn wrote behind its gate.
+  func closeTurn(settled: Sequence) {
+    defer { turnGate = .open }
+    let sequence = turnGate.sequence
+    let replies = repliesDone + tokens.count
+    if sequence > settled, sequence > (barriers.last?.sequence ?? 0) {
+      guard end > (barriers.last?.end ?? sendable) else { return }
+      barriers.append(Barrier(end: end, replies: replies, sequence: sequence))
+    } else if let last = barriers.indices.last {
+      barriers[last].end = end
+      barriers[last].replies = replies
+    } else {
+      sendable = end
+      forgetTokens(before: replies)
+    }
+  }
+
+  /// Opens the gates that are settled.
+  func open(settled: Sequence) {
+    var passed = 0
+    while passed < barriers.count, barriers[passed].sequence <= settled { passed += 1 }
+    guard passed > 0 else { return }
+    sendable = barriers[passed - 1].end
+    forgetTokens(before: barriers[passed - 1].replies)
+    barriers.removeFirst(passed)
+  }
+
+  private func forgetTokens(before replies: Int) {
+    let count = replies - repliesDone
+    repliesDone = replies
+    if count == tokens.count {
+      tokens.removeAll(keepingCapacity: count <= 1024)
+    } else {
+      tokens.removeFirst(count)
+    }
+  }
+
+  /// Bytes that may be sent now.
+  var readyBytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes.readable[..<(sendable - sent)]) }
+
+  /// The first `count` bytes have been sent.
+  func didSend(_ count: Int) {
+    bytes.consume(count)
+    sent += count
+    if bytes.isEmpty { bytes.shrink(keepingBytes: 4096) }
+  }
+
+  /// What waits for gates that will never open, taken out together with the gates.
+  func takeLost() -> LostOutput {
+    let lost = LostOutput(tokens: tokens, bytes: Array(bytes.readable[(sendable - sent)...]), start: sendable)
+    bytes.truncate(to: sendable - sent)
+    barriers = []
+    turnGate = .open
+    repliesDone += tokens.count
+    tokens = []
+    return lost
+  }
+}
+
+/// Output that was never sent because its gate will not open.
+struct LostOutput {
+  /// The tokens of the replies in it, in their order.
+  let tokens: [UInt64]
+  /// All of it: replies, deliveries and whatever else stood between them.
+  let bytes: [UInt8]
+  /// The position of the first byte in all that was written on the connection, as `Output.end` counts.
+  let start: Int
+}

@@ -1,0 +1,142 @@
+// Connections come, send, and wait for their turn.
+
+import Platform
+import Primitives
+
+extension Server {
+  // MARK: Coming
+
+  func acceptConnections(_ listener: Listener) {
+    // A bounded number a turn, so that a storm of connections does not hold up those that are here.
+    for _ in 0..<64 {
+      switch network.accept(listener.descriptor) {
+      case .connection(let descriptor): adopt(descriptor, listener.wire)
+      case .none: return
+      case .exhausted(let number):
+        log("no descriptor for a new connection (error \(number)); new ones wait until one closes")
+        return pauseAccepting()
+      case .failed(let number):
+        log("accept failed with error \(number)")
+        return
+      }
+    }
+  }
+
+  /// Else the loop would be told of a waiting connection for ever.
+  private func pauseAccepting() {
+    for listener in listeners { isAcceptingPaused = (try? network.unwatch(listener.descriptor)) != nil }
+  }
+
+  func resumeAccepting() {
+    guard isAcceptingPaused else { return }
+    isAcceptingPaused = false
+    for listener in listeners {
+      if (try? network.watch(listener.descriptor, generation: 0, .readable)) == nil { isAcceptingPaused = true }
+    }
+  }
+
+  private func adopt(_ descriptor: Int32, _ wire: Wire) {
+    guard connections.count < settings.connectionsMax, !services.isStopping else {
+      services.counters.connectionsRefused += 1
+      var bytes = ByteBuffer(capacity: 128)
+      wire.turnAway("there are \(connections.count) connections, and no more are allowed", to: &bytes)
+      _ = network.write(descriptor, bytes.readable)
+      return network.close(descriptor)
+    }
+    let output = Output()
+    let session = wire.makeSession(services, output, key: nextKey, peer: network.peer(descriptor))
+    let connection = Connection(descriptor: descriptor, key: nextKey, session: session, output: output)
+    nextKey += 1
+    do throws(SystemError) {
+      try network.watch(descriptor, generation: connection.generation, .readable)
+    } catch {
+      log("a connection could not be watched: \(error)")
+      return network.close(descriptor)
+    }
+    connections[descriptor] = connection
+    connectionByKey[connection.key] = connection
+    services.counters.connections += 1
+    services.counters.connectionsAccepted += 1
+    // A session may want to be woken, or have something to say first.
+    touch(connection)
+  }
+
+  // MARK: Receiving
+
+  func receive(_ connection: Connection) {
+    guard !connection.output.closesWhenSent else { return discardInput(connection) }
+    switch network.read(connection.descriptor, into: readBuffer) {
+    case .bytes(let count):
+      services.counters.bytesReceived &+= UInt64(count)
+      connection.session.receive(UnsafeRawBufferPointer(rebasing: readBuffer[..<count]))
+      takeCommands(connection)
+    case .wouldBlock: return
+    case .closed:
+      connection.inputEnded = true
+      endInput(connection)
+    case .failed: drop(connection)
+    }
+  }
+
+  /// After the last reply has gone out, what still comes is thrown away: closing with unread bytes would reset the
+  /// connection and could take the reply with it. But not for ever.
+  private func discardInput(_ connection: Connection) {
+    switch network.read(connection.descriptor, into: readBuffer) {
+    case .bytes(let count):
+      connection.discardedBytes += count
+      if connection.discardedBytes > settings.lineBytesMax * 4 { drop(connection) }
+    case .wouldBlock: return
+    case .closed, .failed: drop(connection)
+    }
+  }
+
+  /// Takes commands until there are no more, one waits for the disk, or the connection must be held back.
+  func takeCommands(_ connection: Connection) {
+    let session = connection.session
+    let output = connection.output
+    touch(connection)
+    connection.isBehindWaiting = false
+    while !output.closesWhenSent, !connection.isGone {
+      if session.isWaiting {
+        connection.isBehindWaiting = true
+        break
+      }
+      if engine.isBackedUp(settings.inFlightBytesMax) || output.bytes.count > settings.unsentBytesMax {
+        connection.isReadingPaused = true
+        if output.bytes.count <= settings.unsentBytesMax { holdBack(connection) }
+        break
+      }
+      if !session.performNext() {
+        if connection.inputEnded { endInput(connection) }
+        break
+      }
+    }
+    if output.closesWhenSent { endSession(connection) }
+    updateInterest(connection)
+  }
+
+  /// The peer sends nothing more: what it asked is still answered.
+  private func endInput(_ connection: Connection) {
+    guard !connection.session.isWaiting, !connection.isReadingPaused else { return updateInterest(connection) }
+    endSession(connection)
+    connection.output.closeWhenSent()
+    touch(connection)
+    updateInterest(connection)
+  }
+
+  func updateInterest(_ connection: Connection) {
+    guard !connection.isGone else { return }
+    var interest: Readiness = []
+    let isWaiting = connection.isReadingPaused || connection.session.isWaiting
+    if !isWaiting, !connection.inputEnded { interest.insert(.readable) }
+    if connection.wantsWrite { interest.insert(.writable) }
+    guard interest != connection.interest else { return }
+    connection.interest = interest
+    do throws(SystemError) {
+      try network.setInterest(connection.descriptor, generation: connection.generation, interest)
+    } catch {
+      log("a connection could not be watched: \(error)")
+      drop(connection)
+    }
+  }
+}

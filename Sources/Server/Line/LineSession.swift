@@ -1,0 +1,128 @@
+// The line protocol on one connection: JSON lines in, JSON lines out.
+//
+// Holds: replies stand in the order of their requests, but for those of fetches that wait for messages. A line that waits for
+// the disk, or a fetch that does, holds up the lines behind it.
+// Leaves to others: what the operations are (OperationTable), what their fields mean (Request), sending (the loop).
+
+import Broker
+import LineProtocol
+import Primitives
+import RabbitMQFrontEnd
+import RocketMQFrontEnd
+
+/// A session of the line protocol.
+final class LineSession: WireSession {
+  let services: Services
+  let output: Output
+  /// The connection's number, by which the broker's consumers name it.
+  let key: UInt64
+  @exclusivity(unchecked) private var framer: LineFramer
+  @exclusivity(unchecked) var isAuthenticated: Bool
+  /// A line that is given again when the disk has answered.
+  @exclusivity(unchecked) var blocked: [UInt8]?
+  /// A fetch whose reply must come before anything else's; its token.
+  @exclusivity(unchecked) var blockingFetch: UInt64?
+  /// The `rid` of each waiting fetch and `rabbitmq.get`, as it stood on the line; empty for none.
+  @exclusivity(unchecked) var fetchRids: [UInt64: [UInt8]] = [:]
+  @exclusivity(unchecked) var isDeliveryPaused = false
+
+  /// Everyone who gets messages here, by the number that the client knows.
+  @exclusivity(unchecked) var consumers: [Int64: Consumer] = [:]
+  /// The fetching sides of native groups.
+  var fetchers: [Consumer] = []
+  var nextSub: Int64 = 1
+  /// What it has from the RocketMQ front end; nil until it is used.
+  var rocketMQSession: RocketMQSession?
+  /// The channel of the RabbitMQ front end; nil until it is used.
+  @exclusivity(unchecked) var channel: RabbitMQChannel?
+
+  var broker: Broker { services.broker }
+  var settings: ServerSettings { services.settings }
+  var reader: RequestReader { services.reader }
+  @inline(__always) var out: ByteBuffer {
+    _read { yield output.bytes }
+    _modify { yield &output.bytes }
+  }
+
+  init(_ services: Services, _ output: Output, key: UInt64) {
+    self.services = services
+    self.output = output
+    self.key = key
+    framer = LineFramer(maxLineBytes: services.settings.lineBytesMax)
+    isAuthenticated = services.settings.tokens.isEmpty
+  }
+
+  static func turnAway(_ reason: String, to bytes: inout ByteBuffer) {
+    bytes.appendRefusal(Refusal(code: .busy, message: reason), rid: nil)
+  }
+
+  // MARK: Commands
+
+  func receive(_ bytes: UnsafeRawBufferPointer) { framer.append(bytes) }
+
+  func performNext() -> Bool {
+    switch framer.next() {
+    case .line(let line):
+      if !RequestReader.isBlank(line) { perform(line) }
+      return true
+    case .needsMore:
+      if framer.bufferedBytes == 0 { framer.shrink(keepingBytes: 0) }
+      return false
+    case .tooLong:
+      let text = "a line is longer than \(settings.lineBytesMax) bytes"
+      refuseAndClose(Refusal(code: .lineTooLong, message: text))
+      return false
+    }
+  }
+
+  var isWaiting: Bool { blocked != nil || blockingFetch != nil }
+
+  func retry() {
+    guard let line = blocked else { return broker.forgetColdReads(key) }
+    blocked = nil
+    line.withUnsafeBytes { perform($0) }
+  }
+
+  /// Says why and closes once that is sent.
+  func refuseAndClose(_ refusal: Refusal) {
+    services.counters.refusals += 1
+    writeRefusal(refusal, rid: nil)
+    output.closeWhenSent()
+  }
+
+  // MARK: Time and pressure
+
+  // A connection of the line protocol may rest for ever.
+  func wakeUp(nowMs: UnixMs) {}
+  func newMessagesAreRefused(_ isRefused: Bool) {}
+  @inline(__always) func turnEnds() {}
+
+  func setDeliveriesPaused(_ isPaused: Bool) {
+    isDeliveryPaused = isPaused
+    for consumer in consumers.values.sorted(by: { $0.sub < $1.sub }) { broker.setPaused(consumer, isPaused) }
+  }
+
+  /// Adds a consumer under the number `nextSub`.
+  func adopt(_ consumer: Consumer) {
+    consumers[consumer.sub] = consumer
+    nextSub += 1
+    if isDeliveryPaused { broker.setPaused(consumer, true) }
+  }
+
+  // MARK: The end
+
+  func end() {
+    let native = consumers.values.filter { !$0.topic.isQueue }.sorted { $0.sub < $1.sub }
+    for consumer in native + fetchers { broker.remove(consumer) }
+    consumers = [:]
+    fetchers = []
+    fetchRids = [:]
+    blockingFetch = nil
+    if let rocketMQSession { services.rocketMQ.end(rocketMQSession, connection: key) }
+    rocketMQSession = nil
+    // A server that stops takes no queue away: the clients will come again.
+    channel?.end(queuesStay: services.isStopping)
+    if channel != nil, !services.isStopping { services.rabbitMQ.connectionEnded(key) }
+    channel = nil
+  }
+}

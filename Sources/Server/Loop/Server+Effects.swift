@@ -1,0 +1,47 @@
+// What the broker says at the end of a turn, passed on to the sessions.
+
+import Broker
+import Primitives
+
+extension Server {
+  /// - Parameter sequence: the last record of the turn.
+  func show(_ effects: [Effect], _ sequence: Sequence) {
+    for effect in effects {
+      switch effect {
+      case .deliver(let delivery):
+        guard let connection = connectionByKey[delivery.consumer.connection] else { continue }
+        let needed = delivery.waitsForItsEnd ? sequence : delivery.consumer.topic.appendSequence
+        connection.output.hold(until: Gate(needed))
+        connection.session.deliver(delivery)
+        touch(connection)
+      case .notice(let notice): show(notice, sequence)
+      }
+    }
+  }
+
+  private func show(_ notice: Notice, _ sequence: Sequence) {
+    switch notice {
+    case .retry(let key): retries.append(key)
+    case .heldCheck(let number):
+      guard let key = services.rocketMQ.producerToAsk(about: number), let connection = connectionByKey[key] else {
+        return
+      }
+      connection.session.any.askAbout(number)
+      touch(connection)
+    case .fetched(let consumer, let token, let deliveries):
+      guard let connection = connectionByKey[consumer.connection] else { return }
+      let needed = deliveries.contains(where: \.waitsForItsEnd) ? sequence : consumer.topic.appendSequence
+      if !deliveries.isEmpty { connection.output.hold(until: Gate(needed)) }
+      connection.session.any.fetched(consumer, token: token, deliveries)
+      touch(connection)
+    case .truncated(let consumer, let from, let to):
+      guard let connection = connectionByKey[consumer.connection] else { return }
+      connection.session.any.truncated(consumer, from: from, to: to)
+      touch(connection)
+    case .ended(let consumer):
+      guard let connection = connectionByKey[consumer.connection] else { return }
+      connection.session.any.ended(consumer)
+      touch(connection)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+// What all sessions work on: the broker, the front ends, the settings, the counters.
+//
+// Leaves to others: connections and what is sent when (the loop).
+
+import Broker
+import Engine
+import LineProtocol
+import Primitives
+import RabbitMQFrontEnd
+import RocketMQFrontEnd
+
+/// What the loop lends to its sessions.
+final class Services {
+  let settings: ServerSettings
+  let engine: Engine
+  let broker: Broker
+  let rocketMQ: RocketMQFrontEnd
+  let rabbitMQ: RabbitMQ
+  /// For lines; used by one session at a time.
+  let reader = RequestReader()
+  /// For objects inside of lines.
+  let nestedReader = RequestReader()
+  @exclusivity(unchecked) var counters = ServerCounters()
+  @exclusivity(unchecked) var clock: ServiceClock
+  /// Service time at the start.
+  let startedMs: UnixMs
+  /// Whether the server is going down.
+  var isStopping = false
+  private var nextToken: UInt64 = 1
+
+  init(_ settings: ServerSettings, _ engine: Engine, clock: ServiceClock) {
+    self.settings = settings
+    self.engine = engine
+    self.clock = clock
+    broker = engine.broker
+    rocketMQ = RocketMQFrontEnd(engine.broker)
+    rabbitMQ = RabbitMQ(engine.broker)
+    startedMs = engine.broker.nowMs
+  }
+
+  /// A number that no other fetch has.
+  func makeToken() -> UInt64 {
+    defer { nextToken += 1 }
+    return nextToken
+  }
+}
+
+/// Numbers of the network side, since the start but for the gauge.
+struct ServerCounters {
+  /// Connections now.
+  var connections = 0
+  var connectionsAccepted: UInt64 = 0
+  var connectionsRefused: UInt64 = 0
+  var requests: UInt64 = 0
+  var refusals: UInt64 = 0
+  var bytesReceived: UInt64 = 0
+  var bytesSent: UInt64 = 0
+  var turns: UInt64 = 0
+}
