@@ -1,14 +1,20 @@
 // Exchanges: which of their bindings a message matches.
 
-/// What an exchange routes by.
+import Broker
+
+/// What an exchange is declared to be.
 public enum ExchangeKind: String, Sendable, CaseIterable {
   case direct, fanout, topic, headers
+  /// Keeps a message for as long as its header says, and then routes it as the kind in `x-delayed-type` does.
+  case delayed = "x-delayed-message"
 }
 
 /// An exchange.
 final class Exchange {
   let name: Text
   let kind: ExchangeKind
+  /// What it routes by: its kind, or that in `x-delayed-type`.
+  let routing: ExchangeKind
   let isDurable: Bool
   let isAutoDelete: Bool
   let isInternal: Bool
@@ -22,6 +28,8 @@ final class Exchange {
   private var trie = TopicTrie<Binding>()
   /// The routing that visited it last.
   var visited: UInt64 = 0
+  /// Where its messages are pending, if it delays them.
+  var relay: Group?
 
   var alternate: Text? { arguments.first { $0.key == "alternate-exchange" }?.value.text }
   var isPredeclared: Bool { name.hasPrefix("amq.") }
@@ -32,10 +40,18 @@ final class Exchange {
   ) {
     self.name = name
     self.kind = kind
+    routing = kind == .delayed ? Self.delayedKind(arguments) ?? .direct : kind
     self.isDurable = isDurable
     self.isAutoDelete = isAutoDelete
     self.isInternal = isInternal
     self.arguments = arguments
+  }
+
+  /// The kind that the argument `x-delayed-type` names; nil when it is missing, or names none that routes.
+  static func delayedKind(_ arguments: [JSONTree.Member]) -> ExchangeKind? {
+    let name = arguments.first { $0.key == "x-delayed-type" }?.value.text
+    guard let kind = name.flatMap({ ExchangeKind(rawValue: $0.description) }), kind != .delayed else { return nil }
+    return kind
   }
 
   func binding(_ destination: BindingDestination, _ key: Text, _ arguments: [JSONTree.Member]) -> Binding? {
@@ -45,10 +61,10 @@ final class Exchange {
   func add(_ binding: Binding) {
     bindings.append(binding)
     byIdentity[binding.identity] = binding
-    switch kind {
+    switch routing {
     case .direct: byKey[binding.key, default: BindingList()].append(binding)
     case .topic: trie.insert(binding, pattern: binding.key)
-    case .fanout, .headers: break
+    case .fanout, .headers, .delayed: break
     }
   }
 
@@ -56,18 +72,18 @@ final class Exchange {
   func remove(_ binding: Binding) {
     bindings.noteGone()
     byIdentity[binding.identity] = nil
-    switch kind {
+    switch routing {
     case .direct:
       byKey[binding.key]?.noteGone()
       if byKey[binding.key]?.isEmpty == true { byKey[binding.key] = nil }
     case .topic: trie.remove(binding, pattern: binding.key)
-    case .fanout, .headers: break
+    case .fanout, .headers, .delayed: break
     }
   }
 
   /// Calls `body` with where every binding leads that matches; a destination may come more than once.
   func route(_ keys: [Text], _ headers: () -> [Text: JSONTree], _ body: (BindingDestination) -> Void) {
-    switch kind {
+    switch routing {
     case .direct:
       for key in keys {
         for binding in byKey[key] ?? BindingList() { body(binding.destination) }
@@ -77,6 +93,7 @@ final class Exchange {
     case .headers:
       let headers = headers()
       for binding in bindings where binding.match?.matches(headers) == true { body(binding.destination) }
+    case .delayed: preconditionFailure("a delayed exchange routes as another kind")
     }
   }
 }

@@ -74,6 +74,7 @@ extension RabbitMQ {
         try self.restoreExchange(Text(name.dropFirst(Self.exchangePrefix.count)))
       }
     }
+    dropLostRelays()
     for group in broker.allQueues where group.topic.nameBytes.starts(with: Self.queuePrefix) {
       guard let value = broker.catalog[group.topic.nameBytes] else {
         try? broker.deleteQueue(group)
@@ -126,9 +127,11 @@ extension RabbitMQ {
 
   private func restoreExchange(_ name: Text) throws(Refusal) {
     let kind = ExchangeKind(rawValue: try reader.text(.type) ?? "") ?? .direct
-    exchanges[name] = Exchange(
+    let exchange = Exchange(
       name, kind, isDurable: true, isAutoDelete: try reader.boolean(.autoDelete) ?? false,
       isInternal: try reader.boolean(.internal) ?? false, try arguments())
+    exchanges[name] = exchange
+    restoreRelay(exchange)
   }
 
   private func restoreQueue(_ group: Group) throws(Refusal) {
@@ -147,7 +150,7 @@ extension RabbitMQ {
     else { return false }
     let arguments = try arguments()
     let binding = Binding(
-      exchange, destination, Text(key), arguments, exchange.kind == .headers ? HeaderMatch(arguments) : nil)
+      exchange, destination, Text(key), arguments, exchange.routing == .headers ? HeaderMatch(arguments) : nil)
     binding.catalogName = name
     add(binding)
     return true

@@ -15,6 +15,10 @@ public final class RabbitMQ {
   var exchanges: [Text: Exchange] = [:]
   var queues: [Text: Queue] = [:]
   var queueByGroup: [UInt32: Queue] = [:]
+  /// The exchanges that delay, by the groups of their relays.
+  var exchangeByRelay: [UInt32: Exchange] = [:]
+  /// Told of messages that were dropped because the exchange in which they were pending went, in words for people.
+  public var noteDropped: ((String) -> Void)?
   var nextBinding = 1
   var bindingCount = 0
   /// The queues that belong to one connection alone, by its key.
@@ -28,7 +32,7 @@ public final class RabbitMQ {
   public init(_ broker: Broker) {
     self.broker = broker
     exchanges[""] = Exchange("", .direct, isDurable: true)
-    for kind in ExchangeKind.allCases {
+    for kind in ExchangeKind.allCases where kind != .delayed {
       let name = Text("amq.\(kind.rawValue)")
       exchanges[name] = Exchange(name, kind, isDurable: true)
     }
@@ -120,6 +124,10 @@ public final class RabbitMQ {
       throw .preconditionFailed(
         "invalid type '\(alternate.value.typeName)' for arg 'alternate-exchange' in exchange '\(name)'")
     }
+    if declaration.kind == .delayed, Exchange.delayedKind(declaration.arguments) == nil {
+      throw .preconditionFailed(
+        "invalid arg 'x-delayed-type' for exchange '\(name)': it must be direct, topic, fanout or headers")
+    }
     let new = Exchange(
       name, declaration.kind, isDurable: declaration.isDurable, isAutoDelete: declaration.isAutoDelete,
       isInternal: declaration.isInternal, declaration.arguments)
@@ -129,6 +137,7 @@ public final class RabbitMQ {
     }
     if new.isPredeclared { throw .accessRefused("exchange name '\(name)' contains reserved prefix 'amq.*'") }
     guard exchanges.count < Self.exchangesMax else { throw .limitExceeded("exchanges", Self.exchangesMax) }
+    if new.kind == .delayed { try makeRelay(new) }
     exchanges[name] = new
     if new.isDurable { keep(new) }
     return broker.gate
@@ -143,12 +152,12 @@ public final class RabbitMQ {
     try same.require(["alternate-exchange"], given: new.arguments, current: old.arguments)
   }
 
-  /// Deletes an exchange with its bindings; nothing happens when it is not there.
+  /// Deletes an exchange with its bindings and what is pending in it; nothing happens when it is not there.
   public func deleteExchange(_ name: Text, ifUnused: Bool) throws(AMQPError) -> Gate {
     if name.isEmpty { throw Self.isDefaultExchange }
     if name.hasPrefix("amq.") { throw .accessRefused("deletion of system exchange '\(name)' not allowed") }
     guard let exchange = exchanges[name] else { return broker.gate }
-    if ifUnused, !exchange.bindings.isEmpty { throw .preconditionFailed("exchange '\(name)' in use") }
+    if ifUnused, !exchange.bindings.isEmpty || exchange.pendingCount > 0 { throw .preconditionFailed("exchange '\(name)' in use") }
     for binding in exchange.bindings { remove(binding) }
     drop(exchange)
     return broker.gate
@@ -162,6 +171,7 @@ public final class RabbitMQ {
       guard exchanges[exchange.name] === exchange else { continue }
       exchanges[exchange.name] = nil
       if exchange.isDurable { broker.removeFromCatalog(Self.catalogName(exchange)) }
+      dropRelay(exchange)
       for binding in exchange.incoming {
         remove(binding)
         if isDropped(binding.exchange) { going.append(binding.exchange) }
@@ -198,7 +208,7 @@ public final class RabbitMQ {
     if exchange.binding(destination, key, arguments) != nil { return broker.gate }
     guard bindingCount < Self.bindingsMax else { throw .limitExceeded("bindings", Self.bindingsMax) }
     var match: HeaderMatch?
-    if exchange.kind == .headers {
+    if exchange.routing == .headers {
       match = HeaderMatch(arguments)
       guard match != nil else {
         throw .preconditionFailed("invalid x-match; expected all, any, all-with-x or any-with-x")

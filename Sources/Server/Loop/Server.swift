@@ -79,6 +79,7 @@ public final class Server {
       listeners.append(Listener(descriptor: descriptor, port: port, wire: address.wire))
       try network.watch(descriptor, generation: 0, .readable)
     }
+    services.rabbitMQ.noteDropped = log
     services.rabbitMQ.restore {
       if let failure = surroundings.io.drain() { broker.fail(failure) }
     }
