@@ -154,6 +154,8 @@ public final class Queue {
 extension RabbitMQ {
   /// What people call the topic behind a queue; nil for another topic.
   public static func words(forTopic name: String) -> String? {
-    name.hasPrefix(Queue.topicPrefix) ? "RabbitMQ queue \(name.dropFirst(Queue.topicPrefix.count))" : nil
+    if name.hasPrefix(Queue.topicPrefix) { return "RabbitMQ queue \(name.dropFirst(Queue.topicPrefix.count))" }
+    guard name.hasPrefix(relayPrefix) else { return nil }
+    return "RabbitMQ exchange \(name.dropFirst(relayPrefix.count))"
   }
 }

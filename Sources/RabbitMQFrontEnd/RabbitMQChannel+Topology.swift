@@ -26,6 +26,20 @@ extension RabbitMQChannel {
     try rabbitMQ.deleteExchange(name, ifUnused: ifUnused)
   }
 
+  /// Binds an exchange to another one, the source; the same binding again changes nothing.
+  public func bindExchange(
+    _ destination: Text, to source: Text, _ key: Text, _ arguments: [JSONTree.Member]
+  ) throws(AMQPError) -> Gate {
+    try rabbitMQ.bindExchange(destination, to: source, key, arguments)
+  }
+
+  /// Takes a binding between two exchanges away; nothing happens when it is not there.
+  public func unbindExchange(
+    _ destination: Text, from source: Text, _ key: Text, _ arguments: [JSONTree.Member]
+  ) throws(AMQPError) -> Gate {
+    try rabbitMQ.unbindExchange(destination, from: source, key, arguments)
+  }
+
   /// Declares a queue; one that is there must be the same. The queue is the last one declared from here on.
   public func declare(_ declaration: RabbitMQ.QueueDeclaration) throws(AMQPError) -> Answer<Queue> {
     noteLast(try rabbitMQ.declare(declaration, connection))

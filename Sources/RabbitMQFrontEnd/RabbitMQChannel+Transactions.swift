@@ -28,7 +28,7 @@ public struct CommitOutcome {
   /// What the answer waits for.
   public var gate = Gate.open
   /// Mandatory messages that found no queue, with their bodies.
-  public var returned: [(envelope: Envelope, body: [UInt8])] = []
+  public var returned: [(outcome: PublicationOutcome, body: [UInt8])] = []
 }
 
 extension RabbitMQChannel {
@@ -58,7 +58,7 @@ extension RabbitMQChannel {
       let outcome = try body.withBytes { (body) throws(AMQPError) in try rabbitMQ.send(message, body) }
       commit.gate = max(commit.gate, outcome.gate)
       refusedBy = refusedBy ?? outcome.refusedBy
-      if let returned = outcome.returned { commit.returned.append((returned, body)) }
+      if outcome.returned != nil { commit.returned.append((outcome, body)) }
     }
     for (_, delivery, verdict) in transaction.ends {
       try carryOut(verdict, [delivery])

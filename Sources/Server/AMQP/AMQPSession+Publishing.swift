@@ -113,25 +113,26 @@ extension AMQPSession {
 
   /// What became of a message: it comes back, is confirmed, is refused, or nothing is said.
   private func tell(_ channel: AMQPChannel, _ outcome: PublicationOutcome) {
-    if let returned = outcome.returned { writeReturn(returned, channel.content.body, channel) }
+    if let returned = outcome.returned {
+      writeReturn(returned, because: outcome.returnedText, channel.content.body, channel)
+    }
     guard channel.confirms != nil else { return }
     if outcome.refusedBy == nil { channel.confirms!.accept() } else { channel.confirms!.refuse() }
     output.hold(until: outcome.gate)
     if confirming.last !== channel, !confirming.contains(where: { $0 === channel }) { confirming.append(channel) }
   }
 
-  func writeReturn(_ envelope: Envelope, _ body: UnsafeRawBufferPointer, _ channel: AMQPChannel) {
+  func writeReturn(
+    _ envelope: Envelope, because reason: StaticString, _ body: UnsafeRawBufferPointer, _ channel: AMQPChannel
+  ) {
     envelope.withAMQP { exchange, routingKey, properties in
-      "NO_ROUTE".withBytes { text in
-        let returned = BasicReturn {
-          $0.replyCode = ReplyCode.noRoute.rawValue
-          $0.replyText = text
-          $0.exchange = exchange
-          $0.routingKey = routingKey
-        }
-        out.append(
-          returned, channel: channel.number, properties: properties, body: body, maxFrameBytes: frameBytesMax)
+      let returned = BasicReturn {
+        $0.replyCode = ReplyCode.noRoute.rawValue
+        $0.replyText = UnsafeRawBufferPointer(start: reason.utf8Start, count: reason.utf8CodeUnitCount)
+        $0.exchange = exchange
+        $0.routingKey = routingKey
       }
+      out.append(returned, channel: channel.number, properties: properties, body: body, maxFrameBytes: frameBytesMax)
     }
   }
 

@@ -36,13 +36,22 @@ extension AMQPSession {
   }
 
   func bindExchange(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
-    let _: ExchangeBind = try frame.decode()
-    throw AMQPFault(.notImplemented, "bindings between exchanges", method: .exchangeBind)
+    let method: ExchangeBind = try frame.decode()
+    let gate = try asking(.exchangeBind) { () throws(AMQPError) in
+      try channel.operations.bindExchange(
+        Text(method.destination), to: Text(method.source), Text(method.routingKey), JSONTree.members(method.arguments))
+    }
+    answer(.exchangeBindOk, channel, unless: method.noWait, gate)
   }
 
   func unbindExchange(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
-    let _: ExchangeUnbind = try frame.decode()
-    throw AMQPFault(.notImplemented, "bindings between exchanges", method: .exchangeUnbind)
+    let method: ExchangeUnbind = try frame.decode()
+    let gate = try asking(.exchangeUnbind) { () throws(AMQPError) in
+      try channel.operations.unbindExchange(
+        Text(method.destination), from: Text(method.source), Text(method.routingKey),
+        JSONTree.members(method.arguments))
+    }
+    answer(.exchangeUnbindOk, channel, unless: method.noWait, gate)
   }
 
   // MARK: Queues

@@ -24,7 +24,10 @@ extension AMQPSession {
       throw AMQPFault(error, .txCommit)
     }
     heldBytes -= before
-    for (envelope, body) in commit.returned { body.withBytes { writeReturn(envelope, $0, channel) } }
+    for (outcome, body) in commit.returned {
+      guard let envelope = outcome.returned else { continue }
+      body.withBytes { writeReturn(envelope, because: outcome.returnedText, $0, channel) }
+    }
     out.append(.txCommitOk, channel: channel.number)
     output.hold(until: commit.gate)
   }

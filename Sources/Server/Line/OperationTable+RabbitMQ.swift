@@ -5,6 +5,7 @@ import LineProtocol
 extension OperationTable {
   private static let flags: FieldSet = [.durable, .autoDelete, .passive, .arguments]
   private static let binding: FieldSet = [.queue, .exchange, .routingKey, .arguments]
+  private static let exchangeBinding: FieldSet = [.destination, .source, .routingKey, .arguments]
   /// The fields of `properties`.
   static let rabbitMQProperties: FieldSet = [
     .expiration, .headers, .messageId, .correlationId, .replyTo, .contentType, .contentEncoding, .deliveryMode,
@@ -17,6 +18,19 @@ extension OperationTable {
     },
     Operation(name: "rabbitmq.exchangeDelete", fields: [.exchange, .ifUnused]) { s, r throws(RequestStop) in
       try s.rabbitMQExchangeDelete(r)
+    },
+    Operation(name: "rabbitmq.exchangeBind", fields: exchangeBinding) { s, r throws(RequestStop) in
+      try s.rabbitMQExchangeBind(r)
+    },
+    Operation(name: "rabbitmq.exchangeUnbind", fields: exchangeBinding) { s, r throws(RequestStop) in
+      try s.rabbitMQExchangeUnbind(r)
+    },
+    Operation(name: "rabbitmq.exchanges", fields: []) { s, r throws(RequestStop) in s.rabbitMQExchanges(r) },
+    Operation(name: "rabbitmq.delayed", fields: [.exchange, .fromMs, .toMs, .limit, .cursor]) {
+      s, r throws(RequestStop) in try s.rabbitMQDelayed(r)
+    },
+    Operation(name: "rabbitmq.cancelDelayed", fields: [.exchange, .id]) { s, r throws(RequestStop) in
+      try s.rabbitMQCancelDelayed(r)
     },
     Operation(name: "rabbitmq.queueDeclare", fields: flags.union([.queue, .exclusive])) { s, r throws(RequestStop) in
       try s.rabbitMQQueueDeclare(r)

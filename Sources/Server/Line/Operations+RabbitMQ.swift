@@ -192,7 +192,7 @@ extension LineSession {
       throw .refused(
         Refusal(code: .limitExceeded, message: "queue '\(queue)' is full and did not take the message (a nack)"))
     }
-    if let returned = outcome.returned { writeReturn(returned, body) }
+    if let returned = outcome.returned { writeReturn(returned, outcome.returnedText, body) }
     beginReply(request)
     out.endLine()
     hold(until: outcome.gate)
@@ -217,8 +217,10 @@ extension LineSession {
     do throws(Refusal) { _ = try services.nestedReader.object(.headers) } catch { throw .refused(error) }
   }
 
-  private func writeReturn(_ envelope: Envelope, _ body: RequestBody) {
-    out.append("{\"event\":\"rabbitmq.return\",\"replyCode\":312,\"replyText\":\"NO_ROUTE\",")
+  private func writeReturn(_ envelope: Envelope, _ replyText: StaticString, _ body: RequestBody) {
+    out.append("{\"event\":\"rabbitmq.return\",\"replyCode\":312,\"replyText\":\"")
+    out.append(replyText)
+    out.append("\",")
     envelope.writeFields(to: &out)
     out.appendForeignBodyField(body.bytes, body.encoding)
     out.append("}\n")
