@@ -108,6 +108,8 @@ public final class Queue {
   /// Whether it outlives the server, and so its declaration stands in the catalog.
   var isKept: Bool { isDurable && owner == nil }
   var bindings = BindingList()
+  /// Whether it takes every message, wherever it stands in the queue then: nothing but its name is to be known of it.
+  var takesEverything: Bool { arguments.overflow == .dropHead }
   /// Consumers now.
   public internal(set) var consumerCount = 0
   /// The routing that visited it last.

@@ -12,15 +12,18 @@ import Primitives
 /// The front end's tables.
 public final class RabbitMQ {
   let broker: Broker
-  var exchanges: [Text: Exchange] = [:]
-  var queues: [Text: Queue] = [:]
+  var exchanges: [Text: Exchange] = [:] { didSet { knownRoutes.forget() } }
+  var queues: [Text: Queue] = [:] { didSet { knownRoutes.forget() } }
   var queueByGroup: [UInt32: Queue] = [:]
   /// The exchanges that delay, by the groups of their relays.
   var exchangeByRelay: [UInt32: Exchange] = [:]
   /// Told of messages that were dropped because the exchange in which they were pending went, in words for people.
   public var noteDropped: ((String) -> Void)?
   var nextBinding = 1
-  var bindingCount = 0
+  var bindingCount = 0 { didSet { knownRoutes.forget() } }
+  @exclusivity(unchecked) var knownRoutes = KnownRoutes()
+  /// The headers of the record that `publishDirectly` is about to write.
+  @exclusivity(unchecked) var directHeaders = ByteBuffer()
   /// The queues that belong to one connection alone, by its key.
   var ownQueues: [UInt64: [Text: Queue]] = [:]
   static let exchangesMax = 100_000

@@ -83,7 +83,17 @@ extension RabbitMQChannel {
   /// committed.
   public func publish(_ publication: Publication) throws(AMQPError) -> PublicationOutcome {
     if transaction == nil { return try rabbitMQ.publish(publication) }
-    transaction!.hold(try rabbitMQ.check(publication), publication.body)
+    return try hold(publication)
+  }
+
+  /// The same for a message that came by AMQP.
+  @inline(__always) public func publish(_ message: AMQPMessage) throws(AMQPError) -> PublicationOutcome {
+    if transaction == nil { return try rabbitMQ.publish(message) }
+    return try hold(message.publication)
+  }
+
+  private func hold(_ publication: Publication) throws(AMQPError) -> PublicationOutcome {
+    transaction?.hold(try rabbitMQ.check(publication), publication.body)
     return PublicationOutcome()
   }
 }

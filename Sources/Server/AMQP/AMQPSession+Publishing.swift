@@ -71,16 +71,12 @@ extension AMQPSession {
     if channel.content.isImmediate { throw AMQPFault(.notImplemented, "immediate=true", method: .basicPublish) }
     let properties = try BasicProperties(reading: channel.content.properties)
     try checkUser(properties)
-    var publication = Publication(
-      exchange: Text(channel.content.exchange), routingKey: Text(channel.content.routingKey),
-      body: channel.content.body, encoding: .bytes)
-    publication.properties = .amqp(properties)
-    publication.isPersistent = properties.deliveryMode == 2
-    publication.isMandatory = channel.content.isMandatory
-    publication.expiration = properties.expiration.map { Text($0) }
+    let message = AMQPMessage(
+      exchange: channel.content.exchange, routingKey: channel.content.routingKey, properties: properties,
+      propertyBytes: channel.content.properties, body: channel.content.body, isMandatory: channel.content.isMandatory)
     do throws(AMQPError) {
       let before = channel.operations.heldBytes
-      tell(channel, try channel.operations.publish(publication))
+      tell(channel, try channel.operations.publish(message))
       heldBytes += channel.operations.heldBytes - before
     } catch {
       if block(channel, .publish, error) { return }
