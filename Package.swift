@@ -75,8 +75,7 @@ let package = Package(
     tests("LogsTests", ["Logs", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("PlatformTests", ["Platform", "Primitives"]),
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
-    tests(
-      "DecisionLogTests", ["DecisionLog", "Journal", "SimulatedLog", "SimulatedDisk", "Primitives", "SeededRandom"]),
+    tests("DecisionLogTests", ["DecisionLog", "Journal", "SimulatedLog", "SimulatedDisk", "Primitives"]),
     tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
     tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),
@@ -87,16 +86,23 @@ let package = Package(
     tests("RocketMQFrontEndTests", ["RocketMQFrontEnd", "LineProtocol", "Broker", "Primitives"]),
     tests("EscapementClientTests", ["EscapementClient"]),
     tests("ProgramTests", ["escapement"]),
+    tests("DataFilesTests", ["DataFiles", "SimulatedDisk", "Primitives"]),
     tests("DelayStoreTests", ["DelayStore", "DataFiles", "SimulatedDisk", "Primitives"]),
     tests("TopicLogTests", ["TopicLog", "DataFiles", "SimulatedDisk", "Primitives"]),
-    tests("BrokerTests", ["Broker", "DataFiles", "SimulatedDisk", "Primitives", "SeededRandom"]),
+    tests("BrokerTests", ["Broker", "DataFiles", "DecisionLog", "SimulatedDisk", "Primitives", "SeededRandom"]),
     .testTarget(
       name: "SimulationTests",
       dependencies: [
         "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd",
-        "SimulatedDisk", "SimulatedLog",
+        "RocketMQFrontEnd", "SimulatedDisk", "SimulatedLog",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
+    tests(
+      "ServerSimulation",
+      [
+        "Server", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives", "SimulatedDisk",
+        "SeededRandom",
+      ]),
     // Holds the pages and the manifest against the sources.
     tests(
       "DocumentationTests",

@@ -36,7 +36,7 @@ extension Broker {
     case .heldAbandoned: apply(HeldAbandoned(decoding: payload))
     case .catalogPut: catalog.apply(CatalogPut(decoding: payload))
     case .catalogRemoved: catalog.apply(CatalogRemoved(decoding: payload))
-    case .topicCreated: topics.apply(TopicCreated(decoding: payload))
+    case .topicCreated: apply(TopicCreated(decoding: payload))
     case .topicDeleted: apply(TopicDeleted(decoding: payload))
     case .trimmed: topics.apply(Trimmed(decoding: payload))
     case .groupCreated:

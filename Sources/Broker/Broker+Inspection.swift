@@ -1,8 +1,6 @@
-// What people may see of the inside: gauges, the wheel, and a digest of all state for tests.
+// What people may see of the inside: gauges and the wheel.
 
-import Primitives
 import TimingWheel
-import TopicLog
 
 /// Numbers that go up and down.
 public struct BrokerGauges: Sendable {
@@ -12,7 +10,7 @@ public struct BrokerGauges: Sendable {
   public var expiring: Int
   /// Those of both that lie on disk only.
   public var onDisk: Int
-  /// Those that are due and have not left yet.
+  /// Those that are due and have not been released yet.
   public var dueNow: Int
   /// Bytes of the messages in memory.
   public var pendingBytes: Int
@@ -41,7 +39,7 @@ extension Broker {
       pendingBytes: pending.recordBytes,
       settledIDs: pending.outcomeCount, held: held.count, topics: topics.count, groups: groups.count,
       consumers: groups.consumerCount,
-      inFlight: groups.inOrder.reduce(0) { $0 + $1.inFlight }, cacheBytes: cache.bytes)
+      inFlight: groups.inOrder.reduce(0) { $0 + $1.inFlight }, cacheBytes: topics.cacheBytes)
   }
 
   /// The wheel's levels with their occupied slots. O(slots).
@@ -49,15 +47,4 @@ extension Broker {
 
   /// Pending messages that lie on disk only.
   public var onDiskCount: Int { pending.onDiskCount }
-
-  /// A number that two brokers share when they hold the same messages, logs, groups and ids in the same state. For tests:
-  /// reads everything that is in memory.
-  package var digest: [String] {
-    var lines: [String] = []
-    pending.digest(into: &lines, nil)
-    topics.digest(into: &lines)
-    held.digest(into: &lines)
-    queues.digest(into: &lines)
-    return lines
-  }
 }

@@ -13,7 +13,7 @@
 //   u32 n queues: u32 group, ended offsets, transient offsets (OffsetSet)
 //   u32 n overdue: u32 topic, u64 offset
 //   u32 n catalog: name, u32 bytes, value
-// An outstanding entry's marks: 4 bits of state, 3 bits of the reason why it is dying, and whether its time to live has ended.
+// An outstanding entry's marks: 4 bits of state, 3 bits of the reason why it is dead-lettered, and whether its time to live has ended.
 
 import DataFiles
 import DelayStore

@@ -184,7 +184,7 @@ public struct Delivery {
 public enum Notice {
   /// A waiting fetch is answered.
   case fetched(Consumer, token: UInt64, [Delivery])
-  /// Messages [from, to) left by retention before this consumer's group had them.
+  /// Messages [from, to) were removed by retention before this consumer's group had them.
   case truncated(Consumer, from: TopicOffset, to: TopicOffset)
   /// The topic of this consumer was deleted; it will get nothing more.
   case ended(Consumer)

@@ -24,7 +24,7 @@ public enum HeaderText {
     return text
   }
 
-  /// The object `headers` without the fields of these names; empty when nothing is left.
+  /// The object `headers` without the fields of these names; empty when nothing remains.
   static func without(_ headers: UnsafeRawBufferPointer, _ names: [String]) -> [UInt8] {
     let text = merged(headers, [], leavingOut: names)
     return text.count > 2 ? text : []

@@ -34,22 +34,18 @@ extension DelayStore {
     return nil
   }
 
-  /// What the message at a place on disk says, read at once. For tests: it blocks. nil when it cannot be read.
+  /// What the message at a place on disk says. For tests: `reading` gives bytes of a file at once.
   package func peek(
-    slice number: UInt32, position: Int, _ storage: any Storage
+    slice number: UInt32, position: Int, reading: (_ path: String, _ position: Int, _ count: Int) -> [UInt8]?
   ) -> (dueMs: UnixMs, sequence: Sequence, topic: UInt32)? {
     let file = existing(number).file
-    let memory = Chunk(filePosition: position, capacity: MessageRecord.headerLength)
-    if let unwritten = file.unwrittenBytes(at: position, count: MessageRecord.headerLength) {
-      memory.base.copyMemory(from: unwritten.baseAddress!, byteCount: unwritten.count)
-    } else {
-      let room = UnsafeMutableRawBufferPointer(start: memory.base, count: MessageRecord.headerLength)
-      guard let id = try? storage.open(file.path, create: false) else { return nil }
-      defer { storage.close(id) }
-      guard (try? storage.read(id, at: position, into: room)) == room.count else { return nil }
+    let unwritten = file.unwrittenBytes(at: position, count: MessageRecord.headerLength).map { Array($0) }
+    let bytes = unwritten ?? reading(file.path, position, MessageRecord.headerLength)
+    guard let bytes, bytes.count == MessageRecord.headerLength else { return nil }
+    return bytes.withUnsafeBytes { bytes in
+      let record = MessageRecord(bytes.baseAddress!)
+      return (record.dueMs, record.sequence, record.topic)
     }
-    let record = MessageRecord(memory.base)
-    return (record.dueMs, record.sequence, record.topic)
   }
 
   /// The slices that hold messages of [fromMs, …) on disk, in due order.

@@ -79,7 +79,7 @@ public final class Engine {
   // MARK: Turns
 
   /// Begins a turn at service time `nowNs`.
-  public func beginTurn(nowNs: Int64) {
+  func beginTurn(nowNs: Int64) {
     if let failure = log.failure { broker.fail(failure) }
     settledAtTurnStart = log.settledSequence
     inFlightBytes = log.inFlightBytes
@@ -90,7 +90,7 @@ public final class Engine {
   ///
   /// - Parameter mustSync: whether a reply of this turn promises durability.
   /// - Returns: the sequence that must be settled before anything of this turn may be shown.
-  public func endTurn(mustSync: Bool) -> Sequence {
+  func endTurn(mustSync: Bool) -> Sequence {
     broker.endTurn()
     space.watch(self)
     let records = broker.records
@@ -116,7 +116,7 @@ public final class Engine {
   }
 
   /// Takes back a finished task. Runs on the loop, between `beginTurn` and `endTurn`.
-  public func finish(_ task: IOTask) {
+  func finish(_ task: IOTask) {
     guard broker.failure == nil else { return }
     guard let failure = task.failure else { return task.finished() }
     if !task.canIgnoreFailure() { broker.fail(failure) }

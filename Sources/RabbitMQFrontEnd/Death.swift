@@ -1,4 +1,4 @@
-// What dying in a queue does to a message: `x-death` and its fellows, exactly as RabbitMQ writes them.
+// What ending in a queue does to a message that becomes a dead letter: `x-death` and its fellows, exactly as RabbitMQ writes them.
 
 /// One death of a message.
 struct Death {

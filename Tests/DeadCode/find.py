@@ -138,6 +138,15 @@ def names_declared(match):
     return [name for name in (IDENTIFIER.match(part.strip()) for part in parts) if name]
 
 
+def excuses(exception, declaration):
+    """Whether an exception is about a declaration: by its name, by where it is (`Sources/X/`), or by that and what it is
+    (`Sources/X/:case`)."""
+    place, _, kind = exception.partition(":")
+    if "/" not in place:
+        return exception == declaration.name
+    return str(declaration.path).startswith(place) and kind in ("", declaration.kind)
+
+
 def main():
     everywhere, by_module, by_file = {}, {}, {}  # name -> mentions, in all code that counts, in a module, in a file
     in_tests, declarations, required = {}, {}, set()
@@ -180,8 +189,9 @@ def main():
                 is_used = name in everywhere
             if is_used or declaration.is_for_others and name in in_tests:
                 continue
-            if name in reasons:
-                needed.add(name)
+            excuse = next((one for one in reasons if excuses(one, declaration)), None)
+            if excuse:
+                needed.add(excuse)
                 continue
             where = " (only tests mention it)" if name in in_tests else ""
             found.append(f"{declaration.path}:{declaration.line}: {declaration.kind} {name} is mentioned nowhere else{where}")

@@ -34,8 +34,11 @@ struct LinkTests {
   func sources() throws {
     let text = try Repository.text("ARCHITECTURE.md")
     let files = Set(try Repository.swiftFiles(below: "Sources"))
-    for name in text.matches(of: /`([A-Z]\w+\/[A-Z][\w+]*)`/).map({ String($0.1) }) {
+    for name in text.matches(of: /`([A-Z]\w+(?:\/[A-Z][\w+]*)+)`/).map({ String($0.1) }) {
       #expect(files.contains("Sources/\(name).swift") || Repository.exists(name), "\(name)")
+    }
+    for name in text.matches(of: /`([A-Z]\w*\+\w+)`/).map({ String($0.1) }) {
+      #expect(files.contains { $0.hasSuffix("/\(name).swift") }, "\(name)")
     }
     for name in text.matches(of: /`([\w+\/]+\.swift)`/).map({ String($0.1) }) {
       #expect(files.contains { $0.hasSuffix("/\(name)") }, "\(name)")

@@ -114,11 +114,15 @@ def run(arguments, seconds, until=None):
 
 
 def stop(process):
-    """Ends the process and those that it started: they are one session of their own."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    """Ends the process and those that it started: they are one session of their own, in several process groups."""
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # pid (command) state parent group session …
+            session = int(stat.read_text().rpartition(")")[2].split()[3])
+            if session == process.pid:
+                os.kill(int(stat.parent.name), signal.SIGKILL)
+        except (OSError, ValueError):
+            pass  # it has ended meanwhile
     process.wait()
 
 
@@ -144,7 +148,7 @@ def build():
     return None if status == 0 else [line for line in lines if "error:" in line][:3] or lines[-3:]
 
 
-def plant(mutation):
+def plant(mutation, is_quick):
     """Puts the mutation into the copy, gives what caught it (nil: nothing did), and takes it out again."""
     path, = mutation.places(COPY)
     whole = path.read_text(encoding="utf-8")
@@ -153,8 +157,10 @@ def plant(mutation):
         errors = build()
         if errors:
             return "does not compile: " + " ".join(errors)
-        caught = failing_test(["--filter", mutation.tests]) if mutation.tests else None
-        return caught or failing_test(["--skip", SKIPPED])
+        if not mutation.tests:
+            return failing_test(["--skip", SKIPPED])
+        caught = failing_test(["--filter", mutation.tests])
+        return caught or (None if is_quick else failing_test(["--skip", f"{SKIPPED}|{mutation.tests}"]))
     finally:
         path.write_text(whole, encoding="utf-8")
 
@@ -172,6 +178,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="only see whether each text is there exactly once")
     parser.add_argument("--only", metavar="NAME", nargs="+", help="these; a part of the name is enough")
     parser.add_argument("--rotate", metavar="N", type=int, help="N of them, others with every commit")
+    parser.add_argument("--quick", action="store_true", help="run only the tests that a mutation names, if it names some")
     parser.add_argument("--seconds", metavar="N", type=int, help="begin no further one after this time")
     options = parser.parse_args()
 
@@ -189,6 +196,8 @@ def main():
         print("\n".join(problems) or f"{len(chosen)} mutations, each with its place")
         return 1 if problems or not chosen else 0
 
+    # A run that is ended from outside ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     started = time.monotonic()
     copy_sources()
     if errors := build():
@@ -201,7 +210,7 @@ def main():
             print("no time for the rest")
             break
         begun = time.monotonic()
-        caught = plant(one)
+        caught = plant(one, options.quick)
         print(f"{one.name:44} {time.monotonic() - begun:7.0f}  {caught or 'NOTHING'}", flush=True)
         if caught is None or caught.startswith("does not compile"):
             survivors.append(one)

@@ -161,6 +161,9 @@ public final class SimulatedStorage: Storage {
   /// Paths of all files, sorted.
   public var paths: [String] { state.withLock { $0.names.now.files.keys.sorted() } }
 
+  /// Paths of all open files, sorted; one that is open twice comes twice.
+  public var openPaths: [String] { state.withLock { $0.open.values.map(\.path).sorted() } }
+
   /// Writes down every operation from now on.
   public func keepLog() { state.withLock { $0.keepsLog = true } }
 

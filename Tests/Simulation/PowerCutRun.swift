@@ -5,6 +5,7 @@
 
 import Broker
 import Engine
+import Journal
 import Primitives
 import SimulatedDisk
 
@@ -18,6 +19,8 @@ class PowerCutRun {
   var broker: Broker { machine!.broker }
   var complaints: [String] = []
   private var unsettled: [(sequence: Sequence, tell: () -> Void)] = []
+  /// What the running broker held, for the next start to be compared with.
+  private(set) var history = StateHistory()
   private var toldThisTurn: [() -> Void] = []
   /// The last record of the turn whose deliveries are received.
   private(set) var turnSequence: Sequence = 0
@@ -34,6 +37,8 @@ class PowerCutRun {
   /// Checkpoints are frequent, so that a short run has many.
   var checkpointBytes = 1500
   private var salvages = false
+  /// When records are synced.
+  var policy: SyncPolicy { .always }
 
   /// Small files, so that a short run has many.
   var settings: EngineSettings {
@@ -112,12 +117,13 @@ class PowerCutRun {
   private func start() {
     while machine == nil {
       do {
-        machine = try SimulatedMachine(disk: disk, settings: settings, time: time, seed: seed)
+        machine = try SimulatedMachine(disk: disk, settings: settings, time: time, seed: seed, policy: policy)
       } catch {
         guard disk.hasCrashed else { return complaints.append("the folder does not open: \(error)") }
         losePower()
       }
     }
+    if let machine { complaints += history.differences(machine, disk) }
     opened()
     turn { try self.connect() }
   }
@@ -133,16 +139,19 @@ class PowerCutRun {
 
   func turn(_ body: () throws -> Void = {}) {
     guard let machine else { return }
-    machine.engine.beginTurn(nowNs: time.nowNs)
-    for task in machine.io.takeFinished() { machine.engine.finish(task) }
-    do { try body() } catch { complaints.append("refused: \(error)") }
-    let last = machine.engine.endTurn(mustSync: true)
+    let last = machine.engine.turn(
+      nowNs: time.nowNs, finished: machine.io.takeFinished, isWaitingForSpace: machine.io.isWaitingForSpace
+    ) {
+      do { try body() } catch { complaints.append("refused: \(error)") }
+      return true
+    }
     unsettled += toldThisTurn.map { (last, $0) }
     toldThisTurn = []
     turnSequence = last
     for effect in broker.effects {
       if case .deliver(let delivery) = effect { received(delivery) }
     }
+    history.note(broker, disk)
     background(Int.random(in: 0...8, using: &random))
   }
 

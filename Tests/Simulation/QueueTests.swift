@@ -64,7 +64,7 @@ final class QueueRun: PowerCutRun {
     router = NextQueue(self)
     broker.deadLetterRouter = router
     for group in broker.allQueues {
-      group.queue!.hasDeadLetters = group.topic.name != "queue/2"
+      setRules(group)
       broker.restore(group) { _ = machine!.io.drain() }
     }
     checkCatalog()
@@ -73,12 +73,17 @@ final class QueueRun: PowerCutRun {
   override func connect() throws {
     for number in 0..<3 {
       let group = try broker.findQueue("queue/\(number)") ?? broker.makeQueue("queue/\(number)")
-      group.queue!.hasDeadLetters = number < 2
-      if number == 0 { group.queue!.messagesMax = 12 }
-      if number == 1 { group.queue!.bytesMax = 60 }
+      setRules(group)
       if number == 0 { try consume(group, credit: 3) }
       if number == 2 { try consume(group, credit: 1, acknowledgesItself: true) }
     }
+  }
+
+  /// As a front end does: before a restart counts what is there, and when a queue is made.
+  private func setRules(_ group: Group) {
+    group.queue!.hasDeadLetters = group.topic.name != "queue/2"
+    if group.topic.name == "queue/0" { group.queue!.messagesMax = 12 }
+    if group.topic.name == "queue/1" { group.queue!.bytesMax = 60 }
   }
 
   private func consume(_ group: Group, credit: Int, acknowledgesItself: Bool = false) throws {

@@ -3,6 +3,7 @@
 // Holds: after a salvage every command and every turn works (no trap, no stopped store), and the next start is a usual one.
 // Leaves to others: what the journal finds and says (JournalTests); what is lost is lost, so no ledger is kept.
 
+import Broker
 import Engine
 import Primitives
 import SimulatedDisk
@@ -45,6 +46,35 @@ struct SalvageTests {
     after.start()
     let refused = after.ledger.complaints.filter { $0.contains("does not open") }
     #expect(refused == [], Seeds.replay(seed, "SalvageTests/everything"))
+  }
+
+  private final class LongJournal: PowerCutRun {
+    func schedule(_ id: Int) throws {
+      try Array("\(id)".utf8).withUnsafeBytes { id in
+        let parts = MessageParts(id: id, body: UnsafeRawBufferPointer(start: nil, count: 0))
+        _ = try broker.schedule(ScheduleCommand(topic: id, parts: parts, due: .delay(100_000), connection: 1))
+      }
+    }
+  }
+
+  @Test("what was left out is behind a checkpoint at once: a crash and a usual start are no trouble")
+  func checkpoint() throws {
+    let run = LongJournal(seed: 1, crashAt: nil)
+    run.checkpointBytes = 1 << 20
+    run.run(turns: 0)
+    for number in 0..<20 {
+      run.turn { try run.schedule(number) }
+      run.rest(turns: 1, ms: 10)
+    }
+    run.restart(cleanly: false, salvaging: true) { disk in
+      // In the first record of the journal.
+      let journal = disk.paths.filter { $0.hasSuffix(".wal") }
+      disk.flip(bit: 2, of: journal[0], at: 4096 + 40 + 30)
+    }
+    #expect(run.machine?.engine.recovery.log.lost.isEmpty == false)
+    run.rest(turns: 5, ms: 10)
+    run.restart(cleanly: false, salvaging: false)
+    #expect(run.complaints == [])
   }
 
   @Test("queues of the RabbitMQ front end work on, too", arguments: Seeds.some(15))

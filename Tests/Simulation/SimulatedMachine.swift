@@ -54,7 +54,7 @@ final class SimulatedMachine {
   /// Opens what is on the disk, with a journal, or with a log over `medium` if there is one.
   init(
     disk: SimulatedStorage, settings: EngineSettings, time: SimulatedTime, seed: UInt64, bug: PlantedBug? = nil,
-    medium: LogMedium? = nil
+    medium: LogMedium? = nil, policy: SyncPolicy = .always
   ) throws {
     let storage: any Storage = bug.map { UnsoundStorage(disk, $0) } ?? disk
     let io = ManualIOQueue(storage: storage, finishesWritesUnrun: bug == .writesFinishUnrun)
@@ -62,7 +62,8 @@ final class SimulatedMachine {
     let surroundings = EngineSurroundings(storage: storage, io: io) { identity throws(LogError) in
       if let medium { return try MemoryLog(medium, identity: identity, syncTurns: [0, 1, 4, 40][Int(seed % 4)]) }
       return try JournalLog(
-        storage, identity: identity, settings: JournalSettings(segmentBytes: SegmentWriter.segmentBytesMin),
+        storage, identity: identity, 
+        settings: JournalSettings(policy: policy, segmentBytes: SegmentWriter.segmentBytesMin),
         random: { StoreID(low: random.next(), high: random.next()) }, clock: { time.nowNs }, wake: {}, notify: {})
     }
     do {
@@ -72,6 +73,17 @@ final class SimulatedMachine {
       throw error
     }
     self.io = io
+  }
+
+  /// One turn of the loop in which clients do what `commands` does; gives its last record.
+  func turn(nowNs: Int64, mustSync: Bool = false, _ commands: () throws -> Void = {}) throws -> Sequence {
+    var failure: (any Error)?
+    let last = engine.turn(nowNs: nowNs, finished: io.takeFinished, isWaitingForSpace: io.isWaitingForSpace) {
+      do { try commands() } catch { failure = error }
+      return mustSync
+    }
+    if let failure { throw failure }
+    return last
   }
 
   /// One turn of the log's thread; false when it has nothing to do.

@@ -125,9 +125,9 @@ extension Simulation {
     for consumer in consumers { broker.remove(consumer) }
     consumers = []
     quiesce("syncing") { engine.log.durableSequence >= broker.records.lastSequence }
-    let live = broker.digest
-    let again = try SimulatedMachine(
-      disk: disk.copy(), settings: settings, time: time, seed: seed, medium: medium?.copy())
-    return (live, again.broker.digest)
+    let copy = disk.copy()
+    let live = broker.digest(reading: disk.peek)
+    let again = try SimulatedMachine(disk: copy, settings: settings, time: time, seed: seed, medium: medium?.copy())
+    return (live, again.broker.digest(asOf: broker.nowMs, reading: copy.peek))
   }
 }

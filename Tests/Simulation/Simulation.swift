@@ -35,6 +35,9 @@ final class Simulation {
   var broker: Broker { machine!.broker }
   var engine: Engine { machine!.engine }
 
+  /// What the running broker held, for the next start to be compared with.
+  private(set) var history = StateHistory()
+
   // The clients.
   var texts: [String: UnsafeMutableRawBufferPointer] = [:]
   var nextVersion: Version = 1
@@ -95,6 +98,7 @@ final class Simulation {
         machine = try SimulatedMachine(
           disk: disk, settings: settings, time: time, seed: seed, bug: bug, medium: medium)
         if crashes > 0 || expectsFailure { tellLedger() }
+        if let machine, bug == nil { for line in history.differences(machine, disk) { ledger.complain(line) } }
       } catch {
         if disk.hasCrashed {
           losePower()
@@ -179,17 +183,19 @@ final class Simulation {
   /// One turn of the loop.
   func turn(_ body: () -> Void = {}) {
     guard let machine else { return }
-    engine.beginTurn(nowNs: time.nowNs)
-    for task in machine.io.takeFinished() { engine.finish(task) }
-    if machine.io.isWaitingForSpace { broker.isDiskFull = true }
-    effectsTaken = 0
-    giveRetries()
-    body()
-    let sequence = engine.endTurn(mustSync: true)
+    let sequence = engine.turn(
+      nowNs: time.nowNs, finished: machine.io.takeFinished, isWaitingForSpace: machine.io.isWaitingForSpace
+    ) {
+      effectsTaken = 0
+      giveRetries()
+      body()
+      return true
+    }
     for ack in acksOfTurn { note(.acked(ack.group, ack.offset), sequence) }
     acksOfTurn = []
     takeEffects(sequence)
     tell()
+    if bug == nil { history.note(broker, disk) }
   }
 
   private var retries: [UInt64] = []

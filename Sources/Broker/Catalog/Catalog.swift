@@ -59,9 +59,6 @@ extension Catalog {
       lines.append("catalog \(String(decoding: name, as: UTF8.self)) \(String(decoding: value, as: UTF8.self))")
     }
   }
-
-  /// There is nothing that could contradict itself.
-  func checkInvariants() {}
 }
 
 // MARK: Commands

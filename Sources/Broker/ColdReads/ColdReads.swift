@@ -14,7 +14,7 @@ final class ColdReads {
   @exclusivity(unchecked) private var records: [UInt64: [ColdRecord]] = [:]
   @exclusivity(unchecked) private var listings: [UInt64: Listing] = [:]
 
-  init(turn: Turn, pending: Pending) {
+  init(_ turn: Turn, _ pending: Pending) {
     self.turn = turn
     self.pending = pending
   }

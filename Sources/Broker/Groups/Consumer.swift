@@ -148,18 +148,18 @@ public final class Consumer {
 
   /// Adds a message to the first fetch that has room for one.
   func collect(_ delivery: Delivery) {
-    guard let place = fetches.firstIndex(where: \.hasRoom) else {
+    guard let index = fetches.firstIndex(where: \.hasRoom) else {
       preconditionFailure("a fetcher got more than it asked for")
     }
-    fetches[place].collected.append(delivery)
-    fetches[place].bytesRemaining -= delivery.record.length
+    fetches[index].collected.append(delivery)
+    fetches[index].bytesRemaining -= delivery.record.length
   }
 
   /// A fetch that found nothing waits.
   func wait(token: UInt64, timer: TimerID, endsWhenLoaded: Bool) {
-    guard let place = fetches.firstIndex(where: { $0.token == token }) else { return }
-    fetches[place].timer = timer
-    fetches[place].endsWhenLoaded = endsWhenLoaded
+    guard let index = fetches.firstIndex(where: { $0.token == token }) else { return }
+    fetches[index].timer = timer
+    fetches[index].endsWhenLoaded = endsWhenLoaded
   }
 
   /// Ends a fetch and gives it; nil when it was answered.

@@ -67,6 +67,11 @@ public final class Group {
     return lowest
   }
 
+  /// Whether a message has ended. O(1).
+  func hasFinished(_ offset: TopicOffset) -> Bool {
+    offset < cursor ? outstanding.find(offset) == nil : endedAhead.contains(offset)
+  }
+
   /// Messages that the group has still to finish. O(1).
   public var lag: UInt64 {
     let nextOffset = topic.log.nextOffset
@@ -139,10 +144,10 @@ public final class Group {
   /// The next consumer that can take a message; it stays the next until it was given one. O(members).
   @inline(__always) func nextConsumer() -> Consumer? {
     for step in 0..<consumers.count {
-      let place = (turn + step) % consumers.count
-      if consumers[place].canTake {
-        turn = place
-        return consumers[place]
+      let index = (turn + step) % consumers.count
+      if consumers[index].canTake {
+        turn = index
+        return consumers[index]
       }
     }
     return nil

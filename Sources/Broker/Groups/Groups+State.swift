@@ -93,16 +93,21 @@ extension Groups {
 }
 
 extension Group {
-  func digest(into lines: inout [String], nowMs: UnixMs) {
+  func digest(into lines: inout [String], asOf nowMs: UnixMs) {
     lines.append("group \(number) \(name) \(cursor)")
     var entries: [String] = []
     outstanding.forEach { entry in
-      let state = entry.pointee.state
-      // What a start makes of it: consumers are gone, and a wait may be over that no record ends.
-      let isReady =
-        state == .inFlight || state == .deadLettering || state == .waiting && entry.pointee.untilMs <= nowMs
-      let shown = isReady ? .ready : state
+      // What a start makes of it: consumers are gone, a wait may be over that no record ends, and of dead-lettering a record
+      // says only that a consumer of a queue rejected the delivery.
+      let shown =
+        switch entry.pointee.state {
+        case .parked: "parked"
+        case .waiting where entry.pointee.untilMs > nowMs: "waiting"
+        case .deadLettering where queue != nil && entry.pointee.reason == EndReason.rejected.rawValue: "rejected"
+        case .inFlight, .ready, .waiting, .deadLettering: "ready"
+        }
       entries.append("out \(entry.pointee.offset) \(entry.pointee.attempts) \(shown) \(entry.pointee.keyHash)")
+      if shown == "waiting" { entries.append("until \(entry.pointee.offset) \(entry.pointee.untilMs)") }
     }
     lines += entries.sorted()
     if endedAhead.count > 0 { lines.append("ended \(endedAhead.offsets)") }

@@ -1,6 +1,6 @@
 // The consumer groups of all topics and their consumers: which there are, what decisions make of them, and who has work.
 //
-// Holds: a group's number is its place in the table and is never used again; a consumer's number is its place, and is used
+// Holds: a group's number is its slot in the table and is never used again; a consumer's number is its slot, and is used
 // again after it is gone; a group that has something to do stands in the line of those to be served once, and so does a topic
 // whose private readers have something to do.
 // Leaves to others: the state of one group (Group, OutstandingMessages), who gets which message (Groups+Dispatch).
@@ -286,10 +286,10 @@ final class Groups {
   func dispatch() {
     for topic in topics.takeLoaded() { noteLoaded(topic) }
     swap(&dirty, &serving)
-    for (place, group) in serving.enumerated() {
+    for (index, group) in serving.enumerated() {
       if turn.deliveryBytesRemaining <= 0 {
         // Those that had nothing go first in the next turn.
-        dirty.insert(contentsOf: serving[place...], at: 0)
+        dirty.insert(contentsOf: serving[index...], at: 0)
         break
       }
       group.setDirty(false)

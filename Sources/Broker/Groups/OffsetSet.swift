@@ -106,10 +106,19 @@ struct OffsetSet {
   /// All offsets, ascending. O(pages log pages + offsets).
   var offsets: [TopicOffset] {
     var all: [TopicOffset] = []
-    for key in pages.keys.sorted() {
-      for place in 0..<UInt64(Self.pageOffsets) {
-        let offset = key << Self.pageBits | place
-        if contains(offset) { all.append(offset) }
+    all.reserveCapacity(count)
+    for (key, page) in pages.sorted(by: { $0.key < $1.key }) {
+      let first = key << Self.pageBits
+      if page.words.isEmpty {
+        all += first..<first + UInt64(Self.pageOffsets)
+        continue
+      }
+      for (position, word) in page.words.enumerated() {
+        var rest = word
+        while rest != 0 {
+          all.append(first + UInt64(position * 64 + rest.trailingZeroBitCount))
+          rest &= rest - 1
+        }
       }
     }
     return all

@@ -231,7 +231,10 @@ final class OutstandingMessages {
       let hasConsumer = entry.pointee.consumer != Outstanding.noConsumer
       let isInFlight = entry.pointee.state == .inFlight
       precondition(hasConsumer == isInFlight, "what is in flight has a consumer, and nothing else has")
-      precondition(entry.pointee.state == .parked || entry.pointee.attempts > 0, "what was not delivered is parked")
+      // What was parked behind another message of its key is ready, and not delivered yet, when that has ended.
+      precondition(
+        entry.pointee.state == .parked || entry.pointee.attempts > 0
+          || entry.pointee.state == .ready && entry.pointee.keyHash != 0, "what was not delivered is parked or ready")
       if entry.pointee.state == .ready {
         precondition(readyLine.contains(entry.pointee.offset), "what is ready stands in line to be delivered")
       }

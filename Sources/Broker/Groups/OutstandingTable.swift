@@ -1,7 +1,7 @@
 // What a group has been given and has not finished: one entry a message, found by offset.
 //
 // Holds: entries with offsets in [base, base + capacity) lie in a ring, each at its offset's own slot, so that nearly all
-// work is one comparison; those that the group has left far behind (messages that wait for a retry, say) lie in a hash table
+// work is one comparison; those far behind the others (messages that wait for a retry, say) lie in a hash table
 // beside it. An entry moves from the ring to the hash table at most once.
 // Leaves to others: timers, order of redelivery (Group).
 //
@@ -51,20 +51,20 @@ final class OutstandingTable {
     precondition(entry.offset < Outstanding.none, "offset \(entry.offset) stands for no message")
     if entry.offset < base { return leftBehind.insert(entry) }
     if entry.offset - base > UInt64(mask) { moveBase(for: entry.offset) }
-    let place = slot(entry.offset)
-    precondition(place.pointee.offset == Outstanding.none, "offset \(entry.offset) is outstanding already")
-    place.pointee = entry
+    let found = slot(entry.offset)
+    precondition(found.pointee.offset == Outstanding.none, "offset \(entry.offset) is outstanding already")
+    found.pointee = entry
     ringCount += 1
     ringCountMax = max(ringCountMax, ringCount)
-    return place
+    return found
   }
 
   /// Removes an entry and gives it. O(1).
   func remove(_ offset: TopicOffset) -> Outstanding? {
-    let place = slot(offset)
-    guard place.pointee.offset == offset else { return leftBehind.remove(offset) }
-    let removed = place.pointee
-    place.pointee.offset = Outstanding.none
+    let found = slot(offset)
+    guard found.pointee.offset == offset else { return leftBehind.remove(offset) }
+    let removed = found.pointee
+    found.pointee.offset = Outstanding.none
     ringCount -= 1
     if ringCount == 0 { shrinkIfLarge() }
     return removed
@@ -82,7 +82,7 @@ final class OutstandingTable {
 
   /// Calls `body` for every entry, in no order; it must not insert or remove.
   func forEach(_ body: (UnsafeMutablePointer<Outstanding>) -> Void) {
-    for place in 0...mask where slots[place].offset != Outstanding.none { body(slots + place) }
+    for index in 0...mask where slots[index].offset != Outstanding.none { body(slots + index) }
     leftBehind.forEach(body)
   }
 
@@ -112,8 +112,8 @@ final class OutstandingTable {
     let oldMask = mask
     slots = Self.emptySlots(newCapacity)
     mask = newCapacity - 1
-    for place in 0...oldMask where old[place].offset != Outstanding.none {
-      slot(old[place].offset).pointee = old[place]
+    for index in 0...oldMask where old[index].offset != Outstanding.none {
+      slot(old[index].offset).pointee = old[index]
     }
     old.deallocate()
   }

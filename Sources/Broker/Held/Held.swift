@@ -51,7 +51,7 @@ final class Held {
   /// Memory of the held messages, about.
   private(set) var bytes = 0
 
-  init(turn: Turn, timers: Timers) {
+  init(_ turn: Turn, _ timers: Timers) {
     self.turn = turn
     self.timers = timers
   }

@@ -52,7 +52,10 @@ final class Pending {
   /// Everything up to here has been released.
   @exclusivity(unchecked) private(set) var watermark = Watermark(dueMs: 0, sequence: 0)
 
-  init(settings: BrokerSettings, hasher: SipHash128, turn: Turn, timers: Timers, topics: Topics, io: any IOQueue) {
+  init(
+    _ settings: BrokerSettings, _ turn: Turn, _ timers: Timers, _ topics: Topics, _ hasher: SipHash128,
+    _ io: any IOQueue
+  ) {
     self.settings = settings
     self.turn = turn
     self.timers = timers
@@ -398,30 +401,33 @@ final class Pending {
 
   // MARK: Tests
 
-  /// - Parameter storage: where to read what messages on disk say; without it their ids alone count.
-  func digest(into lines: inout [String], _ storage: (any Storage)?) {
-    retire()
+  /// - Parameter reading: gives bytes of a file, for what messages on disk say; without it their ids alone count.
+  func digest(into lines: inout [String], asOf nowMs: UnixMs, reading: DigestReader?) {
     lines.append("watermark \(watermark.dueMs) \(watermark.sequence)")
     var pending: [String] = []
     store.index.forEach { hash, place in
-      var line = "pending \(hash.low) \(hash.high)"
+      var said: (dueMs: UnixMs, sequence: Sequence, topic: UInt32)?
       switch place {
       case .memory(let slot):
         let message = near[slot].pointee
-        if topics[message.topic] == nil { return }
-        if storage != nil { line += " \(message.dueMs) \(message.sequence) \(message.topic)" }
+        if message.timer == PendingSlab.isReleased { return }
+        said = (message.dueMs, message.sequence, message.topic)
       case .disk(let slice, let position):
-        guard let storage else { break }
-        guard let record = store.peek(slice: slice, position: position, storage) else {
-          preconditionFailure("the index names a message that is not on disk")
-        }
-        if topics[record.topic] == nil { return }
-        line += " \(record.dueMs) \(record.sequence) \(record.topic)"
+        if let reading { said = store.peek(slice: slice, position: position, reading: reading) }
+        precondition(said != nil || reading == nil, "the index names a message that is not on disk")
       }
-      pending.append(line)
+      // The messages of a deleted topic go when their time comes.
+      if let said, topics[said.topic] == nil { return }
+      let rest = said.flatMap { reading == nil ? nil : " \($0.dueMs) \($0.sequence) \($0.topic)" } ?? ""
+      pending.append("pending \(hash.low) \(hash.high)\(rest)")
     }
-    lines += pending.sorted()
-    if storage != nil { lines += outcomes.digest(nowMs: turn.nowMs).sorted() }
+    var fates = outcomes.all(nowMs: nowMs)
+    for gone in (0..<retiring.count).compactMap({ retiring.ahead($0) }) where gone.offset != Self.nowhere {
+      fates[near[gone.slot].pointee.hash] = RecentOutcome(
+        atMs: gone.atMs, fate: .released(offset: gone.offset, dueMs: gone.dueMs))
+    }
+    if settings.idWindowMs == 0 { fates = [:] }
+    lines += pending.sorted() + fates.map { "outcome \($0.low) \($0.high) \($1.digest)" }.sorted()
   }
 
   /// What is in memory is where the index says, and waits for its time. O(pending messages).

@@ -41,6 +41,13 @@ struct RecentOutcome: Equatable {
     self.fate = fate
   }
 
+  /// Text for comparisons. Without how late a release was: the copy of a message that a checkpoint writes has the time of its
+  /// release in place of a due time that was past already.
+  var digest: String {
+    if case .released(let offset, _) = fate { return "\(atMs) \(offset)" }
+    return "\(atMs) \(fate)"
+  }
+
   init(atMs: UnixMs, packed: UInt64) {
     self.atMs = atMs
     let lateness = Int64(packed >> Self.offsetBits)
@@ -189,17 +196,18 @@ final class RecentOutcomes {
     return slot
   }
 
-  /// A line for each outcome that is not out of the window. O(capacity).
-  func digest(nowMs: UnixMs) -> [String] {
-    var lines: [String] = []
+  /// Every outcome that is not out of the window. For tests: O(capacity).
+  func all(nowMs: UnixMs) -> [IDHash: RecentOutcome] {
+    var all: [IDHash: RecentOutcome] = [:]
     for shard in 0..<Self.shardCount {
       guard let entries = shards[shard].entries else { continue }
       for slot in 0...shards[shard].mask where entries[slot].atMs != Self.free && nowMs - entries[slot].atMs < windowMs
       {
-        lines.append("outcome \(entries[slot].low) \(entries[slot].high) \(entries[slot].atMs) \(entries[slot].value)")
+        let entry = entries[slot]
+        all[IDHash(low: entry.low, high: entry.high)] = RecentOutcome(atMs: entry.atMs, packed: entry.value)
       }
     }
-    return lines
+    return all
   }
 
   // MARK: Files

@@ -2,7 +2,7 @@
 
 import Primitives
 
-/// Why a message left a queue without being acknowledged.
+/// Why a message ended in a queue without being acknowledged.
 public enum EndReason: UInt8, Sendable {
   /// Delivered as often as the queue allows.
   case deliveryLimit = 0

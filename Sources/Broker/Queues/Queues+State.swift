@@ -48,10 +48,15 @@ extension Queues {
     }
   }
 
+  /// A message that is with a consumer when its time ends is marked; a start lists it as overdue, like the others.
   func digest(into lines: inout [String]) {
-    for group in inOrder where group.queue!.transient.count > 0 {
-      lines.append("transient \(group.number) \(group.queue!.transient.offsets)")
+    let overdue = allOverdue
+    for group in inOrder {
+      guard let queue = group.queue else { continue }
+      var offsets = Set(
+        overdue.filter { $0.topic == group.topic.number && !group.hasFinished($0.offset) }.map(\.offset))
+      group.outstanding.forEach { if $0.pointee.isExpired { offsets.insert($0.pointee.offset) } }
+      lines.append("queue \(group.number) transient \(queue.transient.offsets) overdue \(offsets.sorted())")
     }
-    for message in allOverdue { lines.append("overdue \(message.topic) \(message.offset)") }
   }
 }

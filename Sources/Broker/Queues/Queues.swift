@@ -1,4 +1,4 @@
-// The queues: what decisions put into them, the letters of messages that end, and work that is left for later in the turn.
+// The queues: what decisions put into them, the letters of messages that end, and work that is put off until later in the turn.
 //
 // Holds: a queue stands in each line of work once; `overdue` has waiting messages whose expiry timer has fired, in that order.
 // Leaves to others: which messages a queue has and who gets them (Group, Groups), its own rules (QueueRules), the wheel and the
@@ -285,7 +285,7 @@ final class Queues {
   }
 
   /// Does what cannot wait: messages without any time to live go to a consumer or end, and queues that are too long drop
-  /// their oldest. What must be read from disk first is left for a later turn.
+  /// their oldest. What must be read from disk first waits for a later turn.
   func enforceRules() {
     guard !urgent.isEmpty, turn.failure == nil else { return }
     var later: [Group] = []

@@ -92,6 +92,12 @@ extension Broker {
     return answer(true)
   }
 
+  func apply(_ created: TopicCreated) {
+    // A salvage left out the record that the topic which had the name before was deleted.
+    if let old = topics.find(created.name) { apply(TopicDeleted(topic: old.number)) }
+    topics.apply(created)
+  }
+
   /// A topic goes from every room. Its pending messages stay where they are and are dropped when their time comes: finding
   /// them all now would stop the loop for as long as there are messages.
   func apply(_ deleted: TopicDeleted) {

@@ -71,11 +71,12 @@ extension Topics {
   }
 
   /// Lines for topics by name, and for their groups behind each.
-  func digest(into lines: inout [String]) {
+  func digest(into lines: inout [String], asOf nowMs: UnixMs) {
     for topic in inOrder.sorted(by: { $0.name < $1.name }) {
       lines.append(
         "topic \(topic.number) \(topic.name) \(topic.log.firstOffset) \(topic.log.nextOffset) \(topic.pendingCount)")
-      for group in topic.groups.sorted(by: { $0.name < $1.name }) { group.digest(into: &lines, nowMs: turn.nowMs) }
+      lines.append("kept \(topic.number) \(topic.retentionMs) \(topic.retentionBytes) \(topic.log.lastReleasedMs)")
+      for group in topic.groups.sorted(by: { $0.name < $1.name }) { group.digest(into: &lines, asOf: nowMs) }
     }
   }
 }

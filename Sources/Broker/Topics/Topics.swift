@@ -30,13 +30,19 @@ final class Topics {
   private var obsoletePaths: [String] = []
   private var obsoleteDirectories: [String] = []
 
-  init(_ settings: BrokerSettings, _ turn: Turn, _ hasher: SipHash128, _ cache: ChunkCache, _ io: any IOQueue) {
+  init(_ settings: BrokerSettings, _ turn: Turn, _ hasher: SipHash128, _ io: any IOQueue) {
     self.settings = settings
     self.turn = turn
     self.hasher = hasher
-    self.cache = cache
+    cache = ChunkCache(bytesMax: settings.cacheBytes)
     self.io = io
   }
+
+  /// Bytes of logs in memory.
+  var cacheBytes: Int { cache.bytes }
+
+  /// Gives memory of logs back. At the beginning of a turn, when nobody looks at records.
+  func evict() { cache.evict() }
 
   // MARK: Finding
 
@@ -187,7 +193,8 @@ final class Topics {
       precondition(topic.number < nextNumber, "numbers are not used again")
       precondition(topic.nameBytes.withUnsafeBytes { byName[nameHash($0)] } === topic, "a topic is found by its name")
       precondition(topic.pendingCount >= 0, "no topic has less than nothing pending")
-      precondition(topic.isQueue == topic.groups.contains { $0.queue != nil }, "a queue has its group")
+      // A crash may have come between the records that make a queue's topic and its group.
+      precondition(topic.groups.allSatisfy { ($0.queue != nil) == topic.isQueue }, "the group of a queue has its rules")
       for group in topic.groups { precondition(group.topic === topic, "a topic has the groups that read it") }
     }
   }

@@ -1,10 +1,10 @@
-// Checkpoints: state written down so that the journal before it can go, and taken up again at a start.
+// The state of all rooms: written down in a checkpoint so that the journal before it can go, taken up again at a start,
+// compared and checked in tests.
+//
+// Holds: each room writes, reads, compares and checks its own part; here stands only their order, which is the checkpoint's.
 
 import DataFiles
-import DelayStore
 import Primitives
-import TimingWheel
-import TopicLog
 
 extension Broker {
   /// Whether a checkpoint may be taken in this turn. Not while a slice is on the move.
@@ -68,4 +68,37 @@ extension Broker {
     held.start()
     return ahead
   }
+
+  // MARK: Tests
+
+  /// All that a checkpoint holds, as lines of text; two brokers share them when they hold the same state. What a start makes
+  /// ready again counts as ready. Call between turns: acknowledgements are recorded then. O(everything).
+  ///
+  /// - Parameters:
+  ///   - nowMs: waits and outcomes are judged as of this time; nil for now.
+  ///   - reading: gives bytes of a file, for what messages on disk say; without it their ids alone count.
+  package func digest(asOf nowMs: UnixMs? = nil, reading: DigestReader? = nil) -> [String] {
+    precondition(groups.hasRecordedEnds, "a digest in the middle of a turn")
+    let nowMs = nowMs ?? turn.nowMs
+    var lines: [String] = []
+    pending.digest(into: &lines, asOf: nowMs, reading: reading)
+    topics.digest(into: &lines, asOf: nowMs)
+    lines.append("numbers \(topics.nextNumber) \(groups.nextNumber)")
+    held.digest(into: &lines)
+    queues.digest(into: &lines)
+    catalog.digest(into: &lines)
+    return lines
+  }
+
+  /// Stops when a room contradicts itself. O(everything).
+  package func checkInvariants() {
+    pending.checkInvariants()
+    topics.checkInvariants()
+    groups.checkInvariants()
+    queues.checkInvariants()
+    held.checkInvariants()
+  }
 }
+
+/// Gives bytes of a file, or nil when there are none.
+package typealias DigestReader = (_ path: String, _ position: Int, _ count: Int) -> [UInt8]?
