@@ -99,7 +99,9 @@ extension RabbitMQ {
     let queue = try queue(name, connection)
     let count = messageCount(queue)
     if ifEmpty, count > 0 { throw .preconditionFailed("queue '\(name)'", isInVirtualHost: true, " not empty") }
-    if ifUnused, queue.consumerCount > 0 { throw .preconditionFailed("queue '\(name)'", isInVirtualHost: true, " in use") }
+    if ifUnused, queue.consumerCount > 0 {
+      throw .preconditionFailed("queue '\(name)'", isInVirtualHost: true, " in use")
+    }
     do throws(BrokerStop) { try delete(queue) } catch { throw .stopped(error) }
     return Answer(count, gate: broker.gate)
   }

@@ -5,6 +5,14 @@
 import Broker
 import Primitives
 
+/// A delivery that waits for an acknowledgement.
+struct Unacknowledged {
+  let group: Group
+  let offset: TopicOffset
+  /// Whether it would come again after a restart: then its end is to be durable before it is answered.
+  let isPersistent: Bool
+}
+
 /// What a client says of a delivery.
 enum Verdict {
   case acknowledged

@@ -28,7 +28,8 @@ extension RabbitMQChannel {
     let tag = wantedTag.isEmpty ? madeConsumerTag() : wantedTag
     let queue = try rabbitMQ.queue(resolve(queueName), connection)
     if consumers[tag] != nil { throw AMQPError.notAllowed("attempt to reuse consumer tag '\(tag)'") }
-    let consumer = try rabbitMQ.consume(queue, sub: sub, connection: connection, prefetch: prefetch ?? self.prefetch, noAck: noAck)
+    let consumer = try rabbitMQ.consume(
+      queue, sub: sub, connection: connection, prefetch: prefetch ?? self.prefetch, noAck: noAck)
     consumers[tag] = consumer
     consumerTags[sub] = tag
     if let sharedCredit { broker.bind(consumer, by: sharedCredit) }

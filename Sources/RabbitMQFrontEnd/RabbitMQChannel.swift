@@ -24,7 +24,7 @@ public final class RabbitMQChannel {
   var getters: [Consumer] = []
   /// Gets that wait for the disk.
   var waitingGets: Set<UInt64> = []
-  @exclusivity(unchecked) var unacknowledged = UnacknowledgedDeliveries()
+  @exclusivity(unchecked) var unacknowledged = UnacknowledgedDeliveries<Unacknowledged>()
   /// What is held back until it is committed; nil when the channel is not transactional.
   var transaction: Transaction?
   private var madeTags = 0

@@ -5,29 +5,18 @@
 // in it.
 // Leaves to others: what acknowledging means (RabbitMQChannel).
 
-import Broker
-import Primitives
-
-/// A delivery that waits for an acknowledgement.
-struct Unacknowledged {
-  let group: Group
-  let offset: TopicOffset
-  /// Whether it would come again after a restart: then its end is to be durable before it is answered.
-  let isPersistent: Bool
-}
-
 /// All of a channel.
-struct UnacknowledgedDeliveries {
-  private static let ringCountMin = 64
+struct UnacknowledgedDeliveries<Delivery> {
+  private static var ringCountMin: Int { 64 }
   /// A ring of this size may be a quarter full before deliveries are moved aside.
-  private static let sparseRingCount = 4096
+  private static var sparseRingCount: Int { 4096 }
 
   // A power of two of places, or none. The delivery of a tag from `first` to `lastTag` is at the tag modulo their number;
   // all other places are empty.
-  private var ring: [Unacknowledged?] = []
+  private var ring: [Delivery?] = []
   private var first: UInt64 = 1
   private var ringCount = 0
-  private var aside: [UInt64: Unacknowledged] = [:]
+  private var aside: [UInt64: Delivery] = [:]
   /// The tag of the last delivery; 0 before the first one.
   private(set) var lastTag: UInt64 = 0
 
@@ -43,7 +32,7 @@ struct UnacknowledgedDeliveries {
   }
 
   /// Gives the next tag to a delivery and remembers it. Amortised O(1).
-  @inline(__always) mutating func add(_ delivery: Unacknowledged) -> UInt64 {
+  @inline(__always) mutating func add(_ delivery: Delivery) -> UInt64 {
     lastTag += 1
     makeRoom()
     ring[position(lastTag)] = delivery
@@ -52,7 +41,7 @@ struct UnacknowledgedDeliveries {
   }
 
   /// Takes one out; nil when no delivery that waits has this tag. O(1).
-  @inline(__always) mutating func remove(_ tag: UInt64) -> Unacknowledged? {
+  @inline(__always) mutating func remove(_ tag: UInt64) -> Delivery? {
     guard tag >= first, tag <= lastTag else { return aside.isEmpty ? nil : aside.removeValue(forKey: tag) }
     let place = position(tag)
     guard let delivery = ring[place] else { return nil }
@@ -63,7 +52,7 @@ struct UnacknowledgedDeliveries {
   }
 
   /// Takes out all up to this tag, which was given out, in the order of their tags.
-  mutating func removeAll(through tag: UInt64) -> [(tag: UInt64, delivery: Unacknowledged)] {
+  mutating func removeAll(through tag: UInt64) -> [(tag: UInt64, delivery: Delivery)] {
     var removed = aside.filter { $0.key <= tag }.sorted { $0.key < $1.key }.map { (tag: $0.key, delivery: $0.value) }
     for (tag, _) in removed { aside[tag] = nil }
     while first <= tag {
@@ -76,7 +65,7 @@ struct UnacknowledgedDeliveries {
   }
 
   /// Takes back in what was taken out.
-  mutating func restore(_ tag: UInt64, _ delivery: Unacknowledged) {
+  mutating func restore(_ tag: UInt64, _ delivery: Delivery) {
     guard tag >= first else { return aside[tag] = delivery }
     ring[position(tag)] = delivery
     ringCount += 1
@@ -105,5 +94,9 @@ struct UnacknowledgedDeliveries {
     }
   }
 
+  /// How many there are.
   var count: Int { ringCount + aside.count }
+
+  /// Places that the ring has.
+  var ringPlaces: Int { ring.count }
 }

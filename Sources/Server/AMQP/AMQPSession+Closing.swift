@@ -45,7 +45,8 @@ extension AMQPSession {
     try method.checkNoFields()
     guard Int(frame.channel) <= channelMax, channels.count < channelMax else {
       throw AMQPFault(
-        .notAllowed, "number of channels opened (\(channels.count)) has reached the negotiated channel_max (\(channelMax))",
+        .notAllowed,
+        "number of channels opened (\(channels.count)) has reached the negotiated channel_max (\(channelMax))",
         method: .channelOpen)
     }
     channels.add(AMQPChannel(frame.channel, RabbitMQChannel(services.rabbitMQ, connection: key)))

@@ -93,7 +93,8 @@ extension AMQPSession {
   private func negotiated(_ name: String, _ value: Int, _ bounds: ClosedRange<Int>) throws(AMQPFault) -> Int {
     if value == 0 { return bounds.upperBound }
     func refused(_ how: String, _ bound: Int) -> AMQPFault {
-      AMQPFault(.notAllowed, "negotiated \(name) = \(value) is \(how) allowed value (\(bound))", method: .connectionTuneOk)
+      AMQPFault(
+        .notAllowed, "negotiated \(name) = \(value) is \(how) allowed value (\(bound))", method: .connectionTuneOk)
     }
     if value > bounds.upperBound { throw refused("higher than the maximum", bounds.upperBound) }
     if value < bounds.lowerBound { throw refused("lower than the minimum", bounds.lowerBound) }
