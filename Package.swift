@@ -47,7 +47,7 @@ let package = Package(
       "Server",
       [
         "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
-        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "Access", "HTTPProtocol",
+        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "Access", "HTTPProtocol",
       ]),
     library("EscapementClient"),
     program(
@@ -79,7 +79,13 @@ let package = Package(
     tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
     tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),
-    tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "AMQPProtocol", "LineProtocol", "Primitives", "SeededRandom"]),
+    tests(
+      "RabbitMQFrontEndTests",
+      [
+        "RabbitMQFrontEnd", "Broker", "DataFiles", "DecisionLog", "AMQPProtocol", "LineProtocol", "Primitives",
+        "SeededRandom", "SimulatedDisk",
+      ]),
+    tests("ServerTests", ["Server", "AMQPProtocol", "Primitives", "SeededRandom"]),
     .testTarget(
       name: "RemotingProtocolTests", dependencies: ["RemotingProtocol", "LineProtocol", "Primitives", "SeededRandom"],
       path: "Tests/RemotingProtocolTests", exclude: ["Fixtures"], swiftSettings: settings),

@@ -33,7 +33,7 @@ public struct BrokerGauges: Sendable {
 extension Broker {
   /// The gauges. O(groups).
   public var gauges: BrokerGauges {
-    let expiring = queues.inOrder.reduce(0) { $0 + $1.topic.pendingCount }
+    let expiring = queues.inOrder.reduce(0) { $0 + ($1.topic.isRelay ? 0 : $1.topic.pendingCount) }
     return BrokerGauges(
       pending: pending.count - expiring, expiring: expiring, onDisk: pending.onDiskCount, dueNow: pending.dueCount,
       pendingBytes: pending.recordBytes,

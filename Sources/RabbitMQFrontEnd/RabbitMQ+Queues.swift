@@ -101,8 +101,10 @@ extension RabbitMQ {
     guard queues[name] != nil else { return Answer(0, gate: broker.gate) }
     let queue = try queue(name, connection)
     let count = messageCount(queue)
-    if ifEmpty, count > 0 { throw .preconditionFailed("queue '\(name)' not empty") }
-    if ifUnused, queue.consumerCount > 0 { throw .preconditionFailed("queue '\(name)' in use") }
+    if ifEmpty, count > 0 { throw .preconditionFailed("queue '\(name)'", isInVirtualHost: true, " not empty") }
+    if ifUnused, queue.consumerCount > 0 {
+      throw .preconditionFailed("queue '\(name)'", isInVirtualHost: true, " in use")
+    }
     do throws(BrokerStop) { try delete(queue) } catch { throw .stopped(error) }
     return Answer(count, gate: broker.gate)
   }

@@ -16,6 +16,8 @@ public struct ServerSettings: Sendable {
   public var journal = JournalSettings()
   /// The longest line, without its newline.
   public var lineBytesMax = 1 << 20
+  /// The largest body of a message that comes by AMQP.
+  public var messageBytesMax = 16 << 20
   /// Connections at a time; one more is told `busy` and closed.
   public var connectionsMax = 50_000
   /// Connections from one address at a time; one more is told `busy` and closed.

@@ -75,7 +75,8 @@ extension Services {
       .gauge("dueNow", "escapement_due_messages", "Messages that are due and not released yet.", gauges.dueNow),
       .gauge(
         "pendingBytes", "escapement_pending_bytes", "Bytes of pending messages in memory.", gauges.pendingBytes),
-      .gauge("settledIds", "escapement_remembered_ids", "Ids remembered after release or cancel.", gauges.recentOutcomes),
+      .gauge(
+        "settledIds", "escapement_remembered_ids", "Ids remembered after release or cancel.", gauges.recentOutcomes),
       .gauge("held", "escapement_held_messages", "Messages of undecided transactions.", gauges.held),
       .gauge("topics", "escapement_topics", "Topics, queues among them.", gauges.topics),
       .gauge("groups", "escapement_groups", "Groups of all topics.", gauges.groups),

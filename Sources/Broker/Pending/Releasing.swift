@@ -22,6 +22,7 @@ extension Broker {
           queues.expiryTimerFired(message.record, topic)
         } else {
           offset = topic.log.append(copyOf: message.record, releasedMs: released.atMs)
+          if topic.isRelay { queues.noteOverdue(offset, in: topic) }
           if !turn.isReplaying { noteReleased(topic, lateMs: released.atMs - message.leaveMs) }
         }
       }

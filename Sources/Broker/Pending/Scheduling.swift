@@ -85,9 +85,19 @@ extension Broker {
   }
 
   func requireFitting(_ parts: MessageParts) throws(BrokerStop) {
-    guard parts.body.count <= settings.bodyBytesMax else {
-      throw .refuse(.bodyTooLarge, "the body has \(parts.body.count) bytes, and \(settings.bodyBytesMax) are allowed")
+    try requireBody(bytes: parts.body.count)
+    try requireKeepable(parts)
+  }
+
+  /// Refuses a body that is larger than the settings allow.
+  public func requireBody(bytes: Int) throws(BrokerStop) {
+    guard bytes <= settings.bodyBytesMax else {
+      throw .refuse(.bodyTooLarge, "the body has \(bytes) bytes, and \(settings.bodyBytesMax) are allowed")
     }
+  }
+
+  /// Refuses what one record cannot hold.
+  func requireKeepable(_ parts: MessageParts) throws(BrokerStop) {
     guard parts.recordLength <= DecisionKind.messageBytesMax else {
       throw .refuse(
         .bodyTooLarge, "the message has \(parts.recordLength) bytes, and \(DecisionKind.messageBytesMax) can be kept")

@@ -35,7 +35,8 @@ extension Broker {
   /// Refuses with `storageFailed` when nothing changes any more.
   public func requireWorking() throws(BrokerStop) { try turn.requireWorking() }
 
-  func requireSpace() throws(BrokerStop) { try turn.requireSpace() }
+  /// Refuses what would add messages while the disk is nearly full.
+  public func requireSpace() throws(BrokerStop) { try turn.requireSpace() }
 
   /// The gate of an answer that rests on all that has been recorded until now.
   public var gate: Gate { turn.gate }

@@ -5,6 +5,7 @@ import LineProtocol
 extension OperationTable {
   private static let flags: FieldSet = [.durable, .autoDelete, .passive, .arguments]
   private static let binding: FieldSet = [.queue, .exchange, .routingKey, .arguments]
+  private static let exchangeBinding: FieldSet = [.destination, .source, .routingKey, .arguments]
   /// The fields of `properties`.
   static let rabbitMQProperties: FieldSet = [
     .expiration, .headers, .messageId, .correlationId, .replyTo, .contentType, .contentEncoding, .deliveryMode,
@@ -22,6 +23,23 @@ extension OperationTable {
     ) { s, r throws(RequestStop) in
       try s.rabbitMQExchangeDelete(r)
     },
+    Operation(name: "rabbitmq.exchangeBind", permission: .exchangeBinding, fields: exchangeBinding) {
+      s, r throws(RequestStop) in try s.rabbitMQExchangeBind(r)
+    },
+    Operation(name: "rabbitmq.exchangeUnbind", permission: .exchangeBinding, fields: exchangeBinding) {
+      s, r throws(RequestStop) in try s.rabbitMQExchangeUnbind(r)
+    },
+    Operation(name: "rabbitmq.exchanges", permission: .known, fields: []) { s, r throws(RequestStop) in
+      s.rabbitMQExchanges(r)
+    },
+    Operation(
+      name: "rabbitmq.delayed", permission: .needs([Need(right: .inspect, kind: .exchange, field: .exchange)]),
+      fields: [.exchange, .fromMs, .toMs, .limit, .cursor]
+    ) { s, r throws(RequestStop) in try s.rabbitMQDelayed(r) },
+    Operation(
+      name: "rabbitmq.cancelDelayed", permission: .needs([Need(right: .cancel, kind: .exchange, field: .exchange)]),
+      fields: [.exchange, .id]
+    ) { s, r throws(RequestStop) in try s.rabbitMQCancelDelayed(r) },
     Operation(name: "rabbitmq.queueDeclare", permission: .known, fields: flags.union([.queue, .exclusive])) {
       s, r throws(RequestStop) in
       try s.rabbitMQQueueDeclare(r)

@@ -8,7 +8,7 @@ import RabbitMQFrontEnd
 extension RequestStop {
   init(_ error: AMQPError) {
     switch error {
-    case .refused(let refusal): self = .refused(refusal)
+    case .refused(let refusal): self = .refused(refusal.onALine)
     case .stopped(let stop): self = RequestStop(stop)
     }
   }
@@ -198,6 +198,7 @@ extension LineSession {
     }
     let body: RequestBody
     do throws(Refusal) { body = try request.reader.textBody() } catch { throw .refused(error) }
+    do throws(BrokerStop) { try broker.requireBody(bytes: body.bytes.count) } catch { throw RequestStop(error) }
     var publication = Publication(exchange: exchange, routingKey: key, body: body.bytes, encoding: body.encoding)
     publication.isMandatory = isMandatory
     try readProperties(request, into: &publication)
@@ -207,7 +208,7 @@ extension LineSession {
       throw .refused(
         Refusal(code: .limitExceeded, message: "queue '\(queue)' is full and did not take the message (a nack)"))
     }
-    if let returned = outcome.returned { writeReturn(returned, body) }
+    if let returned = outcome.returned { writeReturn(returned, outcome.returnedText, body) }
     beginReply(request)
     out.endLine()
     hold(until: outcome.gate)
@@ -232,8 +233,10 @@ extension LineSession {
     do throws(Refusal) { _ = try services.nestedReader.object(.headers) } catch { throw .refused(error) }
   }
 
-  private func writeReturn(_ envelope: Envelope, _ body: RequestBody) {
-    out.append("{\"event\":\"rabbitmq.return\",\"replyCode\":312,\"replyText\":\"NO_ROUTE\",")
+  private func writeReturn(_ envelope: Envelope, _ replyText: StaticString, _ body: RequestBody) {
+    out.append("{\"event\":\"rabbitmq.return\",\"replyCode\":312,\"replyText\":\"")
+    out.append(replyText)
+    out.append("\",")
     envelope.writeFields(to: &out)
     out.appendForeignBodyField(body.bytes, body.encoding)
     out.append("}\n")

@@ -93,6 +93,7 @@ public final class Server {
     services = Services(settings, engine, clock: clock)
     wakeUps = WakeUps(startMs: broker.nowMs)
     for address in settings.listeners { try listen(address) }
+    services.rabbitMQ.noteDropped = log
     services.rabbitMQ.restore {
       if let failure = surroundings.io.drain() { broker.fail(failure) }
     }

@@ -13,12 +13,15 @@ public enum Wire: Sendable {
   case line
   /// HTTP, for the operations of the line protocol and for watching.
   case http
+  /// AMQP 0-9-1.
+  case amqp
 
   /// How it is called in front of people; nil for our own, which needs no name.
   public var name: String? {
     switch self {
     case .line: nil
     case .http: "HTTP"
+    case .amqp: "AMQP"
     }
   }
 
@@ -27,6 +30,7 @@ public enum Wire: Sendable {
     switch self {
     case .line: "listen"
     case .http: "http"
+    case .amqp: "amqp"
     }
   }
 
@@ -35,6 +39,7 @@ public enum Wire: Sendable {
     switch self {
     case .line: LineSession.turnAway(reason, to: &bytes)
     case .http: HTTPSession.turnAway(reason, to: &bytes)
+    case .amqp: AMQPSession.turnAway(reason, to: &bytes)
     }
   }
 
@@ -47,6 +52,7 @@ public enum Wire: Sendable {
     switch self {
     case .line: .line(LineSession(services, output, key: key))
     case .http: .http(HTTPSession(services, output, key: key))
+    case .amqp: .amqp(AMQPSession(services, output, key: key, peer: peer))
     }
   }
 }
@@ -55,12 +61,14 @@ public enum Wire: Sendable {
 enum Session {
   case line(LineSession)
   case http(HTTPSession)
+  case amqp(AMQPSession)
 
   /// For calls that are rare.
   var any: any WireSession {
     switch self {
     case .line(let session): session
     case .http(let session): session
+    case .amqp(let session): session
     }
   }
 
@@ -68,6 +76,7 @@ enum Session {
     switch self {
     case .line(let session): session.isWaiting
     case .http(let session): session.isWaiting
+    case .amqp(let session): session.isWaiting
     }
   }
 
@@ -75,6 +84,7 @@ enum Session {
     switch self {
     case .line(let session): session.receive(bytes)
     case .http(let session): session.receive(bytes)
+    case .amqp(let session): session.receive(bytes)
     }
   }
 
@@ -82,6 +92,7 @@ enum Session {
     switch self {
     case .line(let session): session.performNext()
     case .http(let session): session.performNext()
+    case .amqp(let session): session.performNext()
     }
   }
 
@@ -89,6 +100,7 @@ enum Session {
     switch self {
     case .line(let session): session.deliver(delivery)
     case .http(let session): session.deliver(delivery)
+    case .amqp(let session): session.deliver(delivery)
     }
   }
 
@@ -96,6 +108,7 @@ enum Session {
     switch self {
     case .line(let session): session.turnEnds()
     case .http(let session): session.turnEnds()
+    case .amqp(let session): session.turnEnds()
     }
   }
 }

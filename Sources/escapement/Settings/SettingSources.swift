@@ -74,7 +74,7 @@ struct ResolvedSettings: Sendable {
       }
       settings.server.accessPath = path
     }
-    settings.server.listeners = [settings.line] + [settings.http].compactMap { $0 }
+    settings.server.listeners = [settings.line] + [settings.http, settings.amqp].compactMap { $0 }
     try checkWhoReachesTheServer()
   }
 
@@ -117,7 +117,7 @@ struct ResolvedSettings: Sendable {
   private static func isForSomebodyElse(_ variable: String) -> Bool {
     let rest = variable.dropFirst(Setting.variablePrefix.count)
     let commands = ["SERVER", "TOKEN"]
-    let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES"]
+    let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES", "INTEROP"]
     return commands.contains(String(rest)) || tests.contains(String(rest)) || rest == "PORT" || rest.hasPrefix("PORT_")
       || rest.hasPrefix("SERVICE_")
   }

@@ -15,6 +15,8 @@ struct ServeSettings: Sendable {
   var line = ListenAddress(host: "127.0.0.1", port: 7611, wire: .line)
   /// Where HTTP is spoken; nil for nowhere. Somebody else may have the port unless it was asked for by name.
   var http: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 7612, wire: .http, isRequired: false)
+  /// Where AMQP 0-9-1 is spoken; nil for nowhere. Somebody else's broker may have the port unless it was asked for by name.
+  var amqp: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 5672, wire: .amqp, isRequired: false)
   var configFile: String?
   var accessFile: String?
   var tokenFile: String?
@@ -62,6 +64,18 @@ enum SettingsTable {
       }
     } shown: {
       $0.line.description
+    },
+    .text("amqp", "HOST:PORT|off", "where AMQP 0-9-1 clients come in, RabbitMQ's port unless said otherwise") {
+      (settings, text) throws(BadValue) in
+      if text == "off" { return settings.amqp = nil }
+      do throws(UsageError) {
+        let address = try Session.address(text, allowsAnyPort: true)
+        settings.amqp = ListenAddress(host: address.host, port: UInt16(address.port), wire: .amqp)
+      } catch {
+        throw BadValue(error.description)
+      }
+    } shown: {
+      $0.amqp?.description ?? "off"
     },
     .text("http", "HOST:PORT|off", "where HTTP is spoken: operations, metrics, health") {
       (settings, text) throws(BadValue) in
