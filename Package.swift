@@ -114,7 +114,7 @@ let package = Package(
       "DocumentationTests",
       [
         "escapement", "Server", "Engine", "Broker", "RabbitMQFrontEnd", "RocketMQFrontEnd", "LineProtocol", "Journal",
-        "DecisionLog",
+        "DecisionLog", "AMQPProtocol",
         "DelayStore", "TimingWheel", "Primitives",
       ]),
     // Drives the built programs with the client; finds them beside the test bundle.

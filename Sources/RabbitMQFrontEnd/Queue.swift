@@ -29,6 +29,11 @@ struct QueueArguments {
     "x-queue-type": [.string("classic"), .string("quorum")], "x-queue-mode": [.string("default"), .string("lazy")],
     "x-queue-version": [.integer(1), .integer(2)],
   ]
+  /// Arguments that RabbitMQ gives a meaning to and we do not yet.
+  private static let unsupported: Set<Text> = [
+    "x-max-priority", "x-single-active-consumer", "x-consumer-timeout", "x-delayed-retry-type", "x-delayed-retry-min",
+    "x-delayed-retry-max",
+  ]
   /// Arguments that two declarations must agree on, in the order in which RabbitMQ compares them.
   static let compared: [Text] = [
     "x-expires", "x-message-ttl", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length",
@@ -52,10 +57,8 @@ struct QueueArguments {
         }
         self.overflow = overflow
       default:
-        // What we do not do must not look as if we did.
-        if member.key.hasPrefix("x-"), Self.storage[member.key] == nil {
-          throw Self.invalid(member, queue, "not supported")
-        }
+        // What we do not do must not look as if we did. What we do not know is kept and means nothing, as in RabbitMQ.
+        if Self.unsupported.contains(member.key) { throw Self.invalid(member, queue, "not supported") }
       }
     }
     if let member = members.first(where: { $0.key == "x-dead-letter-routing-key" }), deadLetterExchange == nil {
