@@ -258,7 +258,7 @@ def replies_that_nobody_reads_are_bounded():
 def messages_larger_than_a_record():
     """`body_too_large`: what does not fit into a record of the journal, however long lines may be."""
     client = own("--max-line-bytes", 64 * MIB).client()
-    message = {"body": "x" * (9 * MIB), "delayMs": HOUR_MS}
-    client.refused("body_too_large", "publish", topic="t", body="x" * (17 * MIB))
+    message = {"body": "x" * (11 * MIB), "delayMs": HOUR_MS}
+    client.refused("body_too_large", "publish", topic="t", body="x" * (21 * MIB))
     client.refused("body_too_large", "scheduleMany", topic="t", messages=[message, message])
-    equal(client.ok("publish", topic="t", body="x" * (15 * MIB))["offset"], 0, "a large one")
+    equal(client.ok("publish", topic="t", body="x" * (19 * MIB))["offset"], 0, "a large one")

@@ -42,7 +42,9 @@ struct DirectPublishingTests {
     /// Everything that was recorded since the last call.
     func takeRecords() -> [UInt8] {
       defer { broker.records.reset(nextSequence: broker.records.nextSequence) }
-      return Array(UnsafeRawBufferPointer(start: broker.records.base, count: broker.records.byteCount))
+      // The bytes in front of the first record are the log's to fill in.
+      let bytes = UnsafeRawBufferPointer(start: broker.records.base, count: broker.records.byteCount)
+      return Array(bytes.dropFirst(RecordBuffer.frontBytes))
     }
   }
 
