@@ -216,7 +216,9 @@ public final class RabbitMQ {
     _ queueName: Text, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member], _ connection: UInt64
   ) throws(AMQPError) -> Gate {
     if exchangeName.isEmpty { throw Self.isDefaultExchange }
-    guard let queue = queues[queueName] else { return broker.gate }
+    guard let queue = queues[queueName], exchanges[exchangeName]?.binding(.queue(queue), key, arguments) != nil else {
+      return broker.gate
+    }
     try requireAccess(queue, connection)
     return unbind(.queue(queue), exchangeName, key, arguments)
   }
