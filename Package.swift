@@ -33,6 +33,7 @@ let package = Package(
     library("AMQPProtocol", ["Primitives"]),
     library("Logs", ["Primitives", "LineProtocol"]),
     library("HTTPProtocol", ["Primitives"]),
+    library("TLS"),
     library("DecisionLog", ["Primitives"]),
     library("Journal", ["Primitives", "DecisionLog"]),
     library("DataFiles", ["Primitives"]),
@@ -47,14 +48,14 @@ let package = Package(
       "Server",
       [
         "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
-        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "Access", "HTTPProtocol",
+        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "Access", "HTTPProtocol", "Logs", "TLS",
       ]),
-    library("EscapementClient"),
+    library("EscapementClient", ["TLS"]),
     program(
       "escapement",
       [
         "Access", "EscapementClient", "Server", "Engine", "Broker", "DecisionLog", "Journal", "LineProtocol", "Logs",
-        "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd",
+        "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd", "TLS",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),

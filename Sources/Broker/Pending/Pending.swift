@@ -78,6 +78,11 @@ final class Pending {
   var hasDue: Bool { near.hasDue }
   /// Bytes of those in memory.
   var recordBytes: Int { near.recordBytes }
+  /// About how much memory they take, with the index and what is remembered of others. Tables are two thirds full on average;
+  /// a message in memory has a slot of 64 bytes, a timer of some 48, and an allocation of its own.
+  var memoryBytes: Int {
+    near.recordBytes + (store.index.count - store.onDiskCount) * 128 + store.index.count * 36 + outcomes.count * 48
+  }
   /// Released messages that have not been retired.
   var retiringCount: Int { retiring.count }
   /// Ids with a recent outcome. O(released messages that have not been retired).
@@ -107,6 +112,9 @@ final class Pending {
     return MessageRecord(record)
   }
 
+  /// The length of the record at a place in memory; nil for one on disk.
+  private func bytes(at place: MessagePlace) -> Int? { record(at: place)?.length }
+
   // MARK: Scheduling
 
   /// When a message may be released: at its due time or, when that is past, as early as order allows. It must stand behind the
@@ -131,7 +139,11 @@ final class Pending {
 
   /// Takes a recorded message, in place of the pending one of the same id if there is one, which then counts no more.
   func schedule(_ record: MessageRecord, _ topic: Topic, leaveMs: UnixMs, hash: IDHash) {
-    if let old = place(of: hash) { withdraw(hash, old) } else { topic.addPending() }
+    if let old = place(of: hash) {
+      topic.removePending(bytes: bytes(at: old))
+      withdraw(hash, old)
+    }
+    topic.addPending(bytes: record.length)
     if leaveMs > near.currentTimeMs, store.belongsOnDisk(dueMs: leaveMs) {
       store.insert(record, dueMs: leaveMs, hash: hash)
       return
@@ -150,8 +162,8 @@ final class Pending {
   /// Takes a pending message away, as if it had never come; false when it is not there.
   @discardableResult func withdraw(_ hash: IDHash, _ topic: Topic?) -> Bool {
     guard let place = place(of: hash) else { return false }
+    topic?.removePending(bytes: bytes(at: place))
     withdraw(hash, place)
-    topic?.removePending()
     return true
   }
 
@@ -367,8 +379,12 @@ final class Pending {
     try outcomes.recover(state.buckets, files: files)
     near.restart(tickMs: 1, wheelSize: 512, startMs: max(0, watermark.dueMs))
     let released = watermark
-    try store.recover(state.slices, routedMs: state.handMs, files: files) { dueMs, sequence in
-      Watermark(dueMs: dueMs, sequence: sequence) <= released
+    try store.recover(state.slices, routedMs: state.handMs, files: files) { record in
+      guard Watermark(dueMs: record.dueMs, sequence: record.sequence) > released else { return false }
+      // The messages of a deleted topic are gone.
+      guard let topic = topics[record.topic] else { return false }
+      topic.recover(pendingBytes: record.length)
+      return true
     }
   }
 

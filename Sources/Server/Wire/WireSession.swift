@@ -65,6 +65,9 @@ protocol WireSession: AnyObject {
   /// for many messages.
   func turnEnds()
 
+  /// Bytes of input that it keeps because more is to come.
+  var inputBytes: Int { get }
+
   // MARK: Time and pressure
 
   /// The time that the session has put into `output.wakeUpMs` has come; it is nil again. Called at the beginning of a turn.
@@ -97,4 +100,8 @@ protocol WireSession: AnyObject {
   /// The connection is going: lets go of consumers and of everything else that it has in the broker and in front ends. Called
   /// once. What was delivered and is not acknowledged goes to others.
   func end()
+}
+
+extension WireSession {
+  var inputBytes: Int { 0 }
 }
