@@ -13,18 +13,22 @@ public enum SystemMemory {
     return max(64 << 20, min(machine, groupLimit() ?? .max))
   }
 
-  /// What the control group allows, as a process in a container sees its own; nil without a limit.
+  /// What the control group allows; nil without a limit. In a container the group is the root that is seen there.
   private static func groupLimit() -> Int? {
-    for path in ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"] {
-      let descriptor = clinux_open(path, O_RDONLY | O_CLOEXEC, 0)
-      guard descriptor >= 0 else { continue }
-      defer { _ = Glibc.close(descriptor) }
-      let text = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { buffer in
-        let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
-        return count > 0 ? String(decoding: buffer[..<count].prefix { $0 != 0x0A }, as: UTF8.self) : ""
-      }
-      if let limit = Int(text), limit > 0 { return limit }
+    let line = text("/proc/self/cgroup").split(separator: "\n").first { $0.hasPrefix("0::/") }
+    let group = line.map { "/sys/fs/cgroup\($0.dropFirst(3))/memory.max" }
+    let paths = [group, "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"].compactMap { $0 }
+    return paths.lazy.compactMap { Int(text($0).prefix { $0 != "\n" }) }.first { $0 > 0 }
+  }
+
+  /// The beginning of a small file; empty when it cannot be read.
+  private static func text(_ path: String) -> String {
+    let descriptor = clinux_open(path, O_RDONLY | O_CLOEXEC, 0)
+    guard descriptor >= 0 else { return "" }
+    defer { _ = Glibc.close(descriptor) }
+    return withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
+      let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+      return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : ""
     }
-    return nil
   }
 }

@@ -211,3 +211,40 @@ def a_message_by_amqp_is_bounded():
         equal(peer.get(channel, "q")["body"], b"x" * 1_000)
         peer.publish(channel, "q", b"x" * 1_001)
         peer.channel_closed(406, "larger than configured max size 1000")
+
+
+@case
+def the_reply_to_a_fetch_is_bounded():
+    """A fetch ends with the message that reaches `--max-fetch-bytes`; the next one goes on from there."""
+    client = own("--max-fetch-bytes", 10_000).client()
+    for n in range(10):
+        client.ok("publish", topic="t", body="x" * 3_000 + str(n))
+    counts = []
+    while sum(counts) < 10:
+        counts.append(len(client.ok("fetch", topic="t", group="g", max=1_000)["messages"]))
+        assert counts[-1] > 0, counts
+    equal(counts, [4, 4, 2])
+
+
+@case
+def undecided_transactions_are_bounded():
+    """`limit_exceeded`: half messages beyond `--max-transaction-bytes`; a decision makes room."""
+    client = own("--max-transaction-bytes", 10_000).client()
+    fields = {"topic": "t", "producerGroup": "p", "body": "x" * 3_000}
+    open_ones = []
+    while (reply := client.call("rocketmq.sendHalf", **fields))["ok"]:
+        open_ones.append(reply["transactionId"])
+        assert len(open_ones) < 10, "nothing is bounded"
+    equal((reply["error"], len(open_ones)), ("limit_exceeded", 3))
+    client.ok("rocketmq.endTransaction", transactionId=open_ones[0], state="ROLLBACK")
+    client.ok("rocketmq.sendHalf", **fields)
+    client.refused("limit_exceeded", "rocketmq.sendHalf", **fields)
+
+
+@case
+def what_is_on_the_way_to_the_disk_is_bounded():
+    """With `--max-in-flight-bytes` as small as it may be, nothing is read for a while and everything is done, in its order."""
+    client = own("--max-in-flight-bytes", 65_536).client()
+    lines = [("publish", {"topic": "t", "body": "x" * 20_000, "acks": "memory"}) for _ in range(200)]
+    rids = client.send_many(lines)
+    equal([client.reply(rid)["offset"] for rid in rids], list(range(200)))
