@@ -409,7 +409,8 @@ def main():
     if not wanted:
         parser.error("there are " + ", ".join(one.__name__ for one in checks))
     if not options.binary:
-        flags = ["-c", "release", "--static-swift-stdlib", "--product", "escapement"]
+        # A folder of its own: objects that were made for the shared runtime cannot be linked with the static one.
+        flags = ["-c", "release", "--static-swift-stdlib", "--product", "escapement", "--scratch-path", ROOT / ".build/static"]
         run("swift", "build", *flags, cwd=ROOT)
         options.binary = run("swift", "build", *flags, "--show-bin-path", cwd=ROOT).strip() + "/escapement"
     options.binary = os.path.abspath(options.binary)
