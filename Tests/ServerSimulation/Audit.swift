@@ -101,7 +101,8 @@ extension ServerSimulation {
       }
     }
     let options = #""credit":65536,"ackWaitMs":80000000,"maxAttempts":100000"#
-    auditor.ask("subscribe", #""topic":"\#(topic)","group":"\#(group)",\#(options)"#, .subscribe(topic: topic, group: group))
+    auditor.ask(
+      "subscribe", #""topic":"\#(topic)","group":"\#(group)",\#(options)"#, .subscribe(topic: topic, group: group))
     // Ten minutes: the longest wait after a refusal.
     settle(passMs: 650_000) { given.count }
     for offset in (ledger.offsets[topic] ?? [:]).keys.sorted() {
@@ -122,7 +123,8 @@ extension ServerSimulation {
     settle { found.count }
     if Set(found).count != found.count { ledger.complain("\(queue) has a message twice: \(found.sorted())") }
     for (version, message) in ledger.queues[queue] ?? [:] {
-      let isConfirmed = message.isConfirmed || queue == "letters" && ledger.queues["short"]?[version]?.isConfirmed == true
+      let isLetter = queue == "letters" && ledger.queues["short"]?[version]?.isConfirmed == true
+      let isConfirmed = message.isConfirmed || isLetter
       if isConfirmed, !message.isAckAsked, !found.contains(version) {
         ledger.complain("\(queue) has lost version \(version)")
       }
