@@ -216,7 +216,8 @@ final class ServerSimulation {
     var turns = 0
     repeat {
       turn()
-      background(Int.random(in: 0...6, using: &random))
+      // The reserve of a full disk lasts for threads that keep up.
+      background(disk.capacityBytes < .max ? 200 : Int.random(in: 0...6, using: &random))
       turns += 1
       if turns > 20_000 { return ledger.complain("the loop does not come to rest") }
       if revive() { return }

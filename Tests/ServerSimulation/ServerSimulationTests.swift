@@ -44,11 +44,13 @@ struct ServerSimulationTests {
   @Test("a full disk refuses new messages, and nothing else", arguments: seeds(10))
   func fullDisk(seed: UInt64) {
     let run = ServerSimulation(seed: seed, steps: 300)
+    // Four busy clients write much while the disk is full, and more than a segment before that is noticed.
+    run.settings.engine.reserveBytes = 512 << 10
     judge(run, "fullDisk") { step in
       if run.disk.capacityBytes < .max { run.keepUp() }
       switch step {
-      case 80: run.disk.capacityBytes = run.disk.usedBytes + Int(seed % 16) << 10 + 8 << 10
-      case 220: run.disk.capacityBytes = .max
+      case 80: run.disk.capacityBytes = run.disk.usedBytes + Int(seed % 16) << 10 + 32 << 10
+      case 140: run.disk.capacityBytes = .max
       default: break
       }
     }
