@@ -47,8 +47,7 @@ let package = Package(
       "Server",
       [
         "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
-        "TimingWheel",
-        "RocketMQFrontEnd", "RabbitMQFrontEnd",
+        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "Access", "HTTPProtocol",
       ]),
     library("EscapementClient"),
     program(
@@ -80,7 +79,13 @@ let package = Package(
     tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
     tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),
-    tests("RabbitMQFrontEndTests", ["RabbitMQFrontEnd", "AMQPProtocol", "LineProtocol", "Primitives", "SeededRandom"]),
+    tests(
+      "RabbitMQFrontEndTests",
+      [
+        "RabbitMQFrontEnd", "Broker", "DataFiles", "DecisionLog", "AMQPProtocol", "LineProtocol", "Primitives",
+        "SeededRandom", "SimulatedDisk",
+      ]),
+    tests("ServerTests", ["Server", "AMQPProtocol", "Primitives", "SeededRandom"]),
     .testTarget(
       name: "RemotingProtocolTests", dependencies: ["RemotingProtocol", "LineProtocol", "Primitives", "SeededRandom"],
       path: "Tests/RemotingProtocolTests", exclude: ["Fixtures"], swiftSettings: settings),
@@ -109,7 +114,7 @@ let package = Package(
       "DocumentationTests",
       [
         "escapement", "Server", "Engine", "Broker", "RabbitMQFrontEnd", "RocketMQFrontEnd", "LineProtocol", "Journal",
-        "DecisionLog",
+        "DecisionLog", "AMQPProtocol",
         "DelayStore", "TimingWheel", "Primitives",
       ]),
     // Drives the built programs with the client; finds them beside the test bundle.

@@ -22,8 +22,8 @@ import Primitives
 public enum Frame {
   /// Bytes before the payload.
   @inlinable public static var headerBytes: Int { 24 }
-  /// The longest payload.
-  @inlinable public static var payloadBytesMax: Int { 16 << 20 }
+  /// The longest payload: a message of 16 MiB and what it may gather on its way.
+  @inlinable public static var payloadBytesMax: Int { 20 << 20 }
   /// The kind of frames that a log writes for itself.
   @inlinable public static var logKind: UInt8 { 0 }
 

@@ -17,8 +17,9 @@ struct SpaceWatch {
   private var lastLogBytes = -1
 
   init(minFreeBytes: Int, reserveBytes: Int) {
-    self.minFreeBytes = minFreeBytes
-    self.reserveBytes = reserveBytes
+    // No disk is larger, and sums of them do not overflow.
+    self.minFreeBytes = min(minFreeBytes, 1 << 60)
+    self.reserveBytes = min(reserveBytes, 1 << 60)
   }
 
   mutating func watch(_ engine: Engine) {

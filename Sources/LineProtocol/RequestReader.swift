@@ -63,6 +63,11 @@ public final class RequestReader {
     return ObjectCursor(validated: text, arena: arena)
   }
 
+  /// The bytes that a JSON string stands for which was checked before it was stored; none when the text is no string.
+  public func validatedString(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    JSONValue(raw: text, arena: arena).string() ?? UnsafeRawBufferPointer(start: nil, count: 0)
+  }
+
   private func refusal(of line: UnsafeRawBufferPointer) -> Refusal {
     guard let base = line.baseAddress, line.count > 0 else {
       return Refusal(code: .badJSON, message: "not a request: the line is empty")

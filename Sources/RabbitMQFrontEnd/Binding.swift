@@ -1,9 +1,46 @@
 // Bindings, and lists of them that many can leave cheaply: a queue may have a hundred thousand, and go with all of them.
 
-/// A way from an exchange to a queue.
+/// Where a binding leads.
+enum BindingDestination {
+  case queue(Queue)
+  case exchange(Exchange)
+
+  /// Its object, which tells it from another one of the same name.
+  var identity: ObjectIdentifier {
+    switch self {
+    case .queue(let queue): ObjectIdentifier(queue)
+    case .exchange(let exchange): ObjectIdentifier(exchange)
+    }
+  }
+
+  /// Whether it outlives the server.
+  var isKept: Bool {
+    switch self {
+    case .queue(let queue): queue.isKept
+    case .exchange(let exchange): exchange.isDurable
+    }
+  }
+
+  func add(_ binding: Binding) {
+    switch self {
+    case .queue(let queue): queue.bindings.append(binding)
+    case .exchange(let exchange): exchange.incoming.append(binding)
+    }
+  }
+
+  /// A binding that leads here is gone.
+  func noteGone() {
+    switch self {
+    case .queue(let queue): queue.bindings.noteGone()
+    case .exchange(let exchange): exchange.incoming.noteGone()
+    }
+  }
+}
+
+/// A way from an exchange to a queue or to another exchange.
 final class Binding: Equatable {
   let exchange: Exchange
-  let queue: Queue
+  let destination: BindingDestination
   let key: Text
   let arguments: [JSONTree.Member]
   let match: HeaderMatch?
@@ -12,9 +49,12 @@ final class Binding: Equatable {
   /// Whether it was taken away; lists forget it later.
   var isGone = false
 
-  init(_ exchange: Exchange, _ queue: Queue, _ key: Text, _ arguments: [JSONTree.Member], _ match: HeaderMatch?) {
+  init(
+    _ exchange: Exchange, _ destination: BindingDestination, _ key: Text, _ arguments: [JSONTree.Member],
+    _ match: HeaderMatch?
+  ) {
     self.exchange = exchange
-    self.queue = queue
+    self.destination = destination
     self.key = key
     self.arguments = arguments
     self.match = match
@@ -22,20 +62,20 @@ final class Binding: Equatable {
 
   /// What makes it another one than its neighbours in the same exchange.
   struct Identity: Hashable {
-    let queue: ObjectIdentifier
+    let destination: ObjectIdentifier
     let key: Text
     /// The arguments as JSON, ordered by their names.
     let arguments: Text
 
-    init(_ queue: Queue, _ key: Text, _ arguments: [JSONTree.Member]) {
-      self.queue = ObjectIdentifier(queue)
+    init(_ destination: BindingDestination, _ key: Text, _ arguments: [JSONTree.Member]) {
+      self.destination = destination.identity
       self.key = key
       let ordered = arguments.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }
       self.arguments = ordered.isEmpty ? "" : Text(JSONTree.object(ordered).shown)
     }
   }
 
-  var identity: Identity { Identity(queue, key, arguments) }
+  var identity: Identity { Identity(destination, key, arguments) }
 
   static func == (left: Binding, right: Binding) -> Bool { left === right }
 }

@@ -69,10 +69,13 @@ extension ByteBuffer {
   ) {
     append(byte: EnvelopeView.version)
     append(byte: form.rawValue)
-    for name in [exchange, routingKey] {
-      precondition(name.count <= EnvelopeView.nameBytesMax, "a name in an envelope has at most 255 bytes")
-      append(byte: UInt8(name.count))
-      append(name)
-    }
+    append(name: exchange)
+    append(name: routingKey)
+  }
+
+  private mutating func append(name: UnsafeRawBufferPointer) {
+    precondition(name.count <= EnvelopeView.nameBytesMax, "a name in an envelope has at most 255 bytes")
+    append(byte: UInt8(name.count))
+    append(name)
   }
 }

@@ -38,6 +38,8 @@ struct Equivalence {
   private static func typed(_ value: JSONTree) -> String { "the value '\(value.plain)' of type '\(value.typeName)'" }
 
   private func differ(_ key: String, _ given: String, _ current: String) -> AMQPError {
-    .preconditionFailed("inequivalent arg '\(key)' for \(subject): received \(given) but current is \(current)")
+    .preconditionFailed(
+      "inequivalent arg '\(key)' for \(subject)", isInVirtualHost: true,
+      ": received \(given) but current is \(current)")
   }
 }

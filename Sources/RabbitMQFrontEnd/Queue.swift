@@ -29,6 +29,11 @@ struct QueueArguments {
     "x-queue-type": [.string("classic"), .string("quorum")], "x-queue-mode": [.string("default"), .string("lazy")],
     "x-queue-version": [.integer(1), .integer(2)],
   ]
+  /// Arguments that RabbitMQ gives a meaning to and we do not yet.
+  private static let unsupported: Set<Text> = [
+    "x-max-priority", "x-single-active-consumer", "x-consumer-timeout", "x-delayed-retry-type", "x-delayed-retry-min",
+    "x-delayed-retry-max",
+  ]
   /// Arguments that two declarations must agree on, in the order in which RabbitMQ compares them.
   static let compared: [Text] = [
     "x-expires", "x-message-ttl", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length",
@@ -52,10 +57,8 @@ struct QueueArguments {
         }
         self.overflow = overflow
       default:
-        // What we do not do must not look as if we did.
-        if member.key.hasPrefix("x-"), Self.storage[member.key] == nil {
-          throw Self.invalid(member, queue, "not supported")
-        }
+        // What we do not do must not look as if we did. What we do not know is kept and means nothing, as in RabbitMQ.
+        if Self.unsupported.contains(member.key) { throw Self.invalid(member, queue, "not supported") }
       }
     }
     if let member = members.first(where: { $0.key == "x-dead-letter-routing-key" }), deadLetterExchange == nil {
@@ -88,7 +91,8 @@ struct QueueArguments {
   }
 
   private static func invalid(_ member: JSONTree.Member, _ queue: Text, _ why: String) -> AMQPError {
-    .preconditionFailed("invalid arg '\(member.key)' for queue '\(queue)': \(member.value.shown) is \(why)")
+    .preconditionFailed(
+      "invalid arg '\(member.key)' for queue '\(queue)'", isInVirtualHost: true, ": \(member.value.shown) is \(why)")
   }
 }
 
@@ -107,6 +111,8 @@ public final class Queue {
   /// Whether it outlives the server, and so its declaration stands in the catalog.
   var isKept: Bool { isDurable && owner == nil }
   var bindings = BindingList()
+  /// Whether it takes every message, wherever it stands in the queue then: nothing but its name is to be known of it.
+  var takesEverything: Bool { arguments.overflow == .dropHead }
   /// Consumers now.
   public internal(set) var consumerCount = 0
   /// The routing that visited it last.
@@ -132,10 +138,16 @@ public final class Queue {
   /// The name of the topic behind a queue: no native name has a slash.
   static let topicPrefix = "rabbitmq/queue/"
 
+  /// A credit that bounds nothing: what a group may have outstanding does.
+  private static let unbounded = Int(Int32.max)
+
+  /// The credit that a prefetch means: 0 is no bound.
+  static func credit(prefetch: Int) -> Int { prefetch == 0 ? unbounded : prefetch }
+
   /// How its consumers are served.
   func options(prefetch: Int, noAck: Bool) -> ConsumerOptions {
     var options = ConsumerOptions()
-    options.credit = noAck || prefetch == 0 ? 65_536 : prefetch
+    options.credit = noAck ? Self.unbounded : Self.credit(prefetch: prefetch)
     options.ackWaitMs = ConsumerOptions.ackWaitForEver
     options.acknowledgesItself = noAck
     // The limit counts deliveries that came to nothing; the first one is not a return.
@@ -147,6 +159,8 @@ public final class Queue {
 extension RabbitMQ {
   /// What people call the topic behind a queue; nil for another topic.
   public static func words(forTopic name: String) -> String? {
-    name.hasPrefix(Queue.topicPrefix) ? "RabbitMQ queue \(name.dropFirst(Queue.topicPrefix.count))" : nil
+    if name.hasPrefix(Queue.topicPrefix) { return "RabbitMQ queue \(name.dropFirst(Queue.topicPrefix.count))" }
+    guard name.hasPrefix(relayPrefix) else { return nil }
+    return "RabbitMQ exchange \(name.dropFirst(relayPrefix.count))"
   }
 }

@@ -1,7 +1,7 @@
 // Durable declarations in the broker's catalog, and the tables made from them at a start.
 //
 // Names: `rabbitmq/exchange/<name>`, `rabbitmq/queue/<name>`, `rabbitmq/binding/<number>`; values: JSON objects with the
-// fields of the declaring request.
+// fields of the declaring request. A binding between exchanges has `destination` where one of a queue has `queue`.
 
 import Broker
 import LineProtocol
@@ -40,8 +40,14 @@ extension RabbitMQ {
     var out = ByteBuffer()
     out.append("{\"exchange\":")
     binding.exchange.name.write(to: &out)
-    out.append(",\"queue\":")
-    binding.queue.name.write(to: &out)
+    switch binding.destination {
+    case .queue(let queue):
+      out.append(",\"queue\":")
+      queue.name.write(to: &out)
+    case .exchange(let exchange):
+      out.append(",\"destination\":")
+      exchange.name.write(to: &out)
+    }
     out.append(",\"routingKey\":")
     binding.key.write(to: &out)
     writeArguments(binding.arguments, &out)
@@ -68,6 +74,7 @@ extension RabbitMQ {
         try self.restoreExchange(Text(name.dropFirst(Self.exchangePrefix.count)))
       }
     }
+    dropLostRelays()
     for group in broker.allQueues where group.topic.nameBytes.starts(with: Self.queuePrefix) {
       guard let value = broker.catalog[group.topic.nameBytes] else {
         try? broker.deleteQueue(group)
@@ -120,9 +127,11 @@ extension RabbitMQ {
 
   private func restoreExchange(_ name: Text) throws(Refusal) {
     let kind = ExchangeKind(rawValue: try reader.text(.type) ?? "") ?? .direct
-    exchanges[name] = Exchange(
+    let exchange = Exchange(
       name, kind, isDurable: true, isAutoDelete: try reader.boolean(.autoDelete) ?? false,
       isInternal: try reader.boolean(.internal) ?? false, try arguments())
+    exchanges[name] = exchange
+    restoreRelay(exchange)
   }
 
   private func restoreQueue(_ group: Group) throws(Refusal) {
@@ -134,17 +143,22 @@ extension RabbitMQ {
     use(queue)
   }
 
-  /// False when its queue or its exchange is not there.
+  /// False when one of its ends is not there.
   private func restoreBinding(_ name: [UInt8]) throws(Refusal) -> Bool {
-    guard let queueName = try reader.string(.queue), let queue = queues[Text(queueName)],
-      let exchangeName = try reader.string(.exchange), let exchange = exchanges[Text(exchangeName)],
+    guard let destination = try restoredDestination(), let exchangeName = try reader.string(.exchange),
+      let exchange = exchanges[Text(exchangeName)],
       let key = try reader.string(.routingKey)
     else { return false }
     let arguments = try arguments()
     let binding = Binding(
-      exchange, queue, Text(key), arguments, exchange.kind == .headers ? HeaderMatch(arguments) : nil)
+      exchange, destination, Text(key), arguments, exchange.routing == .headers ? HeaderMatch(arguments) : nil)
     binding.catalogName = name
     add(binding)
     return true
+  }
+
+  private func restoredDestination() throws(Refusal) -> BindingDestination? {
+    if let name = try reader.string(.destination) { return exchanges[Text(name)].map { .exchange($0) } }
+    return try reader.string(.queue).flatMap { queues[Text($0)] }.map { .queue($0) }
   }
 }

@@ -43,6 +43,13 @@ public struct Publication {
 }
 
 extension Publication {
+  /// The keys that the message is routed by: its own, and those in the headers `CC` and `BCC`.
+  public var routingKeys: [Text] {
+    var envelope = envelope
+    envelope.hideBlindKeys()
+    return envelope.routingKeys
+  }
+
   var envelope: Envelope {
     switch properties {
     case .none: Envelope(exchange: exchange, routingKey: routingKey, json: nil)
@@ -50,6 +57,15 @@ extension Publication {
     case .amqp(let properties): Envelope(exchange: exchange, routingKey: routingKey, amqp: properties)
     }
   }
+}
+
+/// A message with which nothing is wrong, without its body.
+struct CheckedMessage {
+  let envelope: Envelope
+  let timeToLiveMs: Int64?
+  let encoding: BodyEncoding
+  let isPersistent: Bool
+  let isMandatory: Bool
 }
 
 /// What became of a publication.
@@ -62,6 +78,8 @@ public struct PublicationOutcome {
   public var gate = Gate.open
   /// What comes back to the publisher: set when it is mandatory and there is no queue for it.
   public var returned: Envelope?
+  /// Why it comes back, with reply code 312: `NO_ROUTE`, or `NO_PENDING` for a cancel of what is not pending.
+  public var returnedText: StaticString = "NO_ROUTE"
 }
 
 extension RabbitMQ {
@@ -84,8 +102,15 @@ extension RabbitMQ {
 
   /// Publishes a message: into every queue that its exchange finds, in one record.
   public func publish(_ publication: Publication) throws(AMQPError) -> PublicationOutcome {
+    try send(check(publication), publication.body)
+  }
+
+  /// Says what is wrong with a message, if anything is.
+  func check(_ publication: Publication) throws(AMQPError) -> CheckedMessage {
     let exchange = try exchange(publication.exchange)
-    if exchange.isInternal { throw .accessRefused("cannot publish to internal exchange '\(exchange.name)'") }
+    if exchange.isInternal {
+      throw .accessRefused("cannot publish to internal exchange '\(exchange.name)'", isInVirtualHost: true)
+    }
     var timeToLiveMs: Int64?
     if let expiration = publication.expiration {
       timeToLiveMs = try Self.timeToLiveMs(expiration: expiration)
@@ -98,35 +123,53 @@ extension RabbitMQ {
     }
     envelope.hideBlindKeys()
     guard envelope.tag != nil else { throw .preconditionFailed("invalid message: header 'BCC' is too long") }
-    let queues = route(exchange, envelope.routingKeys) { envelope.headerTable }
-    var outcome = PublicationOutcome(isRouted: !queues.isEmpty)
-    if queues.isEmpty {
-      if publication.isMandatory { outcome.returned = envelope }
+    return CheckedMessage(
+      envelope: envelope, timeToLiveMs: timeToLiveMs, encoding: publication.encoding,
+      isPersistent: publication.isPersistent, isMandatory: publication.isMandatory)
+  }
+
+  /// Sends a message that is all right to where its exchange says; one whose exchange is gone by now goes nowhere.
+  func send(_ message: CheckedMessage, _ body: UnsafeRawBufferPointer) throws(AMQPError) -> PublicationOutcome {
+    let envelope = message.envelope
+    guard let exchange = exchanges[envelope.exchange] else {
+      return PublicationOutcome(returned: message.isMandatory ? envelope : nil)
+    }
+    if exchange.relay != nil, let outcome = try cancelPending(message, exchange) { return outcome }
+    let routes = route(exchange, envelope.routingKeys, isDelayed: { Self.delayMs(of: envelope) > 0 }) {
+      envelope.headerTable
+    }
+    var outcome = PublicationOutcome(isRouted: !routes.isEmpty)
+    if routes.isEmpty || message.isMandatory && isUnroutableNow(routes, exchange, envelope) {
+      outcome.isRouted = false
+      if message.isMandatory { outcome.returned = envelope }
       return outcome
     }
-    let flags = (publication.isPersistent ? 0 : RecordFlags.transient) | publication.encoding.flags
+    let delayed = try delayedTargets(routes, envelope)
+    let flags = (message.isPersistent ? 0 : RecordFlags.transient) | message.encoding.flags
     var targets: [QueueTarget] = []
     var refusing: [Queue] = []
     var isKept = false
-    for queue in queues {
+    for queue in routes.queues {
       // Consumers that are ready make room first.
-      if isRefusing(queue, publication.body) { broker.serve(queue.group) }
-      if isRefusing(queue, publication.body) {
+      if isRefusing(queue, body) { broker.serve(queue.group) }
+      if isRefusing(queue, body) {
         outcome.refusedBy = queue.name
         refusing.append(queue)
         continue
       }
-      if publication.isPersistent, queue.isDurable { isKept = true }
-      targets.append(target(queue, timeToLiveMs))
+      if message.isPersistent, queue.isDurable { isKept = true }
+      targets.append(target(queue, message.timeToLiveMs))
     }
-    try put(envelope, publication.body, flags, targets, refusedBy: refusing)
+    for exchange in routes.delaying where exchange.isDurable { isKept = true }
+    targets += delayed.targets
+    try put(envelope, body, flags, targets, refusedBy: refusing, name: delayed.name)
     broker.enforceQueueRules()
     if isKept { outcome.gate = broker.gate }
     return outcome
   }
 
   /// The smaller of what the message and the queue say.
-  private func target(_ queue: Queue, _ timeToLiveMs: Int64?) -> QueueTarget {
+  func target(_ queue: Queue, _ timeToLiveMs: Int64?) -> QueueTarget {
     let own = queue.arguments.messageTTLMs
     return QueueTarget(queue.group, timeToLiveMs: timeToLiveMs.map { min($0, own ?? .max) } ?? own)
   }
@@ -143,16 +186,19 @@ extension RabbitMQ {
   /// what is found by it: all in one record.
   private func put(
     _ envelope: Envelope, _ body: UnsafeRawBufferPointer, _ flags: UInt32, _ targets: [QueueTarget],
-    refusedBy queues: [Queue]
+    refusedBy queues: [Queue], name: Text?
   ) throws(AMQPError) {
     var out = ByteBuffer(capacity: 256)
     envelope.write(to: &out)
     let headersLength = out.readable.count
     // Empty but for messages with BCC.
     (envelope.tag ?? []).withUnsafeBytes { out.append($0) }
-    var parts = MessageParts(id: UnsafeRawBufferPointer(start: nil, count: 0), body: body)
+    let tagEnd = out.readable.count
+    // Empty but for messages that are pending under a name.
+    if let name { name.bytes.withUnsafeBytes { out.append($0) } }
+    var parts = MessageParts(id: UnsafeRawBufferPointer(rebasing: out.readable[tagEnd...]), body: body)
     parts.headers = UnsafeRawBufferPointer(rebasing: out.readable[..<headersLength])
-    parts.tag = UnsafeRawBufferPointer(rebasing: out.readable[headersLength...])
+    parts.tag = UnsafeRawBufferPointer(rebasing: out.readable[headersLength..<tagEnd])
     parts.flags = flags
     let deaths = queues.filter { $0.arguments.overflow == .rejectPublishDLX }
     if targets.isEmpty, deaths.isEmpty { return }
@@ -174,20 +220,33 @@ extension RabbitMQ {
     of message: Envelope, _ body: UnsafeRawBufferPointer, endedIn queue: Queue, because reason: Text,
     to letters: inout [Letter]
   ) {
-    var deaths = [(letter: message, queue: queue)]
+    var letter = message
+    let routes = die(&letter, queue, reason)
+    addLetters(letter, body, routes, timeToLiveMs: nil, to: &letters)
+  }
+
+  /// Adds the letter that goes by these routes, and those that it becomes where it is refused.
+  func addLetters(
+    _ letter: Envelope, _ body: UnsafeRawBufferPointer, _ routes: Routes, timeToLiveMs: Int64?,
+    to letters: inout [Letter]
+  ) {
+    var routed = [(letter: letter, routes: routes)]
     var next = 0
-    while next < deaths.count {
-      var letter = deaths[next].letter
-      let found = die(&letter, deaths[next].queue, next == 0 ? reason : "maxlen")
+    while next < routed.count {
+      let (letter, routes) = routed[next]
+      let ownMs = next == 0 ? timeToLiveMs : nil
       next += 1
       var targets: [QueueTarget] = []
-      for queue in found {
+      for queue in routes.queues {
         if !isRefusing(queue, body, besides: letters) {
-          targets.append(target(queue, nil))
-        } else if queue.arguments.overflow == .rejectPublishDLX, deaths.count < Self.lettersMax {
-          deaths.append((letter, queue))
+          targets.append(target(queue, ownMs))
+        } else if queue.arguments.overflow == .rejectPublishDLX, routed.count < Self.lettersMax {
+          var dead = letter
+          let routes = die(&dead, queue, "maxlen")
+          routed.append((dead, routes))
         }
       }
+      targets += relayTargets(routes, Self.delayMs(of: letter))
       if targets.isEmpty { continue }
       var out = ByteBuffer(capacity: 256)
       letter.write(to: &out)
@@ -196,8 +255,8 @@ extension RabbitMQ {
   }
 
   /// Writes a death into a message and gives where it goes from there: nowhere when the exchange is not there.
-  private func die(_ envelope: inout Envelope, _ queue: Queue, _ reason: Text) -> [Queue] {
-    guard let name = queue.arguments.deadLetterExchange, let exchange = exchanges[name] else { return [] }
+  private func die(_ envelope: inout Envelope, _ queue: Queue, _ reason: Text) -> Routes {
+    guard let name = queue.arguments.deadLetterExchange, let exchange = exchanges[name] else { return Routes() }
     Death(queue: queue.name, reason: reason, timeS: broker.nowMs / 1000).note(in: &envelope)
     envelope.exchange = name
     if let key = queue.arguments.deadLetterRoutingKey {
@@ -206,15 +265,19 @@ extension RabbitMQ {
       envelope.blindKeys = []
     }
     let deaths = Death.deaths(envelope)
-    let found = route(exchange, envelope.routingKeys) { envelope.headerTable }
-    return reason == "rejected" ? found : found.filter { !Death.isCycle(deaths, to: $0.name) }
+    let dead = envelope
+    var routes = route(exchange, dead.routingKeys, isDelayed: { Self.delayMs(of: dead) > 0 }) { dead.headerTable }
+    if reason != "rejected" { routes.queues.removeAll { Death.isCycle(deaths, to: $0.name) } }
+    return routes
   }
 }
 
 extension RabbitMQ: DeadLetterRouter {
   /// The letters to where the queue's dead-letter exchange says.
   public func letters(of record: MessageRecord, endedIn group: Group, because reason: EndReason) -> [Letter] {
-    guard let queue = queueByGroup[group.number], let envelope = Envelope(record, reader) else { return [] }
+    guard let envelope = Envelope(record, reader) else { return [] }
+    if let exchange = exchangeByRelay[group.number] { return letters(of: envelope, record.body, releasedBy: exchange) }
+    guard let queue = queueByGroup[group.number] else { return [] }
     var letters: [Letter] = []
     addLetters(of: envelope, record.body, endedIn: queue, because: Self.word(reason), to: &letters)
     return letters
@@ -226,6 +289,7 @@ extension RabbitMQ: DeadLetterRouter {
     case .rejected: "rejected"
     case .expired: "expired"
     case .tooLong: "maxlen"
+    case .released: preconditionFailure("a message that is released has not died")
     }
   }
 }

@@ -58,10 +58,13 @@ extension RabbitMQ {
     if let owner = queue.owner { ownQueues[owner, default: [:]][queue.name] = queue }
   }
 
+  /// What the names of queues begin with that the server has named.
+  public static let madeNamePrefix: Text = "amq.gen-"
+
   private func madeName() -> Text {
     var number = broker.records.nextSequence
-    while queues[Text("amq.gen-\(String(number, radix: 36))")] != nil { number += 1 }
-    return Text("amq.gen-\(String(number, radix: 36))")
+    while queues[Text("\(Self.madeNamePrefix)\(String(number, radix: 36))")] != nil { number += 1 }
+    return Text("\(Self.madeNamePrefix)\(String(number, radix: 36))")
   }
 
   private func requireSame(_ old: Queue, _ declaration: QueueDeclaration) throws(AMQPError) {
@@ -98,8 +101,10 @@ extension RabbitMQ {
     guard queues[name] != nil else { return Answer(0, gate: broker.gate) }
     let queue = try queue(name, connection)
     let count = messageCount(queue)
-    if ifEmpty, count > 0 { throw .preconditionFailed("queue '\(name)' not empty") }
-    if ifUnused, queue.consumerCount > 0 { throw .preconditionFailed("queue '\(name)' in use") }
+    if ifEmpty, count > 0 { throw .preconditionFailed("queue '\(name)'", isInVirtualHost: true, " not empty") }
+    if ifUnused, queue.consumerCount > 0 {
+      throw .preconditionFailed("queue '\(name)'", isInVirtualHost: true, " in use")
+    }
     do throws(BrokerStop) { try delete(queue) } catch { throw .stopped(error) }
     return Answer(count, gate: broker.gate)
   }

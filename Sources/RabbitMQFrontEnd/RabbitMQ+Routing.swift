@@ -1,28 +1,68 @@
-// From an exchange, routing keys and headers to queues.
+// From an exchange, routing keys and headers to queues, and to the exchanges that delay the message first.
+//
+// Holds: an exchange is visited once, whatever circle the bindings between exchanges make; a queue is found once.
 
 import Broker
 import LineProtocol
 
+/// Where a message goes.
+struct Routes {
+  /// Queues, each once, in the order in which they were found.
+  var queues: [Queue] = []
+  /// Exchanges that delay the message and route it when its time has come, each once.
+  var delaying: [Exchange] = []
+
+  var isEmpty: Bool { queues.isEmpty && delaying.isEmpty }
+}
+
 extension RabbitMQ {
-  /// The queues that a message goes to, each once, in the order in which they were found. The alternate exchange is asked
-  /// when an exchange itself finds none.
-  func route(_ exchange: Exchange, _ keys: [Text], _ headers: () -> [Text: JSONTree]) -> [Queue] {
+  /// Where a message goes. An exchange that is visited and none of whose bindings matches sends the message to its alternate
+  /// exchange.
+  ///
+  /// - Parameter isDelayed: whether the message waits in an exchange that delays. Asked where there is one.
+  func route(
+    _ exchange: Exchange, _ keys: [Text], isDelayed: () -> Bool, _ headers: () -> [Text: JSONTree]
+  ) -> Routes {
     routings += 1
-    var found: [Queue] = []
+    exchange.visited = routings
+    var found = Routes()
+    // Empty, and so without memory of its own, while there are queues only.
+    var next: [Exchange] = []
     func take(_ queue: Queue) {
       guard queue.visited != routings else { return }
       queue.visited = routings
-      found.append(queue)
+      found.queues.append(queue)
     }
-    var next: Exchange? = exchange
-    while found.isEmpty, let exchange = next, exchange.visited != routings {
+    func take(_ exchange: Exchange) {
+      guard exchange.visited != routings else { return }
       exchange.visited = routings
+      next.append(exchange)
+    }
+    func visit(_ exchange: Exchange) {
+      if exchange.relay != nil, isDelayed() { return found.delaying.append(exchange) }
+      var matches = false
       if exchange.name.isEmpty {
-        for key in keys { if let queue = queues[key] { take(queue) } }
+        for key in keys {
+          guard let queue = queues[key] else { continue }
+          matches = true
+          take(queue)
+        }
       } else {
-        exchange.route(keys, headers, take)
+        exchange.route(keys, headers) { destination in
+          matches = true
+          switch destination {
+          case .queue(let queue): take(queue)
+          case .exchange(let exchange): take(exchange)
+          }
+        }
       }
-      next = exchange.alternate.flatMap { exchanges[$0] }
+      if !matches, let name = exchange.alternate, let alternate = exchanges[name] { take(alternate) }
+    }
+    visit(exchange)
+    var position = 0
+    while position < next.count {
+      visit(next[position])
+      position += 1
     }
     return found
   }

@@ -12,11 +12,18 @@ import Primitives
 /// The front end's tables.
 public final class RabbitMQ {
   let broker: Broker
-  var exchanges: [Text: Exchange] = [:]
-  var queues: [Text: Queue] = [:]
+  var exchanges: [Text: Exchange] = [:] { didSet { knownRoutes.forget() } }
+  var queues: [Text: Queue] = [:] { didSet { knownRoutes.forget() } }
   var queueByGroup: [UInt32: Queue] = [:]
+  /// The exchanges that delay, by the groups of their relays.
+  var exchangeByRelay: [UInt32: Exchange] = [:]
+  /// Told of messages that were dropped because the exchange in which they were pending went, in words for people.
+  public var noteDropped: ((String) -> Void)?
   var nextBinding = 1
-  var bindingCount = 0
+  var bindingCount = 0 { didSet { knownRoutes.forget() } }
+  @exclusivity(unchecked) var knownRoutes = KnownRoutes()
+  /// The headers of the record that `publishDirectly` is about to write.
+  @exclusivity(unchecked) var directHeaders = ByteBuffer()
   /// The queues that belong to one connection alone, by its key.
   var ownQueues: [UInt64: [Text: Queue]] = [:]
   static let exchangesMax = 100_000
@@ -28,32 +35,12 @@ public final class RabbitMQ {
   public init(_ broker: Broker) {
     self.broker = broker
     exchanges[""] = Exchange("", .direct, isDurable: true)
-    for kind in ExchangeKind.allCases {
+    for kind in ExchangeKind.allCases where kind != .delayed {
       let name = Text("amq.\(kind.rawValue)")
       exchanges[name] = Exchange(name, kind, isDurable: true)
     }
     exchanges["amq.match"] = Exchange("amq.match", .headers, isDurable: true)
     broker.deadLetterRouter = self
-  }
-
-  // MARK: Showing
-
-  /// Appends exchange, routing key and properties of a message as the line protocol shows them: fields without braces.
-  public func writeFields(of record: MessageRecord, to out: inout ByteBuffer) {
-    guard let view = EnvelopeView(record.headers) else {
-      // The text of an older version is what is shown.
-      return out.append(UnsafeRawBufferPointer(rebasing: record.headers.dropFirst().dropLast()))
-    }
-    guard view.form == .json else {
-      Envelope(record, reader)?.writeFields(to: &out)
-      return
-    }
-    out.append("\"exchange\":")
-    out.appendJSONString(view.exchange)
-    out.append(",\"routingKey\":")
-    out.appendJSONString(view.routingKey)
-    out.append(",\"properties\":")
-    out.append(view.properties)
   }
 
   // MARK: Finding
@@ -62,7 +49,7 @@ public final class RabbitMQ {
   ///
   /// - Throws: 404; 405 when it is another connection's own.
   public func queue(_ name: Text, _ connection: UInt64) throws(AMQPError) -> Queue {
-    guard let queue = queues[name] else { throw .notFound("no queue '\(name)'") }
+    guard let queue = queues[name] else { throw .notFound("no queue '\(name)'", isInVirtualHost: true) }
     try requireAccess(queue, connection)
     return queue
   }
@@ -72,7 +59,7 @@ public final class RabbitMQ {
   }
 
   func exchange(_ name: Text) throws(AMQPError) -> Exchange {
-    guard let exchange = exchanges[name] else { throw .notFound("no exchange '\(name)'") }
+    guard let exchange = exchanges[name] else { throw .notFound("no exchange '\(name)'", isInVirtualHost: true) }
     return exchange
   }
 
@@ -120,6 +107,10 @@ public final class RabbitMQ {
       throw .preconditionFailed(
         "invalid type '\(alternate.value.typeName)' for arg 'alternate-exchange' in exchange '\(name)'")
     }
+    if declaration.kind == .delayed, Exchange.delayedKind(declaration.arguments) == nil {
+      throw .preconditionFailed(
+        "invalid arg 'x-delayed-type' for exchange '\(name)': it must be direct, topic, fanout or headers")
+    }
     let new = Exchange(
       name, declaration.kind, isDurable: declaration.isDurable, isAutoDelete: declaration.isAutoDelete,
       isInternal: declaration.isInternal, declaration.arguments)
@@ -129,6 +120,7 @@ public final class RabbitMQ {
     }
     if new.isPredeclared { throw .accessRefused("exchange name '\(name)' contains reserved prefix 'amq.*'") }
     guard exchanges.count < Self.exchangesMax else { throw .limitExceeded("exchanges", Self.exchangesMax) }
+    if new.kind == .delayed { try makeRelay(new) }
     exchanges[name] = new
     if new.isDurable { keep(new) }
     return broker.gate
@@ -143,20 +135,35 @@ public final class RabbitMQ {
     try same.require(["alternate-exchange"], given: new.arguments, current: old.arguments)
   }
 
-  /// Deletes an exchange with its bindings; nothing happens when it is not there.
+  /// Deletes an exchange with its bindings and what is pending in it; nothing happens when it is not there.
   public func deleteExchange(_ name: Text, ifUnused: Bool) throws(AMQPError) -> Gate {
     if name.isEmpty { throw Self.isDefaultExchange }
     if name.hasPrefix("amq.") { throw .accessRefused("deletion of system exchange '\(name)' not allowed") }
     guard let exchange = exchanges[name] else { return broker.gate }
-    if ifUnused, !exchange.bindings.isEmpty { throw .preconditionFailed("exchange '\(name)' in use") }
+    if ifUnused, !exchange.bindings.isEmpty || exchange.pendingCount > 0 {
+      throw .preconditionFailed("exchange '\(name)'", isInVirtualHost: true, " in use")
+    }
     for binding in exchange.bindings { remove(binding) }
     drop(exchange)
     return broker.gate
   }
 
+  /// Takes an exchange away that nothing leads from any more, with the bindings that lead to it. Exchanges that go by it are
+  /// dropped one after the other: they may be a long row.
   func drop(_ exchange: Exchange) {
-    exchanges[exchange.name] = nil
-    if exchange.isDurable { broker.removeFromCatalog(Self.catalogName(exchange)) }
+    var going = [exchange]
+    while let exchange = going.popLast() {
+      guard exchanges[exchange.name] === exchange else { continue }
+      exchanges[exchange.name] = nil
+      if exchange.isDurable { broker.removeFromCatalog(Self.catalogName(exchange)) }
+      dropRelay(exchange)
+      for binding in exchange.incoming {
+        remove(binding)
+        if isDropped(binding.exchange) { going.append(binding.exchange) }
+      }
+      // They point back to it.
+      exchange.incoming = BindingList()
+    }
   }
 
   // MARK: Bindings
@@ -167,26 +174,41 @@ public final class RabbitMQ {
   ) throws(AMQPError) -> Gate {
     if exchangeName.isEmpty { throw Self.isDefaultExchange }
     let exchange = try exchange(exchangeName)
-    let queue = try queue(queueName, connection)
-    if exchange.binding(queue, key, arguments) != nil { return broker.gate }
+    return try bind(.queue(try queue(queueName, connection)), exchange, key, arguments)
+  }
+
+  /// Binds an exchange to another one, the source, whose messages it gets from here on; the same binding again changes
+  /// nothing.
+  public func bindExchange(
+    _ destinationName: Text, to sourceName: Text, _ key: Text, _ arguments: [JSONTree.Member]
+  ) throws(AMQPError) -> Gate {
+    if sourceName.isEmpty || destinationName.isEmpty { throw Self.isDefaultExchange }
+    let source = try exchange(sourceName)
+    return try bind(.exchange(try exchange(destinationName)), source, key, arguments)
+  }
+
+  private func bind(
+    _ destination: BindingDestination, _ exchange: Exchange, _ key: Text, _ arguments: [JSONTree.Member]
+  ) throws(AMQPError) -> Gate {
+    if exchange.binding(destination, key, arguments) != nil { return broker.gate }
     guard bindingCount < Self.bindingsMax else { throw .limitExceeded("bindings", Self.bindingsMax) }
     var match: HeaderMatch?
-    if exchange.kind == .headers {
+    if exchange.routing == .headers {
       match = HeaderMatch(arguments)
       guard match != nil else {
         throw .preconditionFailed("invalid x-match; expected all, any, all-with-x or any-with-x")
       }
     }
-    let binding = Binding(exchange, queue, key, arguments, match)
+    let binding = Binding(exchange, destination, key, arguments, match)
     add(binding)
-    if exchange.isDurable, queue.isKept { keep(binding) }
+    if exchange.isDurable, destination.isKept { keep(binding) }
     return broker.gate
   }
 
   func add(_ binding: Binding) {
     bindingCount += 1
     binding.exchange.add(binding)
-    binding.queue.bindings.append(binding)
+    binding.destination.add(binding)
   }
 
   /// Takes a binding away; nothing happens when it is not there, or its queue or exchange is not.
@@ -194,10 +216,26 @@ public final class RabbitMQ {
     _ queueName: Text, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member], _ connection: UInt64
   ) throws(AMQPError) -> Gate {
     if exchangeName.isEmpty { throw Self.isDefaultExchange }
-    guard let queue = queues[queueName], let binding = exchanges[exchangeName]?.binding(queue, key, arguments) else {
+    guard let queue = queues[queueName], exchanges[exchangeName]?.binding(.queue(queue), key, arguments) != nil else {
       return broker.gate
     }
     try requireAccess(queue, connection)
+    return unbind(.queue(queue), exchangeName, key, arguments)
+  }
+
+  /// Takes a binding between two exchanges away; nothing happens when it is not there, or one of them is not.
+  public func unbindExchange(
+    _ destinationName: Text, from sourceName: Text, _ key: Text, _ arguments: [JSONTree.Member]
+  ) throws(AMQPError) -> Gate {
+    if sourceName.isEmpty || destinationName.isEmpty { throw Self.isDefaultExchange }
+    guard let destination = exchanges[destinationName] else { return broker.gate }
+    return unbind(.exchange(destination), sourceName, key, arguments)
+  }
+
+  private func unbind(
+    _ destination: BindingDestination, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member]
+  ) -> Gate {
+    guard let binding = exchanges[exchangeName]?.binding(destination, key, arguments) else { return broker.gate }
     remove(binding)
     dropIfLast(binding.exchange)
     return broker.gate
@@ -207,12 +245,14 @@ public final class RabbitMQ {
     binding.isGone = true
     bindingCount -= 1
     binding.exchange.remove(binding)
-    binding.queue.bindings.noteGone()
+    binding.destination.noteGone()
     if let name = binding.catalogName { broker.removeFromCatalog(name) }
   }
 
   /// An auto-delete exchange goes with its last binding.
   func dropIfLast(_ exchange: Exchange) {
-    if exchange.isAutoDelete, exchange.bindings.isEmpty { drop(exchange) }
+    if isDropped(exchange) { drop(exchange) }
   }
+
+  private func isDropped(_ exchange: Exchange) -> Bool { exchange.isAutoDelete && exchange.bindings.isEmpty }
 }

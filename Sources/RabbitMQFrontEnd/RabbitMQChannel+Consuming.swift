@@ -19,19 +19,45 @@ extension RabbitMQChannel {
   /// - Parameters:
   ///   - queueName: empty for the queue that was declared last.
   ///   - wantedTag: empty to have one made.
-  ///   - prefetch: unacknowledged deliveries at a time; 0: as many as the server allows.
+  ///   - prefetch: unacknowledged deliveries at a time; 0: no bound; nil: as `setPrefetch` says.
   ///   - sub: the connection's number for the consumer, which its deliveries carry.
   /// - Throws: 404, 405; 530 when the tag is taken.
   public func consume(
-    _ queueName: Text, tag wantedTag: Text, prefetch: Int, noAck: Bool, sub: Int64
+    _ queueName: Text, tag wantedTag: Text, prefetch: Int? = nil, noAck: Bool, sub: Int64
   ) throws(AMQPError) -> (consumer: Consumer, tag: Text) {
     let tag = wantedTag.isEmpty ? madeConsumerTag() : wantedTag
     let queue = try rabbitMQ.queue(resolve(queueName), connection)
     if consumers[tag] != nil { throw AMQPError.notAllowed("attempt to reuse consumer tag '\(tag)'") }
-    let consumer = try rabbitMQ.consume(queue, sub: sub, connection: connection, prefetch: prefetch, noAck: noAck)
+    let consumer = try rabbitMQ.consume(
+      queue, sub: sub, connection: connection, prefetch: prefetch ?? self.prefetch, noAck: noAck)
     consumers[tag] = consumer
     consumerTags[sub] = tag
+    if let sharedCredit { broker.bind(consumer, by: sharedCredit) }
     return (consumer, tag)
+  }
+
+  /// Bounds what each consumer of the channel has unacknowledged, those that are there and those to come.
+  ///
+  /// RabbitMQ lets a new value count for consumers to come only. Clients that raise it for each task they hold back, such as
+  /// Celery's workers, need it to reach those that are there.
+  ///
+  /// - Parameter prefetch: 0 for no bound.
+  public func setPrefetch(_ prefetch: Int) {
+    self.prefetch = prefetch
+    for consumer in consumers.values.sorted(by: { $0.sub < $1.sub }) where !consumer.options.acknowledgesItself {
+      broker.setCredit(consumer, Queue.credit(prefetch: prefetch))
+    }
+  }
+
+  /// Bounds what all consumers of the channel have unacknowledged together.
+  ///
+  /// - Parameter prefetch: 0 for no bound.
+  public func setSharedPrefetch(_ prefetch: Int) {
+    let limit = Queue.credit(prefetch: prefetch)
+    if let sharedCredit { return broker.setLimit(sharedCredit, limit) }
+    let credit = SharedCredit(limit: limit)
+    sharedCredit = credit
+    for consumer in consumers.values.sorted(by: { $0.sub < $1.sub }) { broker.bind(consumer, by: credit) }
   }
 
   /// Ends a consumer; nothing happens when there is none of this tag. What it was given and has not acknowledged stays
@@ -105,4 +131,7 @@ extension RabbitMQChannel {
     consumers[tag] = nil
     return tag
   }
+
+  /// The tag of a consumer of this channel.
+  public func tag(of consumer: Consumer) -> Text? { consumerTags[consumer.sub] }
 }

@@ -13,6 +13,9 @@ extension RabbitMQChannel {
     return lastQueue
   }
 
+  /// The queue that an empty name means; nil when none was declared here.
+  public var lastDeclaredQueue: Text? { lastQueue }
+
   /// Declares an exchange; one that is there must be the same.
   public func declare(_ declaration: RabbitMQ.ExchangeDeclaration) throws(AMQPError) -> Gate {
     try rabbitMQ.declare(declaration)
@@ -24,6 +27,20 @@ extension RabbitMQChannel {
   /// Deletes an exchange with its bindings; nothing happens when it is not there.
   public func deleteExchange(_ name: Text, ifUnused: Bool) throws(AMQPError) -> Gate {
     try rabbitMQ.deleteExchange(name, ifUnused: ifUnused)
+  }
+
+  /// Binds an exchange to another one, the source; the same binding again changes nothing.
+  public func bindExchange(
+    _ destination: Text, to source: Text, _ key: Text, _ arguments: [JSONTree.Member]
+  ) throws(AMQPError) -> Gate {
+    try rabbitMQ.bindExchange(destination, to: source, key, arguments)
+  }
+
+  /// Takes a binding between two exchanges away; nothing happens when it is not there.
+  public func unbindExchange(
+    _ destination: Text, from source: Text, _ key: Text, _ arguments: [JSONTree.Member]
+  ) throws(AMQPError) -> Gate {
+    try rabbitMQ.unbindExchange(destination, from: source, key, arguments)
   }
 
   /// Declares a queue; one that is there must be the same. The queue is the last one declared from here on.
@@ -65,8 +82,21 @@ extension RabbitMQChannel {
     try rabbitMQ.deleteQueue(resolve(queueName), ifUnused: ifUnused, ifEmpty: ifEmpty, connection)
   }
 
-  /// Publishes a message: into every queue that its exchange finds, in one record.
+  /// Publishes a message: into every queue that its exchange finds, in one record; on a transactional channel when it is
+  /// committed.
   public func publish(_ publication: Publication) throws(AMQPError) -> PublicationOutcome {
-    try rabbitMQ.publish(publication)
+    if transaction == nil { return try rabbitMQ.publish(publication) }
+    return try hold(publication)
+  }
+
+  /// The same for a message that came by AMQP.
+  @inline(__always) public func publish(_ message: AMQPMessage) throws(AMQPError) -> PublicationOutcome {
+    if transaction == nil { return try rabbitMQ.publish(message) }
+    return try hold(message.publication)
+  }
+
+  private func hold(_ publication: Publication) throws(AMQPError) -> PublicationOutcome {
+    transaction?.hold(try rabbitMQ.check(publication), publication.body)
+    return PublicationOutcome()
   }
 }

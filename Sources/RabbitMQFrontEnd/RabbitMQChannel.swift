@@ -11,13 +11,6 @@ import Primitives
 
 /// A channel of one connection. A connection of the line protocol has one, an AMQP connection many.
 public final class RabbitMQChannel {
-  struct Unacknowledged {
-    let group: Group
-    let offset: TopicOffset
-    /// Whether it would come again after a restart: then its end is to be durable before it is answered.
-    let isPersistent: Bool
-  }
-
   let rabbitMQ: RabbitMQ
   /// The server's key of the connection.
   let connection: UInt64
@@ -31,11 +24,14 @@ public final class RabbitMQChannel {
   var getters: [Consumer] = []
   /// Gets that wait for the disk.
   var waitingGets: Set<UInt64> = []
-  private var unacknowledged: [UInt64: Unacknowledged] = [:]
-  private var lowestTag: UInt64 = 1
-  /// The tag of the last delivery; 0 before the first one.
-  public private(set) var lastDeliveryTag: UInt64 = 0
+  @exclusivity(unchecked) var unacknowledged = UnacknowledgedDeliveries<Unacknowledged>()
+  /// What is held back until it is committed; nil when the channel is not transactional.
+  var transaction: Transaction?
   private var madeTags = 0
+  /// For consumers to come; 0 for no bound.
+  var prefetch = 0
+  /// What its consumers share; nil until somebody bounds them together.
+  var sharedCredit: SharedCredit?
   /// The queue that an empty name means: the last one declared here.
   var lastQueue: Text?
 
@@ -47,6 +43,9 @@ public final class RabbitMQChannel {
     self.connection = connection
   }
 
+  /// Consumers now.
+  public var consumerCount: Int { consumers.count }
+
   func madeConsumerTag() -> Text {
     repeat { madeTags += 1 } while consumers[Text("amq.ctag-\(madeTags)")] != nil
     return Text("amq.ctag-\(madeTags)")
@@ -56,87 +55,23 @@ public final class RabbitMQChannel {
 
   /// Gives a delivery its tag, and remembers it unless the consumer does not acknowledge. O(1).
   func tag(_ delivery: Delivery, consumerTag: Text?) -> ChannelDelivery {
-    lastDeliveryTag += 1
+    let tag: UInt64
     if !delivery.consumer.options.acknowledgesItself, let group = delivery.consumer.group {
-      unacknowledged[lastDeliveryTag] = Unacknowledged(
-        group: group, offset: delivery.record.sequence, isPersistent: delivery.isPersistent)
+      tag = unacknowledged.add(
+        Unacknowledged(group: group, offset: delivery.record.sequence, isPersistent: delivery.isPersistent))
+    } else {
+      tag = unacknowledged.addAcknowledged()
     }
-    return ChannelDelivery(consumerTag: consumerTag, deliveryTag: lastDeliveryTag, delivery: delivery)
-  }
-
-  // MARK: Acknowledging
-
-  /// Ends a delivery, or with `multiple` all up to this tag (tag 0: all).
-  ///
-  /// - Throws: 406 for an unknown tag.
-  public func acknowledge(_ tag: UInt64, multiple: Bool) throws(AMQPError) -> Gate {
-    let taken = try take(tag, multiple: multiple)
-    try forEachQueue(taken) { group, offsets throws(BrokerStop) in _ = try broker.acknowledge(group, .list(offsets)) }
-    return answered(taken)
-  }
-
-  /// Refuses a delivery, or with `multiple` all up to this tag (tag 0: all): back to its place, or to the dead letters.
-  ///
-  /// - Throws: 406 for an unknown tag.
-  public func refuse(_ tag: UInt64, multiple: Bool, requeue: Bool) throws(AMQPError) -> Gate {
-    let taken = try take(tag, multiple: multiple)
-    try forEachQueue(taken) { group, offsets throws(BrokerStop) in
-      requeue ? try broker.requeue(group, offsets) : try broker.reject(group, offsets)
-    }
-    // What goes back to its place is not recorded: a crash would put it there, too.
-    return answered(requeue ? [] : taken)
-  }
-
-  /// The deliveries that a tag means, taken out; those of queues that are gone are left out.
-  private func take(_ tag: UInt64, multiple: Bool) throws(AMQPError) -> [Unacknowledged] {
-    do throws(BrokerStop) { try broker.requireWorking() } catch { throw .stopped(error) }
-    guard let taken = multiple ? takeAll(upTo: tag) : unacknowledged.removeValue(forKey: tag).map({ [$0] }) else {
-      throw .unknownDeliveryTag(tag)
-    }
-    return taken.filter { $0.group.topic.isAlive }
-  }
-
-  private func takeAll(upTo tag: UInt64) -> [Unacknowledged]? {
-    let last = tag == 0 ? lastDeliveryTag : tag
-    guard last <= lastDeliveryTag else { return nil }
-    var taken: [Unacknowledged] = []
-    while lowestTag <= last {
-      if let one = unacknowledged.removeValue(forKey: lowestTag) { taken.append(one) }
-      lowestTag += 1
-    }
-    return taken.isEmpty && tag != 0 ? nil : taken
-  }
-
-  /// Calls `body` with the deliveries of each queue, in their order.
-  private func forEachQueue(
-    _ taken: [Unacknowledged], _ body: (Group, [TopicOffset]) throws(BrokerStop) -> Void
-  ) throws(AMQPError) {
-    var rest = taken[...]
-    while let first = rest.first {
-      let end = rest.firstIndex { $0.group !== first.group } ?? rest.endIndex
-      do throws(BrokerStop) { try body(first.group, rest[..<end].map(\.offset)) } catch { throw .stopped(error) }
-      rest = rest[end...]
-    }
-  }
-
-  /// Lets cancelled consumers go that have nothing out any more; gives what the answer waits for.
-  private func answered(_ ended: [Unacknowledged]) -> Gate {
-    if !cancelled.isEmpty {
-      for consumer in cancelled where consumer.inFlight == 0 { broker.remove(consumer) }
-      cancelled.removeAll { $0.inFlight == 0 }
-    }
-    return ended.contains(where: \.isPersistent) ? .endOfTurn : .open
+    return ChannelDelivery(consumerTag: consumerTag, deliveryTag: tag, delivery: delivery)
   }
 
   // MARK: The end
 
   /// The channel is closed, and its connection goes on: everything unacknowledged goes back to its place.
   public func close() {
-    let open = unacknowledged.sorted { $0.key < $1.key }.map(\.value).filter { $0.group.topic.isAlive }
-    unacknowledged = [:]
-    lowestTag = lastDeliveryTag + 1
+    transaction = nil
+    giveBackAll()
     // The fetching side of a queue belongs to all channels of the connection and stays.
-    try? forEachQueue(open) { group, offsets throws(BrokerStop) in try broker.requeue(group, offsets) }
     leaveConsumers(queuesStay: false)
   }
 
@@ -145,7 +80,8 @@ public final class RabbitMQChannel {
   /// - Parameter queuesStay: whether queues that live only as long as their consumers stay all the same, because it is the
   ///   server that stops and the clients will come again.
   public func end(queuesStay: Bool) {
-    unacknowledged = [:]
+    transaction = nil
+    unacknowledged = UnacknowledgedDeliveries()
     leaveConsumers(queuesStay: queuesStay)
     for consumer in getters { broker.remove(consumer) }
     getters = []

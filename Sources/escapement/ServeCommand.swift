@@ -33,10 +33,12 @@ extension Command {
       server = try Server(settings) { log.write(.info, "server", $0) }
     } catch {
       log.write(.error, "start_failed", "\(error)")
-      return 1
+      return error.isUnusableAddress ? 2 : 1
     }
-    let host = settings.listeners[0].host
-    Output.line("escapement listening on \(host.isEmpty ? "*" : host):\(server.port)")
+    for address in server.addresses {
+      let wire = address.wire.name.map { " for \($0)" } ?? ""
+      Output.line("escapement listening on \(address.host.isEmpty ? "*" : address.host):\(address.port)\(wire)")
+    }
     return server.run()
   }
 }

@@ -6,7 +6,6 @@ Leaves to others: the socket (line_client.py, re-exported here), what a case exp
 """
 
 import atexit
-import collections
 import contextlib
 import itertools
 import os
@@ -94,15 +93,17 @@ class Server:
         command = [binary(), "serve", "--data", self.data, "--listen", "127.0.0.1:0", *self.flags]
         if "--http" not in self.flags:
             command += ["--http", "off"]
+        if "--amqp" not in self.flags:
+            command += ["--amqp", "127.0.0.1:0"]
         with open(self.errors_path, "ab") as errors:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, cwd=self.folder)
-        first = collections.deque()
-        seen = threading.Event()
-        threading.Thread(target=self._drain, args=(self.process.stdout, first, seen), daemon=True).start()
+        self.lines, seen = [], threading.Event()
+        threading.Thread(target=self._drain, args=(self.process.stdout, self.lines, seen), daemon=True).start()
         if not seen.wait(4 * DEADLINE_S):
             self.kill9()
             raise AssertionError(f"the server neither listened nor ended:\n{self.errors()}")
+        first = self.lines[:1]
         match = re.fullmatch(r"escapement listening on (\S+):(\d+)", first[0]) if first else None
         if match:
             self.host, self.port = match.group(1).strip("[]"), int(match.group(2))
@@ -114,14 +115,22 @@ class Server:
         return False
 
     @staticmethod
-    def _drain(pipe, first, seen):
+    def _drain(pipe, lines, seen):
         # Reads stdout to its end so that the server can never block on a full pipe.
         with pipe:
             for line in pipe:
-                if not seen.is_set():
-                    first.append(line.decode("utf-8", "replace").rstrip("\n"))
-                    seen.set()
+                lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+                seen.set()
         seen.set()
+
+    @property
+    def amqp_port(self):
+        """The port that AMQP clients connect to."""
+        def find():
+            for line in self.lines:
+                if match := re.fullmatch(r"escapement listening on \S+:(\d+) for AMQP", line):
+                    return int(match[1])
+        return eventually(find, what="the line about AMQP")
 
     def _wait(self):
         try:
@@ -162,6 +171,14 @@ class Server:
 
     def client(self):
         return Client(self.host, self.port)
+
+    def address_for(self, wire):
+        """Where it says to be listening for another protocol: (host, port)."""
+        def found():
+            matches = [re.fullmatch(rf"escapement listening on (\S+):(\d+) for {wire}", line) for line in self.lines]
+            return next((match for match in matches if match), None)
+        match = eventually(found, what=f"listening for {wire}")
+        return match.group(1).strip("[]"), int(match.group(2))
 
     def close(self):
         """Ends the process if it still runs and removes its folder."""

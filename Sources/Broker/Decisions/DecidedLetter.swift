@@ -1,7 +1,8 @@
 // A letter in a decision: a message and the queues that it goes to.
 //
 //    0  u32      n
-//    4  list     n times: u32 topic of the queue; i64 when the message's time to live ends there, Int64.max for never
+//    4  list     n times: u32 topic of the queue; i64 when the message's time to live ends there, Int64.max for never; of a
+//                relay: when it is passed on
 //       message  the message; its sequence, its due time and its topic are 0
 
 import Primitives

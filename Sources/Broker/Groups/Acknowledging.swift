@@ -87,7 +87,7 @@ extension Groups {
   func takeBack(_ offset: TopicOffset, _ group: Group) -> Outstanding? {
     guard let delivery = group.outstanding.takeBack(offset) else { return nil }
     timers.stop(delivery.timer)
-    self[consumer: delivery.consumer]?.noteTakenBack()
+    noteTakenBack(from: delivery.consumer)
     return delivery
   }
 

@@ -39,6 +39,8 @@ public final class Consumer {
   @exclusivity(unchecked) public private(set) var isPaused = false
   /// Fetches that are not answered yet.
   @exclusivity(unchecked) private(set) var fetches: [Fetch] = []
+  /// What it shares with other consumers besides its own credit; nil for nothing.
+  @exclusivity(unchecked) private(set) var sharedCredit: SharedCredit?
   /// The other one of a pair that shares one credit, comes and goes together.
   @exclusivity(unchecked) private(set) var companion: Consumer?
   /// Of a tail: the next message.
@@ -65,6 +67,7 @@ public final class Consumer {
     switch kind {
     case .subscription:
       if isPaused { return false }
+      if let sharedCredit, !sharedCredit.hasRoom { return false }
       guard let companion else { return inFlight < options.credit }
       return inFlight + companion.inFlight < options.credit
     case .fetcher: return fetches.contains(where: \.hasRoom)
@@ -74,6 +77,8 @@ public final class Consumer {
 
   /// Another connection's fetch on a group says how it wants to be served.
   func setOptions(_ options: ConsumerOptions) { self.options = options }
+
+  func setCredit(_ credit: Int) { options.credit = credit }
 
   func setPaused(_ isPaused: Bool) { self.isPaused = isPaused }
 
@@ -89,13 +94,38 @@ public final class Consumer {
     companion = nil
   }
 
+  func share(_ credit: SharedCredit) {
+    sharedCredit = credit
+    credit.add(self)
+  }
+
+  /// It shares nothing any more. Gives the credit if others have room by that.
+  func leaveSharedCredit() -> SharedCredit? {
+    guard let credit = sharedCredit else { return nil }
+    sharedCredit = nil
+    let hadRoom = credit.hasRoom
+    credit.remove(self)
+    return !hadRoom && credit.hasRoom ? credit : nil
+  }
+
   // MARK: In flight
 
-  @inline(__always) func noteGiven() { inFlight += 1 }
+  @inline(__always) func noteGiven() {
+    inFlight += 1
+    sharedCredit?.noteGiven()
+  }
 
-  @inline(__always) func noteTakenBack() { inFlight -= 1 }
+  /// Gives the credit that it shares if that has room again.
+  @inline(__always) func noteTakenBack() -> SharedCredit? {
+    inFlight -= 1
+    guard let sharedCredit else { return nil }
+    return sharedCredit.noteTakenBack() ? sharedCredit : nil
+  }
 
-  func forgetInFlight() { inFlight = 0 }
+  func forgetInFlight() {
+    _ = sharedCredit?.noteTakenBack(inFlight)
+    inFlight = 0
+  }
 
   // MARK: Tails
 

@@ -130,7 +130,7 @@ final class Groups {
     group.queue?.ended(offset, in: group)
     guard let entry = group.finish(offset) else { return }
     timers.stop(entry.timer)
-    if entry.state == .inFlight { self[consumer: entry.consumer]?.noteTakenBack() }
+    if entry.state == .inFlight { noteTakenBack(from: entry.consumer) }
   }
 
   func apply(_ refused: Refused) {
@@ -249,6 +249,7 @@ final class Groups {
     freeConsumers.append(consumer.number)
     for fetch in consumer.endFetches(where: { _ in true }) { timers.stop(fetch.timer) }
     consumer.unpair()
+    if let freed = consumer.leaveSharedCredit() { markDirty(membersOf: freed) }
   }
 
   // MARK: Who has work

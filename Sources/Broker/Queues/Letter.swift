@@ -12,13 +12,15 @@ public enum EndReason: UInt8, Sendable {
   case expired
   /// The queue was longer than it may be.
   case tooLong
+  /// The queue is a relay, and the message was released.
+  case released
 }
 
 /// A queue that a message goes to.
 public struct QueueTarget {
   /// The queue.
   public let group: Group
-  /// How long it may wait there; nil for ever.
+  /// How long it may wait there; nil for ever. In a relay: how long it waits before it is passed on, at least 1.
   public var timeToLiveMs: Int64?
 
   /// Puts the two together.

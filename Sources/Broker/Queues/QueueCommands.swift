@@ -17,10 +17,14 @@ extension Broker {
   ///
   /// - Throws: `limitExceeded`, `diskFull`, `storageFailed`.
   public func makeQueue(_ name: String) throws(BrokerStop) -> Group {
+    try makeQueue(name, retentionMs: Topic.retentionMsOfQueues)
+  }
+
+  func makeQueue(_ name: String, retentionMs: Int64) throws(BrokerStop) -> Group {
     try requireSpace()
     try groups.requireRoom()
     let topic = try name.withBytes { bytes throws(BrokerStop) in
-      try topics.make(bytes, retentionMs: Topic.retentionMsOfQueues, retentionBytes: .max)
+      try topics.make(bytes, retentionMs: retentionMs, retentionBytes: .max)
     }
     return Self.queueGroup.withBytes { groups.make(topic, $0, start: 0, queue: queues.rules(of: topic)) }
   }
@@ -42,10 +46,10 @@ extension Broker {
 
   // MARK: Filling
 
-  /// Refuses a message that cannot be taken now.
+  /// Refuses a message that cannot be taken now. How large its body may be is for the caller to say: see `requireBody`.
   public func requireRoom(for parts: MessageParts) throws(BrokerStop) {
     try requireSpace()
-    try requireFitting(parts)
+    try requireKeepable(parts)
     try requireRoom()
   }
 
@@ -64,7 +68,7 @@ extension Broker {
 
   /// The same for a message that goes to different queues with different headers.
   public func enqueue(_ letters: [Letter], of parts: MessageParts) {
-    queues.enqueue(letters, of: parts, endOf: nil)
+    queues.enqueue(letters, of: parts, endOf: nil, enteredMs: nowRoundedUpMs)
     turn.counters.published += UInt64(letters.reduce(0) { $0 + $1.targets.count })
   }
 
@@ -203,7 +207,7 @@ extension Queues {
 
   /// The topic of a queue is deleted: its expiry timers are stopped.
   func remove(_ topic: Topic) {
-    guard topic.isQueue, let group = topic.groups.first else { return }
+    guard topic.isQueue, !topic.isRelay, let group = topic.groups.first else { return }
     stopExpiries(of: group.committed..<topic.log.nextOffset, in: topic)
   }
 

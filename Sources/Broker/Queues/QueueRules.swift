@@ -57,7 +57,7 @@ public final class QueueRules {
   /// A message has ended.
   func ended(_ offset: TopicOffset, in group: Group) {
     if transient.count > 0 { transient.remove(offset) }
-    if group.topic.pendingCount > 0 { queues.stopExpiry(of: offset, in: group.topic) }
+    if group.topic.pendingCount > 0, !group.topic.isRelay { queues.stopExpiry(of: offset, in: group.topic) }
     endedSinceLook += 1
     noteTrimmable(group)
   }

@@ -56,7 +56,12 @@ final class Queues {
   var inOrder: [Group] { groups.inOrder.filter { $0.queue != nil } }
 
   /// The rules of the group that a topic has if it is a queue's.
-  func rules(of topic: Topic?) -> QueueRules? { topic?.isQueue == true ? QueueRules(self) : nil }
+  func rules(of topic: Topic?) -> QueueRules? {
+    guard let topic, topic.isQueue else { return nil }
+    let rules = QueueRules(self)
+    rules.hasDeadLetters = topic.isRelay
+    return rules
+  }
 
   /// Whether there is something to do in the next turn, even if nobody asks for anything.
   var hasWork: Bool { !overdue.isEmpty && !isStalled || !timersToStop.isEmpty }
@@ -86,6 +91,7 @@ final class Queues {
       let timerSequence = MessageSequence.of(record: sequence, position: position)
       position += 1
       guard let topic = topics[target.topic] else { return topics.noteNumber(target.topic) }
+      if topic.isRelay { return postpone(parts, topic, dueMs: target.expiresAtMs, atMs, timerSequence) }
       let offset = topic.log.append(parts, dueMs: target.expiresAtMs, releasedMs: atMs)
       topic.groups.first?.queue?.appended(parts, at: offset, isImmediate: target.expiresAtMs <= atMs)
       if target.expiresAtMs > atMs, target.expiresAtMs != LetterTarget.never {
@@ -101,7 +107,7 @@ final class Queues {
   /// Puts a message into queues, each at most once, in one record.
   func enqueue(_ parts: MessageParts, to receivers: ArraySlice<QueueTarget>) {
     targets.removeAll(keepingCapacity: true)
-    for receiver in receivers { targets.append(target(receiver)) }
+    for receiver in receivers { targets.append(target(receiver, enteredMs: turn.nowRoundedUpMs)) }
     let message = MessageDraft(parts: parts, sequence: 0, dueMs: 0, stampMs: turn.nowMs, topic: 0)
     let letter = DecidedLetter(targets: .draft(targets), message: .draft(message))
     let enqueued = turn.write(Enqueued(source: nil, atMs: turn.nowMs, letter: letter))
@@ -116,17 +122,20 @@ final class Queues {
   /// - Returns: false when there is no letter that can be kept; then nothing has changed.
   @discardableResult
   func enqueue(
-    _ letters: [Letter], of parts: MessageParts, endOf source: (group: Group, offset: TopicOffset)?
+    _ letters: [Letter], of parts: MessageParts, endOf source: (group: Group, offset: TopicOffset)?,
+    enteredMs: UnixMs
   ) -> Bool {
     var batches = Letter.batches(letters, of: parts)
     guard let last = batches.popLast() else { return false }
     // What one record does not hold goes before it: when power fails in between, the message is there twice, never lost.
-    for batch in batches { write(batch, parts, nil) }
-    write(last, parts, source)
+    for batch in batches { write(batch, parts, nil, enteredMs) }
+    write(last, parts, source, enteredMs)
     return true
   }
 
-  private func write(_ letters: [Letter], _ parts: MessageParts, _ source: (group: Group, offset: TopicOffset)?) {
+  private func write(
+    _ letters: [Letter], _ parts: MessageParts, _ source: (group: Group, offset: TopicOffset)?, _ enteredMs: UnixMs
+  ) {
     let text = letters.flatMap { $0.headers + $0.tag }
     let deadLettered = text.withUnsafeBytes { text in
       var position = 0
@@ -139,7 +148,8 @@ final class Queues {
         parts.headers = next(letter.headers.count)
         parts.tag = next(letter.tag.count)
         let message = MessageDraft(parts: parts, sequence: 0, dueMs: 0, stampMs: turn.nowMs, topic: 0)
-        return DecidedLetter(targets: .draft(letter.targets.map(target)), message: .draft(message))
+        let targets = letter.targets.map { target($0, enteredMs: enteredMs) }
+        return DecidedLetter(targets: .draft(targets), message: .draft(message))
       }
       let source = source.map { MessageSource(group: $0.group.number, offset: $0.offset) }
       return turn.write(DeadLettered(source: source, atMs: turn.nowMs, letters: .draft(drafts)))
@@ -151,10 +161,13 @@ final class Queues {
     }
   }
 
-  /// The end of the current millisecond counts, so that the whole time passes; no time is no time.
-  private func target(_ target: QueueTarget) -> LetterTarget {
+  /// - Parameter enteredMs: when the time to live begins. For a message that comes now that is the end of the current
+  ///   millisecond, so that the whole time passes; no time is no time.
+  private func target(_ target: QueueTarget, enteredMs: UnixMs) -> LetterTarget {
     var expiresAtMs = LetterTarget.never
-    if let ms = target.timeToLiveMs { expiresAtMs = ms == 0 ? turn.nowMs : turn.nowRoundedUpMs + ms }
+    if let ms = target.timeToLiveMs { expiresAtMs = ms == 0 ? turn.nowMs : enteredMs + ms }
+    // What is pending is released later than now.
+    if target.group.topic.isRelay { expiresAtMs = max(expiresAtMs, turn.nowMs + 1) }
     return LetterTarget(topic: target.group.topic.number, expiresAtMs: expiresAtMs)
   }
 
@@ -182,14 +195,24 @@ final class Queues {
   /// Ends a message: in the letters that the router says or, if it goes nowhere, for good.
   func deadLetter(_ message: MessageRecord, _ reason: EndReason, in group: Group) {
     let offset = message.sequence
+    var parts = message.parts
+    // A name holds in one relay only.
+    parts.id = UnsafeRawBufferPointer(start: nil, count: 0)
     if group.queue?.hasDeadLetters == true,
       let letters = router?.letters(of: message, endedIn: group, because: reason),
-      enqueue(letters, of: message.parts, endOf: (group, offset))
+      enqueue(letters, of: parts, endOf: (group, offset), enteredMs: enteredMs(message, reason))
     {
-      turn.counters.deadLettered += 1
+      if reason != .released { turn.counters.deadLettered += 1 }
     } else {
       groups.end(offset, in: group)
     }
+  }
+
+  /// When the letters of a message enter their queues, as far as their times to live go. One that has expired enters the next
+  /// queue when it was due, however late it is handled: in a row of queues, lateness does not add up. One that had no time at
+  /// all was due at the beginning of its millisecond, before it came.
+  private func enteredMs(_ message: MessageRecord, _ reason: EndReason) -> UnixMs {
+    reason == .expired && message.dueMs != message.stampMs ? message.dueMs : turn.nowRoundedUpMs
   }
 
   /// Ends a ready message; false when it must be read from disk first.
@@ -250,7 +273,7 @@ final class Queues {
     } else if group.endedAhead.contains(offset) {
       return true
     }
-    return endReady(offset, .expired, in: group)
+    return endReady(offset, group.topic.isRelay ? .released : .expired, in: group)
   }
 
   // MARK: Rules that cannot wait

@@ -48,8 +48,19 @@ public final class Topic {
   /// A retention that means: until acknowledged.
   static let retentionMsOfQueues: Int64 = -1
 
+  /// A retention that means: until passed on.
+  static let retentionMsOfRelays: Int64 = -2
+
+  /// Whether a topic of this retention is a queue's.
+  static func isQueue(retentionMs: Int64) -> Bool {
+    retentionMs == retentionMsOfQueues || retentionMs == retentionMsOfRelays
+  }
+
   /// Whether it is the topic of a queue, which keeps its messages until they are acknowledged.
-  public var isQueue: Bool { retentionMs == Self.retentionMsOfQueues }
+  public var isQueue: Bool { Self.isQueue(retentionMs: retentionMs) }
+
+  /// Whether it is the topic of a relay: a queue in which messages are pending, and that passes each on when it is released.
+  public var isRelay: Bool { retentionMs == Self.retentionMsOfRelays }
 
   /// After how long a segment takes no more: a quarter of the retention, so that a message stays at most that much longer
   /// than it must.

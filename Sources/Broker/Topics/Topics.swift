@@ -84,7 +84,7 @@ final class Topics {
   private func add(
     _ number: UInt32, _ name: String, _ retentionMs: Int64, _ retentionBytes: Int64, firstOffset: TopicOffset
   ) -> Topic {
-    let isQueue = retentionMs == Topic.retentionMsOfQueues
+    let isQueue = Topic.isQueue(retentionMs: retentionMs)
     let segmentBytes = isQueue ? settings.queueSegmentBytes : settings.segmentBytes
     let log = TopicLog(topic: number, firstOffset: firstOffset, segmentBytes: segmentBytes, cache: cache, io: io)
     let topic = Topic(number: number, name: name, log: log, retentionMs: retentionMs, retentionBytes: retentionBytes)

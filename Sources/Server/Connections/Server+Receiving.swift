@@ -43,16 +43,17 @@ extension Server {
   }
 
   private func adopt(_ descriptor: Int32, _ wire: Wire) {
-    guard connections.count < settings.connectionsMax, !services.isStopping else {
+    let peer = network.peer(descriptor)
+    if let reason = reasonToTurnAway(peer) {
       services.counters.connectionsRefused += 1
       var bytes = ByteBuffer(capacity: 128)
-      wire.turnAway("there are \(connections.count) connections, and no more are allowed", to: &bytes)
+      wire.turnAway(reason, to: &bytes)
       _ = network.write(descriptor, bytes.readable)
       return network.close(descriptor)
     }
     let output = Output()
-    let session = wire.makeSession(services, output, key: nextKey, peer: network.peer(descriptor))
-    let connection = Connection(descriptor: descriptor, key: nextKey, session: session, output: output)
+    let session = wire.makeSession(services, output, key: nextKey, peer: peer)
+    let connection = Connection(descriptor: descriptor, key: nextKey, peer: peer, session: session, output: output)
     nextKey += 1
     do throws(SystemError) {
       try network.watch(descriptor, generation: connection.generation, .readable)
@@ -62,10 +63,21 @@ extension Server {
     }
     connections[descriptor] = connection
     connectionByKey[connection.key] = connection
+    connectionsByPeer[peer, default: 0] += 1
     services.counters.connections += 1
     services.counters.connectionsAccepted += 1
     // A session may want to be woken, or have something to say first.
     touch(connection)
+  }
+
+  /// Why there is no room for another connection from there; nil when there is.
+  private func reasonToTurnAway(_ peer: PeerAddress) -> String? {
+    if services.isStopping { return "the server is stopping" }
+    if connections.count >= settings.connectionsMax {
+      return "there are \(connections.count) connections, and no more are allowed"
+    }
+    guard connectionsByPeer[peer, default: 0] >= settings.connectionsPerAddressMax else { return nil }
+    return "there are \(settings.connectionsPerAddressMax) connections from \(peer), and no more are allowed"
   }
 
   // MARK: Receiving

@@ -121,7 +121,11 @@ extension LineSession {
   }
 
   func cancel(_ request: Request) throws(RequestStop) {
-    let topic = try request.requiredName(.topic)
+    try cancel(request, topic: try request.requiredName(.topic))
+  }
+
+  /// Cancels the message of the request's id in a topic, and answers what became of it.
+  func cancel(_ request: Request, topic: UnsafeRawBufferPointer) throws(RequestStop) {
     let id = try request.requiredMessageID()
     let answer: Answer<CancelOutcome>
     do throws(BrokerStop) { answer = try broker.cancel(topic: topic, id: id) } catch { throw RequestStop(error) }
@@ -178,7 +182,13 @@ extension LineSession {
   }
 
   func list(_ request: Request) throws(RequestStop) {
-    let topic = try request.requiredName(.topic)
+    try list(request, topic: try request.requiredName(.topic)) { EventWriter.listed($0, to: &out) }
+  }
+
+  /// Answers with one page of the pending messages of a topic, each as `write` writes it.
+  func list(
+    _ request: Request, topic: UnsafeRawBufferPointer, _ write: (ListedMessage) -> Void
+  ) throws(RequestStop) {
     let fromMs = try request.integer(.fromMs) ?? .min
     let toMs = try request.integer(.toMs) ?? .max
     guard fromMs <= toMs else { throw .refused(.badRequest("field 'fromMs' is behind 'toMs'")) }
@@ -193,7 +203,7 @@ extension LineSession {
     out.append(",\"messages\":[")
     for (place, message) in page.messages.enumerated() {
       if place > 0 { out.append(",") }
-      EventWriter.listed(message, to: &out)
+      write(message)
     }
     out.append("]")
     if page.hasMore, let last = page.messages.last {

@@ -8,12 +8,15 @@ public struct ListenAddress: Sendable, CustomStringConvertible {
   public var port: UInt16
   /// What is spoken there.
   public var wire: Wire
+  /// Whether the server does not start without it; else a port that is taken is reported and left out.
+  public var isRequired: Bool
 
-  /// Puts the three together.
-  public init(host: String, port: UInt16, wire: Wire) {
+  /// Puts the four together.
+  public init(host: String, port: UInt16, wire: Wire, isRequired: Bool = true) {
     self.host = host
     self.port = port
     self.wire = wire
+    self.isRequired = isRequired
   }
 
   /// `HOST:PORT`, an address of IPv6 in brackets.
@@ -23,6 +26,8 @@ public struct ListenAddress: Sendable, CustomStringConvertible {
 /// An open listener.
 struct Listener {
   let descriptor: Int32
+  /// The host that was asked for.
+  let host: String
   let port: UInt16
   let wire: Wire
 }

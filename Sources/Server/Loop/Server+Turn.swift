@@ -9,6 +9,7 @@ extension Server {
   func turn() throws(SystemError) {
     let count = try network.wait(timeoutNs: waitNs())
     services.counters.turns += 1
+    turnUs = surroundings.clock.bootNs() / 1000
     let io = surroundings.io
     let sequence = engine.turn(
       nowNs: serviceNs(), finished: io.takeFinished, isWaitingForSpace: io.isWaitingForSpace
@@ -49,6 +50,7 @@ extension Server {
   private func handle(_ event: NetworkEvent) {
     switch event {
     case .stop: services.isStopping = true
+    case .reload: reloadAccess()
     case .ready(let event):
       if let connection = connections[event.descriptor] {
         if connection.generation == event.generation { handle(event.readiness, connection) }
@@ -138,8 +140,8 @@ extension Server {
       let output = connection.output
       guard output.isGated(settled: settled) || connection.session.any.hasUnanswered else { continue }
       output.resolveEndOfTurn(sequence)
-      output.closeTurn(settled: settled)
-      output.open(settled: settled)
+      output.closeTurn(settled: settled, turnUs: turnUs)
+      output.open(settled: settled, nowUs: turnUs, &services.counters.replyUs)
       connection.session.any.storeFailed(output.takeLost(), because: failure)
       touch(connection)
     }

@@ -14,6 +14,15 @@ import Primitives
 public struct ServerError: Error, CustomStringConvertible {
   /// What happened and what to do.
   public let description: String
+  /// Whether it is an address of somebody else's protocol, asked for by name, that cannot be listened on.
+  public let isUnusableAddress: Bool
+}
+
+/// An address could not be listened on.
+private struct ListenError: Error, CustomStringConvertible {
+  let wire: Wire
+  let reason: SystemError
+  var description: String { (wire.name.map { "\($0): " } ?? "") + "\(reason)" }
 }
 
 /// A server.
@@ -30,6 +39,8 @@ public final class Server {
   @exclusivity(unchecked) var connections: [Int32: Connection] = [:]
   var nextKey: UInt64 = 1
   @exclusivity(unchecked) var connectionByKey: [UInt64: Connection] = [:]
+  /// How many connections there are from each address.
+  var connectionsByPeer: [PeerAddress: Int] = [:]
   /// What this turn must look after: connections that were given something or have sent something.
   @exclusivity(unchecked) var touched: [Connection] = []
   /// Connections with output behind a gate.
@@ -44,12 +55,16 @@ public final class Server {
   var acceptsAgainMs: UnixMs?
   /// How long that is, unless a connection closes before: descriptors may come free elsewhere on the machine.
   static let acceptPauseMs: Int64 = 1000
+  /// When this turn began, in µs since boot.
+  @exclusivity(unchecked) var turnUs: Int64 = 0
   /// Whether sessions have been told that new messages are refused.
   var isRefusingMessages = false
   var hasReportedFailure = false
 
-  /// The port of the first listener.
-  public var port: UInt16 { listeners[0].port }
+  /// Where it listens, in the order of the settings: host, port, and what is spoken there.
+  public var addresses: [ListenAddress] {
+    listeners.map { ListenAddress(host: $0.host, port: $0.port, wire: $0.wire) }
+  }
 
   /// Opens the data folder of the settings on this machine and listens. `log` gets lines for people.
   ///
@@ -58,7 +73,8 @@ public final class Server {
     do {
       try self.init(settings, try Surroundings.linux(settings, log: log), log: log)
     } catch {
-      throw ServerError(description: "\(error)" + Self.advice(error))
+      throw ServerError(
+        description: "\(error)" + Self.advice(error), isUnusableAddress: (error as? ListenError)?.wire.name != nil)
     }
     reportRecovery()
   }
@@ -76,17 +92,25 @@ public final class Server {
       stepMs: settings.clockStepMs)
     services = Services(settings, engine, clock: clock)
     wakeUps = WakeUps(startMs: broker.nowMs)
-    for address in settings.listeners {
-      let (descriptor, port) = try network.listen(host: address.host, port: address.port)
-      listeners.append(Listener(descriptor: descriptor, port: port, wire: address.wire))
-      try network.watch(descriptor, generation: 0, .readable)
-    }
+    for address in settings.listeners { try listen(address) }
+    services.rabbitMQ.noteDropped = log
     services.rabbitMQ.restore {
       if let failure = surroundings.io.drain() { broker.fail(failure) }
     }
   }
 
   deinit { readBuffer.deallocate() }
+
+  private func listen(_ address: ListenAddress) throws(ListenError) {
+    do throws(SystemError) {
+      let (descriptor, port) = try network.listen(host: address.host, port: address.port)
+      listeners.append(Listener(descriptor: descriptor, host: address.host, port: port, wire: address.wire))
+      try network.watch(descriptor, generation: 0, .readable)
+    } catch {
+      guard !address.isRequired else { throw ListenError(wire: address.wire, reason: error) }
+      log("\(address.wire.name ?? "a wire") is left out: \(error)")
+    }
+  }
 
   /// What to do about a data folder that does not open. The log's errors say more themselves.
   private static func advice(_ error: any Error) -> String {
@@ -156,8 +180,8 @@ public final class Server {
   private func sendLast(_ connections: [Connection]) {
     let settled = engine.log.failure == nil ? Sequence.max : engine.log.settledSequence
     for connection in connections {
-      connection.output.closeTurn(settled: settled)
-      connection.output.open(settled: settled)
+      connection.output.closeTurn(settled: settled, turnUs: turnUs)
+      connection.output.open(settled: settled, nowUs: turnUs, &services.counters.replyUs)
       _ = network.write(connection.descriptor, connection.output.readyBytes)
       network.close(connection.descriptor)
     }

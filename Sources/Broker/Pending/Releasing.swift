@@ -22,7 +22,8 @@ extension Broker {
           queues.expiryTimerFired(message.record, topic)
         } else {
           offset = topic.log.append(copyOf: message.record, releasedMs: released.atMs)
-          if !isReplaying { noteReleased(topic, lateMs: released.atMs - message.leaveMs) }
+          if topic.isRelay { queues.noteOverdue(offset, in: topic) }
+          if !turn.isReplaying { noteReleased(topic, lateMs: released.atMs - message.leaveMs) }
         }
       }
       pending.released(message, to: offset, atMs: released.atMs)
@@ -31,8 +32,8 @@ extension Broker {
   }
 
   private func noteReleased(_ topic: Topic, lateMs: Int64) {
-    counters.released += 1
-    counters.latenessMsSum &+= UInt64(max(0, lateMs))
+    turn.counters.released += 1
+    turn.counters.latenessMs.add(lateMs)
     groups.appended(topic, by: records.lastSequence)
   }
 }

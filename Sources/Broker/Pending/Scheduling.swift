@@ -32,7 +32,7 @@ extension Broker {
       }
       if outcome == .scheduled { try requireRoom() }
       accept(command.parts, topic, dueMs: dueMs, acceptedMs: nowMs, hash: hash)
-      counters.scheduled += 1
+      turn.counters.scheduled += 1
       return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: outcome))
     }
     try requireRoom()
@@ -40,7 +40,7 @@ extension Broker {
       let hash = hasher.hash(topic: topic.number, id: parts.id)
       accept(parts, topic, dueMs: dueMs, acceptedMs: nowMs, hash: hash)
     }
-    counters.scheduled += 1
+    turn.counters.scheduled += 1
     return answer(ScheduleReply(madeID: madeID, deliverAtMs: dueMs, outcome: .scheduled))
   }
 
@@ -85,9 +85,19 @@ extension Broker {
   }
 
   func requireFitting(_ parts: MessageParts) throws(BrokerStop) {
-    guard parts.body.count <= settings.bodyBytesMax else {
-      throw .refuse(.bodyTooLarge, "the body has \(parts.body.count) bytes, and \(settings.bodyBytesMax) are allowed")
+    try requireBody(bytes: parts.body.count)
+    try requireKeepable(parts)
+  }
+
+  /// Refuses a body that is larger than the settings allow.
+  public func requireBody(bytes: Int) throws(BrokerStop) {
+    guard bytes <= settings.bodyBytesMax else {
+      throw .refuse(.bodyTooLarge, "the body has \(bytes) bytes, and \(settings.bodyBytesMax) are allowed")
     }
+  }
+
+  /// Refuses what one record cannot hold.
+  func requireKeepable(_ parts: MessageParts) throws(BrokerStop) {
     guard parts.recordLength <= DecisionKind.messageBytesMax else {
       throw .refuse(
         .bodyTooLarge, "the message has \(parts.recordLength) bytes, and \(DecisionKind.messageBytesMax) can be kept")
@@ -126,7 +136,7 @@ extension Broker {
       }
     }
     pending.apply(turn.write(Cancelled(hash: hash, topic: topic.number, atMs: nowMs)))
-    counters.cancelled += 1
+    turn.counters.cancelled += 1
     return answer(.cancelled)
   }
 
@@ -147,7 +157,7 @@ extension Broker {
     }
     let record = try coldReads.record(at: place, connection)
     accept(record.parts, topic, dueMs: dueMs, acceptedMs: record.stampMs, hash: hash)
-    counters.rescheduled += 1
+    turn.counters.rescheduled += 1
     return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: .rescheduled))
   }
 

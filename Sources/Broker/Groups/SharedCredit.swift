@@ -1,0 +1,70 @@
+// One bound on what several consumers have in flight together, besides each one's own credit.
+//
+// Holds: `inFlight` is the sum of what its members have in flight.
+// Leaves to others: who is served when (Groups+Dispatch).
+
+/// A credit that consumers share, of any queues.
+public final class SharedCredit {
+  /// So many messages may be in flight at a time.
+  @exclusivity(unchecked) private(set) var limit: Int
+  @exclusivity(unchecked) private(set) var inFlight = 0
+  private(set) var members: [Consumer] = []
+
+  /// A credit that nobody shares yet.
+  public init(limit: Int) { self.limit = limit }
+
+  var hasRoom: Bool { inFlight < limit }
+
+  func setLimit(_ limit: Int) { self.limit = limit }
+
+  func add(_ consumer: Consumer) {
+    members.append(consumer)
+    inFlight += consumer.inFlight
+  }
+
+  func remove(_ consumer: Consumer) {
+    members.removeAll { $0 === consumer }
+    inFlight -= consumer.inFlight
+  }
+
+  @inline(__always) func noteGiven() { inFlight += 1 }
+
+  /// Gives whether there is room again.
+  @inline(__always) func noteTakenBack(_ count: Int = 1) -> Bool {
+    let hadRoom = hasRoom
+    inFlight -= count
+    return !hadRoom && hasRoom
+  }
+}
+
+extension Broker {
+  /// Changes how much a consumer may have in flight; what it has already stays with it.
+  public func setCredit(_ consumer: Consumer, _ credit: Int) {
+    consumer.setCredit(credit)
+    if let group = consumer.group { groups.markDirty(group) }
+  }
+
+  /// Bounds a consumer by a credit that it shares with others, too; one of its own is not changed by that. O(1).
+  public func bind(_ consumer: Consumer, by shared: SharedCredit) {
+    guard isPresent(consumer), consumer.sharedCredit == nil else { return }
+    consumer.share(shared)
+  }
+
+  /// Changes what the consumers that share a credit may have in flight together.
+  public func setLimit(_ shared: SharedCredit, _ limit: Int) {
+    shared.setLimit(limit)
+    groups.markDirty(membersOf: shared)
+  }
+}
+
+extension Groups {
+  func markDirty(membersOf shared: SharedCredit) {
+    for member in shared.members { if let group = member.group { markDirty(group) } }
+  }
+
+  /// A delivery is not in flight any more.
+  @inline(__always) func noteTakenBack(from consumer: UInt32) {
+    guard let consumer = self[consumer: consumer], let freed = consumer.noteTakenBack() else { return }
+    markDirty(membersOf: freed)
+  }
+}
