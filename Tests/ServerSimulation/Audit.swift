@@ -32,7 +32,11 @@ extension ServerSimulation {
       rest(passMs: 100)
       client.noteEnd()
     }
-    client.connect()
+    if client.socket == nil {
+      client.connect()
+    } else {
+      ledger.complain("the server does not let a connection go that was reset")
+    }
     client.introduce()
     rest()
     return client

@@ -25,7 +25,7 @@ struct ServerSimulationTests {
   @Test("on a sound disk every promise is kept", arguments: seeds(10))
   func calm(seed: UInt64) { judge(ServerSimulation(seed: seed, steps: 300), "calm") }
 
-  @Test("losses of power break no promise", arguments: seeds(20))
+  @Test("losses of power break no promise", arguments: seeds(40))
   func powerCuts(seed: UInt64) {
     let run = ServerSimulation(seed: seed, steps: 300)
     run.disk.setFault(.crash, atOperation: Int.random(in: 1...600, using: &run.random))
@@ -50,7 +50,7 @@ struct ServerSimulationTests {
       if run.disk.capacityBytes < .max { run.keepUp() }
       switch step {
       case 80: run.disk.capacityBytes = run.disk.usedBytes + Int(seed % 16) << 10 + 32 << 10
-      case 140: run.disk.capacityBytes = .max
+      case 120: run.disk.capacityBytes = .max
       default: break
       }
     }
