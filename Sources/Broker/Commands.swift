@@ -56,7 +56,7 @@ public enum CancelOutcome: Sendable { case cancelled, released, unknown }
 public struct PublishReply: Equatable {
   /// The id the server made; nil when the caller gave one.
   public var madeID: GeneratedID?
-  /// Its place in the topic.
+  /// Its offset in the topic.
   public var offset: TopicOffset
 }
 
@@ -173,8 +173,8 @@ public struct Delivery {
     consumer.group?.queue?.isDurable == true && record.flags & RecordFlags.transient == 0
   }
 
-  /// Whether it is shown only when its own records are settled: it is its own acknowledgement, and a crash would show it
-  /// again, or the log wants it for every delivery.
+  /// Whether the delivery is shown only when its own records are settled. It is when it counts as its own acknowledgement,
+  /// since a crash would deliver the message again, and when the log's delivery rule says so for every delivery.
   public var waitsForItsEnd: Bool {
     consumer.waitsForRecords || consumer.options.acknowledgesItself && isPersistent
   }

@@ -164,12 +164,12 @@ private final class RecordReadTask: IOTask, @unchecked Sendable {
 
   override func finished() {
     // The number of a slice that is gone may be another one's by now.
-    guard let memory, !store.isRetired(slice) else { return done(nil) }
+    guard let memory, !store.isDropped(slice) else { return done(nil) }
     done(ColdRecord(place: place, memory: memory))
   }
 
   override func canIgnoreFailure() -> Bool {
-    guard store.isRetired(slice) else { return false }
+    guard store.isDropped(slice) else { return false }
     done(nil)
     return true
   }
@@ -232,7 +232,7 @@ private final class SliceListTask: IOTask, @unchecked Sendable {
   override func finished() { done(entries) }
 
   override func canIgnoreFailure() -> Bool {
-    guard store.isRetired(slice) else { return false }
+    guard store.isDropped(slice) else { return false }
     done([])
     return true
   }

@@ -116,10 +116,10 @@ public final class DelayStore {
     return slice
   }
 
-  /// Whether a slice is the store's no more: its file may be gone, and its number another slice's.
-  func isRetired(_ slice: Slice) -> Bool { sliceByNumber[Int(slice.number)] !== slice }
+  /// Whether a slice was dropped: its file may be gone, and its number may be another slice's.
+  func isDropped(_ slice: Slice) -> Bool { sliceByNumber[Int(slice.number)] !== slice }
 
-  private func retire(_ slice: Slice) {
+  private func drop(_ slice: Slice) {
     precondition(slice.onDiskCount == 0, "slice \(slice.file.path) still has messages")
     slices[slice.key] = nil
     sliceByNumber[Int(slice.number)] = nil
@@ -149,11 +149,11 @@ public final class DelayStore {
     }
   }
 
-  /// Whether slices stand still, so that a checkpoint may be taken: moving messages from a coarse slice to finer ones is
-  /// not journaled, and half of it must never be seen.
-  public var isSettled: Bool { mover == nil }
+  /// Whether no slice is being demoted, so that a checkpoint may be taken: a demotion has no records, and a checkpoint must
+  /// not hold half of one.
+  public var isAtRest: Bool { mover == nil }
 
-  /// Whether a checkpoint would set files free.
+  /// Whether a checkpoint would free files.
   public func hasObsolete(watermarkMs: UnixMs) -> Bool {
     slices.values.contains { isObsolete($0, watermarkMs) } || !obsolete.isEmpty
   }
@@ -167,19 +167,19 @@ public final class DelayStore {
     }
   }
 
-  /// Retires slices that hold nothing any more (everything due before `watermarkMs` has been released), hands all unwritten
+  /// Drops slices that have no messages left (everything due before `watermarkMs` has been released), hands all unwritten
   /// bytes to the write lane and says what the slices are and which files are to be synced.
   public func checkpoint(watermarkMs: UnixMs, unsynced: inout [String]) -> [SliceState] {
-    precondition(isSettled, "a checkpoint while messages move")
-    for slice in inOrder where slice.phase == .emptied { retire(slice) }
-    for slice in inOrder where slice.phase == .inMemory && layout.endMs(slice.key) <= watermarkMs { retire(slice) }
-    for slice in inOrder where slice.phase == .ahead && slice.onDiskCount == 0 { retire(slice) }
+    precondition(isAtRest, "a checkpoint while messages move")
+    for slice in inOrder where slice.phase == .emptied { drop(slice) }
+    for slice in inOrder where slice.phase == .inMemory && layout.endMs(slice.key) <= watermarkMs { drop(slice) }
+    for slice in inOrder where slice.phase == .ahead && slice.onDiskCount == 0 { drop(slice) }
     return inOrder.map {
       SliceState(key: $0.key, generation: $0.generation, length: $0.file.checkpoint(unsynced: &unsynced))
     }
   }
 
-  /// By place, not by hash: the same run writes the same bytes in the same order.
+  /// By level and number, not by hash: the same run writes the same bytes in the same order.
   private var inOrder: [Slice] {
     slices.values.sorted { ($0.key.level, $0.key.number) < ($1.key.level, $1.key.number) }
   }

@@ -1,4 +1,4 @@
-// Commands about queues: made, filled, emptied, deleted; used, or not.
+// Commands about queues: making, filling, emptying and deleting them, and their idle timers.
 
 import Primitives
 import TopicLog
@@ -86,7 +86,7 @@ extension Broker {
     return groups.addConsumer(connection, sub, .subscription, group.topic, group, options.withoutAckWait)
   }
 
-  /// The fetching side of a connection on a queue, for `fetch`.
+  /// The consumer that collects a connection's fetches on a queue.
   public func getter(_ group: Group, connection: UInt64, _ options: ConsumerOptions) throws(BrokerStop) -> Consumer {
     try requireWorking()
     return groups.fetcher(of: group, connection: connection, options.withoutAckWait)
@@ -99,7 +99,7 @@ extension Broker {
     groups.dispatch(group)
   }
 
-  /// Takes the deliveries to one consumer out of this turn's effects, for who must show them before something else.
+  /// Takes the deliveries to one consumer out of this turn's effects, for a caller that must show them before something else.
   /// O(effects).
   public func takeDeliveries(to consumer: Consumer) -> [Delivery] {
     var taken: [Delivery] = []
@@ -111,7 +111,8 @@ extension Broker {
     return taken
   }
 
-  /// Gives deliveries back to their places. No record: a crash would put them there, too.
+  /// Takes deliveries back: their messages are ready again, in the order of their offsets. Writes no record, since a crash
+  /// has the same effect.
   public func requeue(_ group: Group, _ offsets: [TopicOffset]) throws(BrokerStop) {
     try requireWorking()
     for offset in offsets where group.outstanding.find(offset)?.pointee.state == .inFlight {
@@ -215,7 +216,7 @@ extension Queues {
     guard let queue = group.queue else { return }
     for offset in queue.transient.offsets { groups.end(offset, in: group) }
     if queue.bytesMax != nil { countReadyBytes(group, queue, drain: drain) }
-    // Power failed between a message and the end of the one that it leaves no room for.
+    // Power failed between the record of a message and the end of an older one that the message left no room for.
     if queue.isTooLong(group) { markUrgent(group) }
   }
 
