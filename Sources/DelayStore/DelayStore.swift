@@ -1,5 +1,5 @@
 // The overflow wheels on disk: messages due later than the in-memory wheel reaches lie in slice files, one append-only file
-// a stretch of time, and come back (to finer slices, at last into memory) when their time is near.
+// for each stretch of time. When their time is near they are demoted to finer slices and at last into memory.
 //
 // Holds: a message due before `routedMs` is in memory or on its way there, any other one lies in a slice ahead of the hand;
 // messages due before `loadedMs` are all in memory, so the owner may release up to there. `routedMs` is the hand.
@@ -11,10 +11,10 @@ import Primitives
 
 /// What the store asks of the one who owns the messages.
 public protocol DelayStoreOwner: AnyObject {
-  /// A message that was on disk has come near: takes a copy of it into memory and places it there in the index. The record
-  /// was appended to `slice` at `position` and stays there.
+  /// A message on disk has come near: copies it into memory and lets the index say so. Its record stays in `slice` at
+  /// `position`.
   func cameNear(_ record: MessageRecord, hash: IDHash, slice: UInt32, position: Int)
-  /// Whether the topic still exists; messages of those that do not are dropped when they come near.
+  /// Whether the topic still exists. Messages of a deleted topic are dropped when they come near.
   func isAlive(topic: UInt32) -> Bool
   /// A file of the store is not what was written: the server must stop.
   func storeIsDamaged(_ error: StorageError)

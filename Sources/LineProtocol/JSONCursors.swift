@@ -12,8 +12,8 @@ public struct JSONValue {
   /// The kind of the value.
   public var kind: JSONKind { JSONKind(firstByte: raw[0]) }
 
-  /// The decoded bytes of a string; nil for another kind. O(length), and with escapes new memory of the reader each time:
-  /// ask once.
+  /// The decoded bytes of a string; nil for another kind. O(length); a string with escapes takes new memory of the reader
+  /// each time, so ask once.
   public func string() -> UnsafeRawBufferPointer? {
     guard kind == .string else { return nil }
     return ValidatedJSON.text(ofString: raw, arena: arena)

@@ -16,7 +16,7 @@ public final class ChunkCache {
   private var head = 0
   /// Entries of the queue whose chunk was dropped: by trimming, or with its topic.
   private var droppedCount = 0
-  /// Memory of dropped chunks that somebody may still look at in this turn.
+  /// Memory of dropped chunks that pointers of this turn may still point into.
   private var graveyard: [Chunk] = []
 
   /// A budget of `bytesMax` bytes.
@@ -47,7 +47,7 @@ public final class ChunkCache {
       looks -= 1
       if let freed = log.giveUp(chunk) {
         bytes -= freed
-      } else if log.isHeld(chunk) {
+      } else if log.isInMemory(chunk) {
         queue.append((log, chunk))
       }
     }
@@ -58,14 +58,15 @@ public final class ChunkCache {
   }
 
   private func forgetDropped() {
-    queue = queue[head...].filter { $0.log.isHeld($0.chunk) }
+    queue = queue[head...].filter { $0.log.isInMemory($0.chunk) }
     head = 0
     droppedCount = 0
   }
 }
 
 extension TopicLog {
-  /// The bytes that dropping this chunk freed; nil when it was used lately, is not on disk yet or holds nothing.
+  /// Drops the memory of a chunk and gives the bytes freed; nil when the chunk was used lately, is not on disk yet or holds
+  /// nothing.
   func giveUp(_ number: Int) -> Int? {
     let place = number - chunksTrimmed
     guard chunks.indices.contains(place), let memory = chunks[place].memory else { return nil }
@@ -83,7 +84,7 @@ extension TopicLog {
     return memory.capacity
   }
 
-  func isHeld(_ number: Int) -> Bool {
+  func isInMemory(_ number: Int) -> Bool {
     let place = number - chunksTrimmed
     return chunks.indices.contains(place) && chunks[place].memory != nil
   }

@@ -1,6 +1,10 @@
 // Expiry timers: each waiting message with a time to live has one in the wheel, or on disk when it is far, that fires on its
 // millisecond.
 //
+// What happens when a message expires: `Releasing` releases the timer and calls `expiryTimerFired`, which lists the message as
+// overdue. At the end of the turn `Queues.endOverdue` ends it and puts its dead letters into their queues, in one record
+// (`DeadLettered`). A message that a consumer has is only marked, and ends when it comes back.
+//
 // Holds: the record that releases a timer removes it and lists its message as overdue, in replay too. Only a record of its
 // own ends the message, so a crash between the two loses nothing. Messages end in the order in which their timers fired.
 // Leaves to others: how timers wait (they are pending messages like any other).

@@ -30,7 +30,7 @@ struct Setting: Sendable {
   let form: Form
   /// In a line.
   let meaning: String
-  /// Takes a value that is over other values.
+  /// Puts a value into the settings, over the one that is there.
   let set: @Sendable (inout ServeSettings, String) throws(BadValue) -> Void
   /// The value that holds.
   let shown: @Sendable (ServeSettings) -> String

@@ -1,7 +1,7 @@
 // Where settings come from: flags before environment variables before the file before defaults.
 //
-// Holds: an unknown flag, variable or key is refused with the known name that is nearest; so is a bad value, wherever it
-// stands, also where something else counts.
+// Holds: an unknown flag, variable or key is refused with the known name that is nearest; so is a bad value in any source,
+// even when another source overrides it.
 // Leaves to others: the rows (`SettingsTable`), the file's JSON (`SettingsFile`), what the settings do.
 
 import Access
