@@ -33,7 +33,8 @@ struct CivilDateTests {
     #expect((year, month, day) == (2399, 12, 31))
   }
 
-  @Test("dates that do not exist", arguments: [(2023, 2, 29), (1900, 2, 29), (2024, 4, 31), (2024, 0, 1), (2024, 1, 0)])
+  @Test(
+    "dates that do not exist", arguments: [(2023, 2, 29), (1900, 2, 29), (2024, 4, 31), (2024, 0, 1), (2024, 1, 0)])
   func missing(_ date: (year: Int, month: Int, day: Int)) {
     #expect(CivilDate(year: date.year, month: date.month, day: date.day) == nil)
   }
