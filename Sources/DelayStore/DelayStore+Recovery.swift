@@ -7,7 +7,7 @@ extension DelayStore {
   /// Takes over the slices of a checkpoint whose hand stood at `routedMs`. What lies behind `length` in a file was not part
   /// of the checkpoint and is cut off: the journal has it. Reads every slice whole and checks every record.
   ///
-  /// - Parameter isReleased: whether the message of this (due, sequence) had been released already.
+  /// - Parameter isReleased: whether the message of this (due, sequence) had left already.
   /// - Throws: `damaged` when a file is shorter than the checkpoint says or a record does not match its checksum.
   public func recover(
     _ states: [SliceState], routedMs: UnixMs, files: OpenFiles, isReleased: (UnixMs, Sequence) -> Bool

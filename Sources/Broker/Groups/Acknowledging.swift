@@ -91,8 +91,8 @@ extension Groups {
     return delivery
   }
 
-  /// A delivery has failed: the message is ready to be delivered again, unless it was delivered too often or has expired.
-  /// Writes no record, since a crash has the same effect.
+  /// A delivery came to nothing: it can be made again, unless it was made too often or has expired. No record: a crash would
+  /// do the same.
   func giveBack(_ offset: TopicOffset, _ group: Group) {
     guard let delivery = takeBack(offset, group) else { return }
     if delivery.attempts >= group.options.maxAttempts {
@@ -106,7 +106,7 @@ extension Groups {
     markDirty(group)
   }
 
-  /// Starts the timer of a refused message, which waits for its redelivery.
+  /// Starts the timer of a delivery that waits for its time.
   func startWaiting(_ offset: TopicOffset, _ untilMs: UnixMs, _ group: Group) {
     let target = TimerTarget(kind: .outstanding, owner: group.number, value: offset)
     group.outstanding.setTimer(offset, timers.start(dueMs: untilMs, target))

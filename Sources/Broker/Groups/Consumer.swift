@@ -82,7 +82,7 @@ public final class Consumer {
 
   func setPaused(_ isPaused: Bool) { self.isPaused = isPaused }
 
-  /// Makes two consumers share one credit.
+  /// The two share one credit from here on.
   func pair(with companion: Consumer) {
     self.companion = companion
     companion.companion = self

@@ -153,7 +153,7 @@ public final class Group {
     return nil
   }
 
-  /// Notes that the next consumer was given a message, so that another one is next.
+  /// The next consumer has been given a message: the turn is another one's.
   @inline(__always) func passTurn() { turn += 1 }
 
   func add(_ consumer: Consumer) { consumers.append(consumer) }

@@ -12,7 +12,7 @@ extension Groups {
     group.setWaitsForDisk(false)
     deadLetter(group)
     fresh.begin(at: group.cursor)
-    // Messages that wait to be released go first, since they may be another topic's.
+    // While messages wait to be released, they go first: another topic's may be among them.
     var budget = turn.isReleasing ? settings.deliveriesPerTurn / 8 : settings.deliveriesPerTurn
     while budget > 0, turn.deliveryBytesRemaining > 0, let consumer = group.nextConsumer() {
       budget -= 1

@@ -112,7 +112,7 @@ extension Broker {
     }
   }
 
-  /// Records a message and stores it. It replaces a pending message of the same id.
+  /// Records a message and puts it where it belongs, in place of a pending one of the same id.
   func accept(_ parts: MessageParts, _ topic: Topic, dueMs: UnixMs, acceptedMs: UnixMs, hash: IDHash) {
     let draft = MessageDraft(
       parts: parts, sequence: MessageSequence.of(record: records.nextSequence), dueMs: dueMs, stampMs: acceptedMs,

@@ -111,8 +111,7 @@ extension Broker {
     return taken
   }
 
-  /// Takes deliveries back: their messages are ready again, in the order of their offsets. Writes no record, since a crash
-  /// has the same effect.
+  /// Gives deliveries back to their places. No record: a crash would put them there, too.
   public func requeue(_ group: Group, _ offsets: [TopicOffset]) throws(BrokerStop) {
     try requireWorking()
     for offset in offsets where group.outstanding.find(offset)?.pointee.state == .inFlight {
@@ -216,7 +215,7 @@ extension Queues {
     guard let queue = group.queue else { return }
     for offset in queue.transient.offsets { groups.end(offset, in: group) }
     if queue.bytesMax != nil { countReadyBytes(group, queue, drain: drain) }
-    // Power failed between the record of a message and the end of an older one that the message left no room for.
+    // Power failed between a message and the end of the one that it leaves no room for.
     if queue.isTooLong(group) { markUrgent(group) }
   }
 

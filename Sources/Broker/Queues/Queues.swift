@@ -168,7 +168,7 @@ final class Queues {
   private func target(_ target: QueueTarget, enteredMs: UnixMs) -> LetterTarget {
     var expiresAtMs = LetterTarget.never
     if let ms = target.timeToLiveMs { expiresAtMs = ms == 0 ? turn.nowMs : enteredMs + ms }
-    // A message that is pending in a relay is released later than now.
+    // What is pending is released later than now.
     if target.group.topic.isRelay { expiresAtMs = max(expiresAtMs, turn.nowMs + 1) }
     return LetterTarget(topic: target.group.topic.number, expiresAtMs: expiresAtMs)
   }

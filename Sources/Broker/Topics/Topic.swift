@@ -93,6 +93,6 @@ public final class Topic {
     return waitingConnections
   }
 
-  /// Notes that it was deleted.
+  /// It was deleted.
   func end() { isAlive = false }
 }

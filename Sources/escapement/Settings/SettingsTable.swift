@@ -20,7 +20,7 @@ struct ServeSettings: Sendable {
   var configFile: String?
   var accessFile: String?
   var tokenFile: String?
-  /// Whether addresses other than loopback may be listened on without asking who a client is.
+  /// Whether anybody may be listened to without having to say who he is.
   var isInsecure = false
   var logFormat = LogFormat.text
   var logLevel = LogLevel.info
