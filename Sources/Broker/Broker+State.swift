@@ -1,4 +1,4 @@
-// The state of all rooms: written down in a checkpoint so that the journal before it can go, taken up again at a start,
+// The state of all rooms: written into a checkpoint so that the journal before it can be removed, restored at a start,
 // compared and checked in tests.
 //
 // Holds: each room writes, reads, compares and checks its own part; here stands only their order, which is the checkpoint's.

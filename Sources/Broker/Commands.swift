@@ -168,7 +168,7 @@ public struct Delivery {
   /// 1 for the first delivery; 0 for a private tail.
   public let attempt: UInt32
 
-  /// Whether it would come again after a restart, unless its end is durable by then. Only in queues.
+  /// Whether the message survives a restart, so that it is delivered again unless its end is durable. Only in queues.
   public var isPersistent: Bool {
     consumer.group?.queue?.isDurable == true && record.flags & RecordFlags.transient == 0
   }

@@ -9,7 +9,7 @@
 import DataFiles
 import Primitives
 
-/// What the store asks of the one who owns the messages.
+/// What the store asks of the owner of the messages.
 public protocol DelayStoreOwner: AnyObject {
   /// A message on disk has come near: copies it into memory and lets the index say so. Its record stays in `slice` at
   /// `position`.
@@ -37,7 +37,7 @@ public final class DelayStore {
 
   let io: any IOQueue
   let hasher: SipHash128
-  /// Whoever owns the messages; set once before use.
+  /// The owner of the messages; set once before use.
   public unowned(unsafe) var owner: (any DelayStoreOwner)?
   var slices: [SliceKey: Slice] = [:]
   var sliceByNumber: [Slice?] = []

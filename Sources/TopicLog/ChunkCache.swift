@@ -17,7 +17,7 @@ public final class ChunkCache {
   /// Entries of the queue whose chunk was dropped: by trimming, or with its topic.
   private var droppedCount = 0
   /// Memory of dropped chunks that pointers of this turn may still point into.
-  private var graveyard: [Chunk] = []
+  private var droppedMemory: [Chunk] = []
 
   /// A budget of `bytesMax` bytes.
   public init(bytesMax: Int) { self.bytesMax = bytesMax }
@@ -31,13 +31,13 @@ public final class ChunkCache {
     guard let memory = chunk.memory else { return }
     bytes -= memory.capacity
     droppedCount += 1
-    graveyard.append(memory)
+    droppedMemory.append(memory)
   }
 
   /// Drops the least recently used chunks until the budget holds, or until only unwritten ones are left (which it hands to
   /// the write lane). O(chunks looked at).
   public func evict() {
-    if !graveyard.isEmpty { graveyard.removeAll(keepingCapacity: true) }
+    if !droppedMemory.isEmpty { droppedMemory.removeAll(keepingCapacity: true) }
     if droppedCount > 1024, droppedCount * 2 > queue.count - head { forgetDropped() }
     guard bytes > bytesMax else { return }
     var looks = queue.count - head

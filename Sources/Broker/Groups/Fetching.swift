@@ -44,8 +44,8 @@ extension Broker {
     return answer(.later(forDisk: waitMs == 0))
   }
 
-  /// What must be durable before these deliveries to one consumer may be shown: that their topic holds them and, where a
-  /// delivery is its own acknowledgement, that it is recorded.
+  /// What must be settled before these deliveries to one consumer may be shown: the record that appended their topic's newest
+  /// message and, where a delivery is its own acknowledgement, the record of its end.
   public func gate(of deliveries: [Delivery], to consumer: Consumer) -> Gate {
     if deliveries.contains(where: \.waitsForItsEnd) { return .endOfTurn }
     return deliveries.isEmpty ? gate : Gate(consumer.topic.appendSequence)

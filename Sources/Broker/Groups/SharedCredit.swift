@@ -5,7 +5,7 @@
 
 /// A credit that consumers share, whichever queues they read.
 public final class SharedCredit {
-  /// So many messages may be in flight at a time.
+  /// The most messages that may be in flight at a time.
   @exclusivity(unchecked) private(set) var limit: Int
   @exclusivity(unchecked) private(set) var inFlight = 0
   private(set) var members: [Consumer] = []

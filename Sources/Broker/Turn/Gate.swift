@@ -1,4 +1,4 @@
-// What must be durable before something may be shown, and answers that carry it.
+// Gates: which record must be settled before something may be shown; and answers, which carry a gate.
 //
 // Holds: every record that an answer follows from has a sequence at or below the answer's gate.
 // Leaves to others: keeping the bytes of an answer until its gate is settled (`Output` of the server's connections).

@@ -62,10 +62,10 @@ struct ResolvedSettings: Sendable {
     origins[setting.name] = origin
   }
 
-  /// What settings mean for each other.
+  /// Applies the rules that hold between settings.
   private mutating func finish() throws(UsageError) {
     if origins["max-body-bytes"] == nil { settings.server.engine.broker.bodyBytesMax = settings.server.lineBytesMax }
-    // Whole pages.
+    // Rounded up to whole pages.
     settings.server.engine.broker.segmentBytes = (settings.server.engine.broker.segmentBytes + 4095) & ~4095
     if let file = settings.tokenFile { settings.server.tokens = try Self.tokens(file) }
     if let path = settings.accessFile {
