@@ -168,13 +168,13 @@ public struct Delivery {
   /// 1 for the first delivery; 0 for a private tail.
   public let attempt: UInt32
 
-  /// Whether the message survives a restart, so that it is delivered again unless its end is durable. Only in queues.
+  /// Whether it would come again after a restart, unless its end is durable by then. Only in queues.
   public var isPersistent: Bool {
     consumer.group?.queue?.isDurable == true && record.flags & RecordFlags.transient == 0
   }
 
-  /// Whether the delivery is shown only when its own records are settled. It is when it counts as its own acknowledgement,
-  /// since a crash would deliver the message again, and when the log's delivery rule says so for every delivery.
+  /// Whether it is shown only when its own records are settled: it is its own acknowledgement, and a crash would show it
+  /// again, or the log wants it for every delivery.
   public var waitsForItsEnd: Bool {
     consumer.waitsForRecords || consumer.options.acknowledgesItself && isPersistent
   }
