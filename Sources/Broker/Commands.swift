@@ -56,7 +56,7 @@ public enum CancelOutcome: Sendable { case cancelled, released, unknown }
 public struct PublishReply: Equatable {
   /// The id the server made; nil when the caller gave one.
   public var madeID: GeneratedID?
-  /// Its place in the topic.
+  /// Its offset in the topic.
   public var offset: TopicOffset
 }
 

@@ -4,7 +4,7 @@
 import DelayStore
 import Primitives
 
-/// A batch on its way: what was decided about each message, and the records to be written.
+/// A batch in the making: what was decided about each message, and the bytes of the record to be written.
 public final class ScheduleBatch {
   struct Entry {
     /// Where its part of the record begins.
