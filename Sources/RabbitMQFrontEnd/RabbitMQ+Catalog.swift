@@ -145,7 +145,8 @@ extension RabbitMQ {
 
   /// False when one of its ends is not there.
   private func restoreBinding(_ name: [UInt8]) throws(Refusal) -> Bool {
-    guard let destination = try restoredDestination(), let exchangeName = try reader.string(.exchange), let exchange = exchanges[Text(exchangeName)],
+    guard let destination = try restoredDestination(), let exchangeName = try reader.string(.exchange),
+      let exchange = exchanges[Text(exchangeName)],
       let key = try reader.string(.routingKey)
     else { return false }
     let arguments = try arguments()

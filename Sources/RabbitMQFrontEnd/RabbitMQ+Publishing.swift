@@ -26,6 +26,8 @@ public struct Publication {
   public var encoding: BodyEncoding
   /// The properties.
   public var properties = PublishedProperties.none
+  /// Its priority; one among AMQP's properties counts by itself.
+  public var priority: UInt8 = 0
   /// Whether it is to survive a restart.
   public var isPersistent = false
   /// Whether it comes back when there is no queue for it.
@@ -43,6 +45,13 @@ public struct Publication {
 }
 
 extension Publication {
+  /// What its record's flags say.
+  var flags: UInt32 {
+    var priority = priority
+    if case .amqp(let properties) = properties { priority = properties.priority ?? 0 }
+    return (isPersistent ? 0 : RecordFlags.transient) | encoding.flags | RecordFlags.priority(priority)
+  }
+
   var envelope: Envelope {
     switch properties {
     case .none: Envelope(exchange: exchange, routingKey: routingKey, json: nil)
@@ -111,7 +120,6 @@ extension RabbitMQ {
       return outcome
     }
     let delayed = try delayedTargets(routes, envelope)
-    let flags = (publication.isPersistent ? 0 : RecordFlags.transient) | publication.encoding.flags
     var targets: [QueueTarget] = []
     var refusing: [Queue] = []
     var isKept = false
@@ -128,7 +136,7 @@ extension RabbitMQ {
     }
     for exchange in routes.delaying where exchange.isDurable { isKept = true }
     targets += delayed.targets
-    try put(envelope, publication.body, flags, targets, refusedBy: refusing, name: delayed.name)
+    try put(envelope, publication.body, publication.flags, targets, refusedBy: refusing, name: delayed.name)
     broker.enforceQueueRules()
     if isKept { outcome.gate = broker.gate }
     return outcome

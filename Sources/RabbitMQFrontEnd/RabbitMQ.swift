@@ -43,7 +43,12 @@ public final class RabbitMQ {
   // MARK: Showing
 
   /// Appends exchange, routing key and properties of a message as the line protocol shows them: fields without braces.
-  public func writeFields(of record: MessageRecord, to out: inout ByteBuffer) {
+  ///
+  /// - Parameter deliveryCount: shown as the header `x-delivery-count`; nil for none.
+  public func writeFields(of record: MessageRecord, deliveryCount: UInt32? = nil, to out: inout ByteBuffer) {
+    if let deliveryCount, let envelope = envelope(of: record, deliveryCount: deliveryCount) {
+      return envelope.writeFields(to: &out)
+    }
     guard let view = EnvelopeView(record.headers) else {
       // The text of an older version is what is shown.
       return out.append(UnsafeRawBufferPointer(rebasing: record.headers.dropFirst().dropLast()))
@@ -58,6 +63,14 @@ public final class RabbitMQ {
     out.appendJSONString(view.routingKey)
     out.append(",\"properties\":")
     out.append(view.properties)
+  }
+
+  /// The envelope of a record with the header `x-delivery-count`, for who shows a message of a quorum queue; nil when it has no
+  /// envelope.
+  public func envelope(of record: MessageRecord, deliveryCount: UInt32) -> Envelope? {
+    var envelope = Envelope(record, reader)
+    envelope?.set(header: "x-delivery-count", .integer(Int64(deliveryCount)))
+    return envelope
   }
 
   // MARK: Finding
@@ -157,7 +170,9 @@ public final class RabbitMQ {
     if name.isEmpty { throw Self.isDefaultExchange }
     if name.hasPrefix("amq.") { throw .accessRefused("deletion of system exchange '\(name)' not allowed") }
     guard let exchange = exchanges[name] else { return broker.gate }
-    if ifUnused, !exchange.bindings.isEmpty || exchange.pendingCount > 0 { throw .preconditionFailed("exchange '\(name)' in use") }
+    if ifUnused, !exchange.bindings.isEmpty || exchange.pendingCount > 0 {
+      throw .preconditionFailed("exchange '\(name)' in use")
+    }
     for binding in exchange.bindings { remove(binding) }
     drop(exchange)
     return broker.gate
@@ -231,9 +246,11 @@ public final class RabbitMQ {
     _ queueName: Text, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member], _ connection: UInt64
   ) throws(AMQPError) -> Gate {
     if exchangeName.isEmpty { throw Self.isDefaultExchange }
-    guard let queue = queues[queueName] else { return broker.gate }
+    guard let queue = queues[queueName],
+      let binding = exchanges[exchangeName]?.binding(.queue(queue), key, arguments)
+    else { return broker.gate }
     try requireAccess(queue, connection)
-    return unbind(.queue(queue), exchangeName, key, arguments)
+    return unbind(binding)
   }
 
   /// Takes a binding between two exchanges away; nothing happens when it is not there, or one of them is not.
@@ -241,14 +258,13 @@ public final class RabbitMQ {
     _ destinationName: Text, from sourceName: Text, _ key: Text, _ arguments: [JSONTree.Member]
   ) throws(AMQPError) -> Gate {
     if sourceName.isEmpty || destinationName.isEmpty { throw Self.isDefaultExchange }
-    guard let destination = exchanges[destinationName] else { return broker.gate }
-    return unbind(.exchange(destination), sourceName, key, arguments)
+    guard let destination = exchanges[destinationName],
+      let binding = exchanges[sourceName]?.binding(.exchange(destination), key, arguments)
+    else { return broker.gate }
+    return unbind(binding)
   }
 
-  private func unbind(
-    _ destination: BindingDestination, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member]
-  ) -> Gate {
-    guard let binding = exchanges[exchangeName]?.binding(destination, key, arguments) else { return broker.gate }
+  private func unbind(_ binding: Binding) -> Gate {
     remove(binding)
     dropIfLast(binding.exchange)
     return broker.gate

@@ -14,6 +14,17 @@ public enum GetReply {
 }
 
 extension RabbitMQChannel {
+  /// The priority that the arguments of a consumer say (`x-priority`), 0 when they say none.
+  ///
+  /// - Throws: 406 when it is no integer of 32 bits.
+  public static func priority(_ arguments: [JSONTree.Member]) throws(AMQPError) -> Int32 {
+    guard let member = arguments.first(where: { $0.key == "x-priority" }) else { return 0 }
+    guard let priority = member.value.integer.flatMap({ Int32(exactly: $0) }) else {
+      throw .preconditionFailed("invalid arg 'x-priority': \(member.value.shown) is not an integer of 32 bits")
+    }
+    return priority
+  }
+
   /// Adds a consumer to a queue.
   ///
   /// - Parameters:
@@ -21,14 +32,19 @@ extension RabbitMQChannel {
   ///   - wantedTag: empty to have one made.
   ///   - prefetch: unacknowledged deliveries at a time; 0: as many as the server allows.
   ///   - sub: the connection's number for the consumer, which its deliveries carry.
-  /// - Throws: 404, 405; 530 when the tag is taken.
+  ///   - isExclusive: whether it is to be the queue's only consumer.
+  ///   - priority: consumers of a higher one are served first (`x-priority`).
+  /// - Throws: 403, 404, 405; 530 when the tag is taken.
   public func consume(
-    _ queueName: Text, tag wantedTag: Text, prefetch: Int, noAck: Bool, sub: Int64
+    _ queueName: Text, tag wantedTag: Text, prefetch: Int, noAck: Bool, sub: Int64, isExclusive: Bool = false,
+    priority: Int32 = 0
   ) throws(AMQPError) -> (consumer: Consumer, tag: Text) {
     let tag = wantedTag.isEmpty ? madeConsumerTag() : wantedTag
     let queue = try rabbitMQ.queue(resolve(queueName), connection)
     if consumers[tag] != nil { throw AMQPError.notAllowed("attempt to reuse consumer tag '\(tag)'") }
-    let consumer = try rabbitMQ.consume(queue, sub: sub, connection: connection, prefetch: prefetch, noAck: noAck)
+    let consumer = try rabbitMQ.consume(
+      queue, sub: sub, connection: connection, prefetch: prefetch, noAck: noAck, isExclusive: isExclusive,
+      priority: priority)
     consumers[tag] = consumer
     consumerTags[sub] = tag
     return (consumer, tag)
@@ -46,12 +62,12 @@ extension RabbitMQChannel {
     }
     consumerTags[consumer.sub] = nil
     if consumer.inFlight > 0 {
-      broker.setPaused(consumer, true)
+      broker.retire(consumer)
       cancelled.append(consumer)
     } else {
       broker.remove(consumer)
     }
-    if let queue = rabbitMQ.queue(of: consumer) { rabbitMQ.consumerLeft(queue) }
+    if let queue = rabbitMQ.queue(of: consumer) { rabbitMQ.consumerLeft(queue, consumer) }
     return Answer(consumer, gate: broker.gate)
   }
 

@@ -61,7 +61,10 @@ public final class RabbitMQChannel {
       unacknowledged[lastDeliveryTag] = Unacknowledged(
         group: group, offset: delivery.record.sequence, isPersistent: delivery.isPersistent)
     }
-    return ChannelDelivery(consumerTag: consumerTag, deliveryTag: lastDeliveryTag, delivery: delivery)
+    let isQuorum = rabbitMQ.queue(of: delivery.consumer)?.arguments.isQuorum == true
+    return ChannelDelivery(
+      consumerTag: consumerTag, deliveryTag: lastDeliveryTag, delivery: delivery,
+      deliveryCount: isQuorum ? delivery.attempt - 1 : nil)
   }
 
   // MARK: Acknowledging
@@ -160,7 +163,7 @@ public final class RabbitMQChannel {
     waitingGets = []
     if queuesStay { return }
     for consumer in leaving {
-      if let queue = rabbitMQ.queue(of: consumer) { rabbitMQ.consumerLeft(queue) }
+      if let queue = rabbitMQ.queue(of: consumer) { rabbitMQ.consumerLeft(queue, consumer) }
     }
   }
 }
@@ -175,4 +178,6 @@ public struct ChannelDelivery {
   public let delivery: Delivery
   /// Whether it may have been delivered before.
   public var isRedelivered: Bool { delivery.attempt > 1 }
+  /// For the header `x-delivery-count`, which messages of quorum queues show: how many deliveries came to nothing before.
+  public let deliveryCount: UInt32?
 }
