@@ -39,7 +39,7 @@ def declaring_an_exchange_again():
                     **{**fields, **change})
         refused(r, f"PRECONDITION_FAILED - invalid type 'long' for arg 'alternate-exchange' in exchange '{name}'",
                 "exchangeDeclare", exchange=name, type="topic", arguments={"alternate-exchange": 5})
-        r.client.refused("bad_request", "rabbitmq.exchangeDeclare", exchange=name, type="x-delayed-message")
+        r.client.refused("bad_request", "rabbitmq.exchangeDeclare", exchange=name, type="x-unknown")
         r.client.refused("bad_request", "rabbitmq.exchangeDeclare", exchange=unique("x"))
 
 
@@ -98,7 +98,7 @@ def arguments_out_of_range():
             ("x-message-ttl", -1), ("x-message-ttl", 315_360_000_001), ("x-message-ttl", "5"), ("x-message-ttl", 1.5),
             ("x-expires", 0), ("x-expires", -5), ("x-max-length", -1), ("x-max-length-bytes", "many"),
             ("x-overflow", "drop-tail"), ("x-delivery-limit", -1), ("x-dead-letter-exchange", 5),
-            ("x-dead-letter-routing-key", "k"), ("x-max-priority", 5), ("x-queue-mode", "busy"), ("x-queue-mode", 1),
+            ("x-dead-letter-routing-key", "k"), ("x-max-priority", 256), ("x-single-active-consumer", "yes"), ("x-queue-mode", "busy"), ("x-queue-mode", 1),
             ("x-queue-type", "stream"), ("x-queue-type", None), ("x-queue-version", 3),
         ):
             message = r.refused("precondition_failed", 406, "queueDeclare", queue=unique("q"), arguments={key: value})

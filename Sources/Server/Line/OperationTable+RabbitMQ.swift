@@ -51,7 +51,7 @@ extension OperationTable {
     Operation(name: "rabbitmq.publish", fields: [.exchange, .routingKey, .body, .bodyBase64, .mandatory, .properties]) {
       s, r throws(RequestStop) in try s.rabbitMQPublish(r)
     },
-    Operation(name: "rabbitmq.consume", fields: [.queue, .consumerTag, .noAck, .prefetch]) {
+    Operation(name: "rabbitmq.consume", fields: [.queue, .consumerTag, .noAck, .prefetch, .exclusive, .arguments]) {
       s, r throws(RequestStop) in try s.rabbitMQConsume(r)
     },
     Operation(name: "rabbitmq.cancel", fields: [.consumerTag]) { s, r throws(RequestStop) in
