@@ -47,7 +47,7 @@ let package = Package(
       "Server",
       [
         "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
-        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol",
+        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "Access", "HTTPProtocol",
       ]),
     library("EscapementClient"),
     program(
@@ -114,7 +114,7 @@ let package = Package(
       "DocumentationTests",
       [
         "escapement", "Server", "Engine", "Broker", "RabbitMQFrontEnd", "RocketMQFrontEnd", "LineProtocol", "Journal",
-        "DecisionLog",
+        "DecisionLog", "AMQPProtocol",
         "DelayStore", "TimingWheel", "Primitives",
       ]),
     // Drives the built programs with the client; finds them beside the test bundle.

@@ -14,8 +14,8 @@ public struct BrokerGauges: Sendable {
   public var dueNow: Int
   /// Bytes of the messages in memory.
   public var pendingBytes: Int
-  /// Ids remembered after release or cancel.
-  public var settledIDs: Int
+  /// Ids whose outcome is remembered.
+  public var recentOutcomes: Int
   /// Messages held back until their owners decide.
   public var held: Int
   /// Topics.
@@ -37,7 +37,7 @@ extension Broker {
     return BrokerGauges(
       pending: pending.count - expiring, expiring: expiring, onDisk: pending.onDiskCount, dueNow: pending.dueCount,
       pendingBytes: pending.recordBytes,
-      settledIDs: pending.outcomeCount, held: held.count, topics: topics.count, groups: groups.count,
+      recentOutcomes: pending.outcomeCount, held: held.count, topics: topics.count, groups: groups.count,
       consumers: groups.consumerCount,
       inFlight: groups.inOrder.reduce(0) { $0 + $1.inFlight }, cacheBytes: topics.cacheBytes)
   }

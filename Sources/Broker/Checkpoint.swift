@@ -1,19 +1,8 @@
 // What a checkpoint says: all state that is not in the files it names, and how much of those files counts.
 //
 // Bytes (little-endian, strings as u32 length and UTF-8), inside the frame of `CheckpointFile`:
-//   i64 now, i64 watermark due, u64 watermark sequence, i64 hand, u32 next topic
-//   u32 n topics:  u32 number, name, i64 retentionMs, i64 retentionBytes, u64 first offset, u64 next offset,
-//                  i64 last release, u64 pending, u32 n segments: u64 base offset, u64 bytes, u8 sealed
-//   u32 n groups:  u32 number, u32 topic, name, u64 cursor, u32 n outstanding:
-//                  u64 offset, u32 attempts, u8 marks, u64 key hash, i64 until
-//   u32 groups ever made
-//   u32 n slices:  u8 level, i64 number, u32 generation, u64 bytes
-//   u32 n files of recent outcomes: i64 number, u64 bytes
-//   u32 n held:    owner, u32 checks, i64 next check, u32 bytes, message record
-//   u32 n queues: u32 group, ended offsets, transient offsets (OffsetSet)
-//   u32 n overdue: u32 topic, u64 offset
-//   u32 n catalog: name, u32 bytes, value
-// An outstanding entry's marks: 4 bits of state, 3 bits of the reason why it is dead-lettered, and whether its time to live has ended.
+//   i64 now, then the parts of the rooms, each as its file says: `Pending+State` (first part), `Topics+State`, `Groups+State`,
+//   `Pending+State` (second part), `Held`, `Queues+State`, `Catalog`
 
 import DataFiles
 import DelayStore

@@ -25,13 +25,16 @@ open class IOTask: @unchecked Sendable {
   /// for it is told. Runs on the loop thread, in place of `finished`.
   open func canIgnoreFailure() -> Bool { false }
 
-  /// Runs the task and notes its failure.
+  /// Runs the task and notes its failure. Behind a task that failed in the write lane nothing is run any more: it fails like
+  /// that one.
   public final func execute(_ files: OpenFiles) {
-    failure = nil
+    failure = files.failure
+    if failure != nil { return }
     do throws(StorageError) {
       try run(files)
     } catch {
       failure = error
+      files.note(error)
     }
   }
 }

@@ -13,12 +13,22 @@ public final class OpenFiles {
   private let capacity: Int
   private var open: [String: (file: FileID, lastUse: UInt64)] = [:]
   private var uses: UInt64 = 0
+  private let stopsAtFailure: Bool
+  /// Why no further task is run with these files; nil while all is well.
+  private(set) var failure: StorageError?
 
   /// A cache of up to `capacity` open files.
-  public init(storage: any Storage, capacity: Int = 256) {
+  ///
+  /// - Parameter stopsAtFailure: whether a task that fails ends the work of this thread: what comes behind a write that did not
+  ///   happen, such as a checkpoint that names it, must not happen either. A full disk is waited for and ends nothing.
+  public init(storage: any Storage, capacity: Int = 256, stopsAtFailure: Bool = false) {
     self.storage = storage
     self.capacity = capacity
+    self.stopsAtFailure = stopsAtFailure
   }
+
+  /// A task has failed.
+  func note(_ error: StorageError) { if stopsAtFailure, error.kind != .diskFull { failure = error } }
 
   deinit { closeAll() }
 

@@ -138,6 +138,8 @@ public struct LogCounters: Equatable, Sendable {
   public var maxSyncNs: Int64 = 0
   /// How long all syncs took together.
   public var totalSyncNs: Int64 = 0
+  /// Microseconds that syncs took.
+  public var syncUs = Histogram.ofUs
 
   /// Nothing yet.
   public init() {}

@@ -97,7 +97,7 @@ public final class Engine {
     let last = records.lastSequence
     guard broker.failure == nil else { return last }
     let settled = log.settledSequence
-    let mustSync = mustSync || broker.effects.contains { $0.mustBeDurable(after: settled) }
+    let mustSync = mustSync || broker.effects.contains { $0.gate(last: last).sequence > settled }
     if !records.isEmpty {
       bytesSinceCheckpoint += records.byteCount
       counters.logBytes += records.byteCount

@@ -35,14 +35,16 @@ public struct HTTPResponse: Sendable {
 extension ByteBuffer {
   /// Appends a response with its body.
   ///
-  /// - Parameter nowMs: the wall clock, Unix ms, for the `Date` field.
-  public mutating func appendHTTP(_ response: HTTPResponse, body: UnsafeRawBufferPointer, nowMs: Int64) {
+  /// - Parameter nowMs: the wall clock, Unix ms, for the `Date` field; nil where there is no clock, and no such field.
+  public mutating func appendHTTP(_ response: HTTPResponse, body: UnsafeRawBufferPointer, nowMs: Int64?) {
     append("HTTP/1.1 ")
     append(text: String(response.status.rawValue))
     append(" ")
     append(response.status.phrase)
-    append("\r\nDate: ")
-    appendHTTPDate(nowMs)
+    if let nowMs {
+      append("\r\nDate: ")
+      appendHTTPDate(nowMs)
+    }
     append("\r\nContent-Type: ")
     append(response.contentType)
     append("\r\nContent-Length: ")

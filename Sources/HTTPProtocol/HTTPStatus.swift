@@ -30,6 +30,8 @@ public enum HTTPStatus: Int, CaseIterable, Sendable {
   case expectationFailed = 417
   /// The request is for another server.
   case misdirectedRequest = 421
+  /// A bound is reached; the same request may succeed later.
+  case tooManyRequests = 429
   /// The head is larger than is taken.
   case headTooLarge = 431
   /// The server is broken.
@@ -59,6 +61,7 @@ public enum HTTPStatus: Int, CaseIterable, Sendable {
     case .unsupportedMediaType: "Unsupported Media Type"
     case .expectationFailed: "Expectation Failed"
     case .misdirectedRequest: "Misdirected Request"
+    case .tooManyRequests: "Too Many Requests"
     case .headTooLarge: "Request Header Fields Too Large"
     case .internalServerError: "Internal Server Error"
     case .notImplemented: "Not Implemented"

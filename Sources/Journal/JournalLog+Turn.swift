@@ -77,6 +77,7 @@ extension JournalLog {
       $0.counters.lastSyncNs = ns
       $0.counters.maxSyncNs = max($0.counters.maxSyncNs, ns)
       $0.counters.totalSyncNs &+= ns
+      $0.counters.syncUs.add(ns / 1000)
     }
   }
 

@@ -33,6 +33,10 @@ struct QueueArguments {
     "x-queue-type": [.string("classic"), .string("quorum")], "x-queue-mode": [.string("default"), .string("lazy")],
     "x-queue-version": [.integer(1), .integer(2)],
   ]
+  /// Arguments that RabbitMQ gives a meaning to and we do not yet.
+  private static let unsupported: Set<Text> = [
+    "x-consumer-timeout", "x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max",
+  ]
   /// Arguments that two declarations must agree on, in the order in which RabbitMQ compares them.
   static let compared: [Text] = [
     "x-expires", "x-message-ttl", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length",
@@ -61,8 +65,9 @@ struct QueueArguments {
         guard case .boolean(let isSingle) = member.value else { throw Self.invalid(member, queue, "not a boolean") }
         hasSingleActive = isSingle
       case "x-queue-type": isQuorum = member.value == .string("quorum")
-      // Whatever else there is, is kept, and means nothing here.
-      default: break
+      default:
+        // What we do not do must not look as if we did. What we do not know is kept and means nothing, as in RabbitMQ.
+        if Self.unsupported.contains(member.key) { throw Self.invalid(member, queue, "not supported") }
       }
     }
     if let member = members.first(where: { $0.key == "x-dead-letter-routing-key" }), deadLetterExchange == nil {

@@ -52,6 +52,13 @@ extension Publication {
     return (isPersistent ? 0 : RecordFlags.transient) | encoding.flags | RecordFlags.priority(priority)
   }
 
+  /// The keys that the message is routed by: its own, and those in the headers `CC` and `BCC`.
+  public var routingKeys: [Text] {
+    var envelope = envelope
+    envelope.hideBlindKeys()
+    return envelope.routingKeys
+  }
+
   var envelope: Envelope {
     switch properties {
     case .none: Envelope(exchange: exchange, routingKey: routingKey, json: nil)

@@ -58,10 +58,13 @@ extension RabbitMQ {
     if let owner = queue.owner { ownQueues[owner, default: [:]][queue.name] = queue }
   }
 
+  /// What the names of queues begin with that the server has named.
+  public static let madeNamePrefix: Text = "amq.gen-"
+
   private func madeName() -> Text {
     var number = broker.records.nextSequence
-    while queues[Text("amq.gen-\(String(number, radix: 36))")] != nil { number += 1 }
-    return Text("amq.gen-\(String(number, radix: 36))")
+    while queues[Text("\(Self.madeNamePrefix)\(String(number, radix: 36))")] != nil { number += 1 }
+    return Text("\(Self.madeNamePrefix)\(String(number, radix: 36))")
   }
 
   private func requireSame(_ old: Queue, _ declaration: QueueDeclaration) throws(AMQPError) {

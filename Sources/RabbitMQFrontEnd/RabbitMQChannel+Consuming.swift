@@ -148,4 +148,7 @@ extension RabbitMQChannel {
     consumers[tag] = nil
     return tag
   }
+
+  /// The tag of a consumer of this channel.
+  public func tag(of consumer: Consumer) -> Text? { shown[consumer.sub]?.tag }
 }

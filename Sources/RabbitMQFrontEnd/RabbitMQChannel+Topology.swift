@@ -13,6 +13,9 @@ extension RabbitMQChannel {
     return lastQueue
   }
 
+  /// The queue that an empty name means; nil when none was declared here.
+  public var lastDeclaredQueue: Text? { lastQueue }
+
   /// Declares an exchange; one that is there must be the same.
   public func declare(_ declaration: RabbitMQ.ExchangeDeclaration) throws(AMQPError) -> Gate {
     try rabbitMQ.declare(declaration)

@@ -1,5 +1,6 @@
 // Every setting of the server and every bound of its network side, with defaults.
 
+import Access
 import Engine
 import Journal
 
@@ -19,14 +20,30 @@ public struct ServerSettings: Sendable {
   public var messageBytesMax = 16 << 20
   /// Connections at a time; one more is told `busy` and closed.
   public var connectionsMax = 50_000
+  /// Connections from one address at a time; one more is told `busy` and closed.
+  public var connectionsPerAddressMax = 50_000
   /// Bytes that wait to be sent on one connection; beyond it nothing more is delivered to it or read from it.
   public var unsentBytesMax = 4 << 20
   /// Bytes on their way to the journal; beyond it no more commands are read.
   public var inFlightBytesMax = 64 << 20
   /// Subscriptions of one connection; also fetches that wait on it, and groups that it fetches for.
   public var subscriptionsMax = 1024
-  /// The tokens that `hello` may give; empty: no token is needed.
+  /// The tokens that `hello` may give; empty: no token is needed, unless there is an access file.
   public var tokens: [String] = []
+  /// The access file, read again when the process is told to.
+  public var accessPath: String?
+  /// Who may come in and what they may do: what the access file says.
+  public var access: AccessFile?
+  /// Names that HTTP requests may give this server, beside `localhost` and addresses.
+  public var hostNames: [String] = []
+  /// How long a client may take to say who it is, where it must.
+  public var handshakeTimeoutMs: Int64 = 10_000
+  /// How long a request of HTTP may take to come in.
+  public var requestTimeoutMs: Int64 = 30_000
+  /// How long a connection of HTTP may rest between two requests.
+  public var idleTimeoutMs: Int64 = 120_000
+  /// Topics with metrics of their own, and groups of each.
+  public var metricTopicsMax = 100
   /// A step of the wall clock beyond this is followed, or waited out; smaller differences are slewed.
   public var clockStepMs: Int64 = 1000
 

@@ -47,7 +47,8 @@ actor RealServer {
 
   func start() async throws {
     let process = try ChildProcess(
-      path: built("escapement"), arguments: ["serve", "--data", data, "--listen", "127.0.0.1:\(port)", "--amqp", "off"] + flags,
+      path: built("escapement"),
+      arguments: ["serve", "--data", data, "--listen", "127.0.0.1:\(port)", "--amqp", "off"] + flags,
       log: folder.appending(path: "log").path)
     self.process = process
     let line = await blocking { process.readLine(timeoutMs: 60_000) }

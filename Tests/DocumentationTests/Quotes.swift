@@ -1,5 +1,6 @@
 // The numbers that the pages quote: words of a page, with the number from the code.
 
+import AMQPProtocol
 import Foundation
 
 @testable import Broker
@@ -169,16 +170,15 @@ enum Quotes {
 
   static let rabbitMQ = [
     #"socket.create_connection(("127.0.0.1", \#(port)))"#,
-    "`prefetch?` (0: no bound but \(spacedLiteral(#"prefetch == 0 \? ([0-9_]+)"#)))",
     "a string of 0…\(spaced(QueueArguments.timeToLiveMsMax))",
     "one death becomes at most \(RabbitMQ.lettersMax) letters",
     "up to \(bytes(Frame.payloadBytesMax)) with headers and body",
     "a line of at most \(bytes(server.lineBytesMax)) (`--max-line-bytes`)",
     "segments of \(bytes(broker.queueSegmentBytes)) "
       + "(\(Written.word(broker.segmentBytes / broker.queueSegmentBytes)) of `--segment-bytes`)",
-    "| `forbidden` | \(literal(#"reply\(\.forbidden, (403),"#)) |",
-    "| `not_found` | \(literal(#"reply\(\.notFound, ([0-9]+),"#)) |",
-    "| `precondition_failed` | \(literal(#"reply\(\.preconditionFailed, ([0-9]+),"#)) |",
-    "| `bad_state` | \(literal(#"reply\(\.badState, ([0-9]+),"#)) |",
+    "| `forbidden` | \(ReplyCode.accessRefused.rawValue)",
+    "| `not_found` | \(ReplyCode.notFound.rawValue)",
+    "| `precondition_failed` | \(ReplyCode.preconditionFailed.rawValue)",
+    "| `bad_state` | \(ReplyCode.notAllowed.rawValue)",
   ]
 }

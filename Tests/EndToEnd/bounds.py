@@ -1,11 +1,13 @@
 """Every bound of the server: what happens at it, and that nobody else feels it."""
 
 import contextlib
+import json
 import os
 import resource
 
 from consuming import LONG_MS, offsets, publish_many
 from escapement_driver import Client, equal, eventually, fetch_all, group_row, topic_row, unique
+from http_client import HttpClient
 from suite import case, own
 
 HOUR_MS = 3_600_000
@@ -47,6 +49,30 @@ def connections_are_bounded():
         refused = Client(server.host, server.port)
         equal(refused.recv()["error"], "busy", "error")
         refused.closed()
+    clients.pop().close()
+
+    def served():
+        with contextlib.suppress(Exception), Client(server.host, server.port) as client:
+            return client.ok("ping")
+
+    eventually(served, what="room after one has gone")
+
+
+@case
+def connections_from_one_address_are_bounded():
+    """`busy`: too many connections from one address, whatever they speak; there is room again when one has gone."""
+    server = own("--max-connections-per-address", 3, "--http", "127.0.0.1:0")
+    address = server.address_for("HTTP")
+    clients = [server.client(), server.client()]
+    for client in clients:
+        client.ok("ping")
+    http = HttpClient(address)
+    http.ok("ping")
+    refused = Client(server.host, server.port)
+    equal(refused.recv()["error"], "busy", "error")
+    refused.closed()
+    response = HttpClient(address).response()
+    equal((response.status, json.loads(response.body)["error"]), (429, "busy"))
     clients.pop().close()
 
     def served():
@@ -232,7 +258,7 @@ def replies_that_nobody_reads_are_bounded():
 def messages_larger_than_a_record():
     """`body_too_large`: what does not fit into a record of the journal, however long lines may be."""
     client = own("--max-line-bytes", 64 * MIB).client()
-    message = {"body": "x" * (9 * MIB), "delayMs": HOUR_MS}
-    client.refused("body_too_large", "publish", topic="t", body="x" * (17 * MIB))
+    message = {"body": "x" * (11 * MIB), "delayMs": HOUR_MS}
+    client.refused("body_too_large", "publish", topic="t", body="x" * (21 * MIB))
     client.refused("body_too_large", "scheduleMany", topic="t", messages=[message, message])
-    equal(client.ok("publish", topic="t", body="x" * (15 * MIB))["offset"], 0, "a large one")
+    equal(client.ok("publish", topic="t", body="x" * (19 * MIB))["offset"], 0, "a large one")

@@ -172,6 +172,14 @@ class Server:
     def client(self):
         return Client(self.host, self.port)
 
+    def address_for(self, wire):
+        """Where it says to be listening for another protocol: (host, port)."""
+        def found():
+            matches = [re.fullmatch(rf"escapement listening on (\S+):(\d+) for {wire}", line) for line in self.lines]
+            return next((match for match in matches if match), None)
+        match = eventually(found, what=f"listening for {wire}")
+        return match.group(1).strip("[]"), int(match.group(2))
+
     def close(self):
         """Ends the process if it still runs and removes its folder."""
         if self.process and self.process.poll() is None:

@@ -39,7 +39,7 @@ def declaring_an_exchange_again():
                     **{**fields, **change})
         refused(r, f"PRECONDITION_FAILED - invalid type 'long' for arg 'alternate-exchange' in exchange '{name}'",
                 "exchangeDeclare", exchange=name, type="topic", arguments={"alternate-exchange": 5})
-        r.client.refused("bad_request", "rabbitmq.exchangeDeclare", exchange=name, type="x-unknown")
+        r.client.refused("bad_request", "rabbitmq.exchangeDeclare", exchange=name, type="x-random")
         r.client.refused("bad_request", "rabbitmq.exchangeDeclare", exchange=unique("x"))
 
 

@@ -15,7 +15,7 @@ def escapement(binary, *flags):
     """Runs `escapement serve` with these flags; gives the ports by the name of the wire, as it prints them."""
     folder = tempfile.mkdtemp(prefix="escapement-interop-")
     process = subprocess.Popen(
-        [binary, "serve", "--data", f"{folder}/data", "--listen", "127.0.0.1:0", *flags],
+        [binary, "serve", "--data", f"{folder}/data", "--listen", "127.0.0.1:0", "--http", "off", *flags],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         yield _ports(process, len([flag for flag in flags if flag.endswith(":0")]) + 1)

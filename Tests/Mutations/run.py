@@ -95,7 +95,13 @@ def run(arguments, seconds, until=None):
     process = subprocess.Popen(
         arguments, cwd=COPY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         start_new_session=True, text=True, errors="replace")
-    timer = threading.Timer(seconds, lambda: stop(process))
+    is_late = threading.Event()
+
+    def end_late():
+        is_late.set()
+        stop(process)
+
+    timer = threading.Timer(seconds, end_late)
     timer.start()
     lines, is_stopped = [], False
     try:
@@ -107,10 +113,9 @@ def run(arguments, seconds, until=None):
         if not is_stopped:
             process.wait()
     finally:
-        late = not timer.is_alive()
         timer.cancel()
         stop(process)
-    return ("late" if late else process.returncode), lines, is_stopped
+    return ("late" if is_late.is_set() else process.returncode), lines, is_stopped
 
 
 def stop(process):

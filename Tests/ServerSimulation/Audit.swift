@@ -17,19 +17,32 @@ extension ServerSimulation {
     for _ in 0..<30 where ledger.complaints.isEmpty { pass(ms: 400_000) }
     rest(passMs: 1000)
     guard ledger.complaints.isEmpty else { return }
-    let auditor = clients[0]
-    auditor.noteEnd()
-    auditor.connect()
-    auditor.introduce()
+    for topic in Client.topics + ["rocket"] { judgeLog(topic, auditor()) }
+    for topic in Client.topics { for group in ["plain", "fetching"] { judgeGroup(topic, group, auditor()) } }
+    for queue in ["work", "letters"] { judgeQueue(queue, auditor()) }
+  }
+
+  /// A client with a new connection, the only one that there is.
+  private func auditor() -> Client {
+    let client = clients[0]
+    client.listens = nil
+    client.reset()
+    // The server hears of it when it accepts connections again.
+    for _ in 0..<100 where client.socket != nil {
+      rest(passMs: 100)
+      client.noteEnd()
+    }
+    client.connect()
+    client.introduce()
     rest()
-    for topic in Client.topics + ["rocket"] { judgeLog(topic, auditor) }
-    for topic in Client.topics { for group in ["plain", "fetching"] { judgeGroup(topic, group, auditor) } }
-    for queue in ["work", "letters"] { judgeQueue(queue, auditor) }
+    return client
   }
 
   private func judgeLog(_ topic: String, _ auditor: Client) {
     auditor.ask("subscribe", #""topic":"\#(topic)","from":"earliest""#, .subscribe(topic: topic, group: nil))
-    settle()
+    var count = 0
+    auditor.listens = { _ in count += 1 }
+    settle { count }
     var versionOfKey: [MessageKey: Int] = [:]
     for (version, _) in ledger.offsetOfVersion[topic] ?? [:] {
       guard let key = ledger.keyOfVersion[version] else {
@@ -68,13 +81,13 @@ extension ServerSimulation {
     }
   }
 
-  /// Goes on until nobody hears anything more.
-  private func settle(passMs: Int64 = 0) {
+  /// Goes on until no more is found.
+  private func settle(passMs: Int64 = 0, _ found: () -> Int) {
     var quiet = 0
-    while quiet < 6, ledger.complaints.isEmpty {
-      let before = events
+    while quiet < 4, ledger.complaints.isEmpty {
+      let before = found()
       rest(passMs: passMs)
-      quiet = events == before ? quiet + 1 : 0
+      quiet = found() == before ? quiet + 1 : 0
     }
   }
 
@@ -87,11 +100,11 @@ extension ServerSimulation {
         if let offset = message["offset"] as? TopicOffset, message["attempt"] != nil { given.insert(offset) }
       }
     }
-    defer { auditor.listens = nil }
     let options = #""credit":65536,"ackWaitMs":80000000,"maxAttempts":100000"#
-    auditor.ask("subscribe", #""topic":"\#(topic)","group":"\#(group)",\#(options)"#, .subscribe(topic: topic, group: group))
+    auditor.ask(
+      "subscribe", #""topic":"\#(topic)","group":"\#(group)",\#(options)"#, .subscribe(topic: topic, group: group))
     // Ten minutes: the longest wait after a refusal.
-    settle(passMs: 650_000)
+    settle(passMs: 650_000) { given.count }
     for offset in (ledger.offsets[topic] ?? [:]).keys.sorted() {
       if given.contains(offset) || ledger.ackAsked[key]?.contains(offset) == true { continue }
       ledger.complain("\(key) never gets offset \(offset)")
@@ -106,12 +119,12 @@ extension ServerSimulation {
         found.append(version)
       }
     }
-    defer { auditor.listens = nil }
     auditor.ask("rabbitmq.consume", #""queue":"\#(queue)","prefetch":0"#, .consume(queue: queue))
-    settle()
+    settle { found.count }
     if Set(found).count != found.count { ledger.complain("\(queue) has a message twice: \(found.sorted())") }
     for (version, message) in ledger.queues[queue] ?? [:] {
-      let isConfirmed = message.isConfirmed || queue == "letters" && ledger.queues["short"]?[version]?.isConfirmed == true
+      let isConfirmed =
+        message.isConfirmed || queue == "letters" && ledger.queues["short"]?[version]?.isConfirmed == true
       if isConfirmed, !message.isAckAsked, !found.contains(version) {
         ledger.complain("\(queue) has lost version \(version)")
       }

@@ -260,7 +260,8 @@ final class ServerSimulation {
         return
       }
     }
-    ledger.complain("the server never comes to rest")
+    let unanswered = clients.flatMap(\.asked).map { "\($0.rid) \($0.about)" }
+    ledger.complain("the server never comes to rest; idle: \(machine?.isIdle == true), unanswered: \(unanswered)")
   }
 
   /// No more faults: the disk works and has space, and the server runs.

@@ -4,11 +4,11 @@
 // late, as by a busy machine; `wait` lets time pass only when there is nothing to do, and never more than the driver allows.
 // Leaves to others: what the clients say (Client), when power fails (ServerSimulation).
 
-@testable import Platform
 import Primitives
 import SeededRandom
 import Synchronization
 
+@testable import Platform
 @testable import Server
 
 /// Time that stands still unless somebody moves it.

@@ -27,7 +27,9 @@ struct AMQPContentTests {
     var random = SplitMix64(seed: seed)
     var content = AMQPContent()
     for _ in 0..<20 {
-      func bytes(_ count: UInt64) -> [UInt8] { (0..<random.next(below: count)).map { _ in UInt8(random.next(below: 255)) } }
+      func bytes(_ count: UInt64) -> [UInt8] {
+        (0..<random.next(below: count)).map { _ in UInt8(random.next(below: 255)) }
+      }
       let (exchange, key) = (bytes(4), bytes(4))
       let properties = [0, 0] + bytes(5)
       let body = bytes(40)

@@ -20,7 +20,7 @@ public final class ManualIOQueue: IOQueue {
   ///
   /// - Parameter finishesWritesUnrun: a defect for tests of tests: writes are reported as done and never run.
   public init(storage: any Storage, finishesWritesUnrun: Bool = false) {
-    files = [OpenFiles(storage: storage), OpenFiles(storage: storage)]
+    files = [OpenFiles(storage: storage, stopsAtFailure: true), OpenFiles(storage: storage)]
     self.finishesWritesUnrun = finishesWritesUnrun
   }
 

@@ -28,12 +28,15 @@ struct CrashTests {
 
   @Test("a loss of power at any operation of a short script breaks no promise", arguments: Seeds.some(1))
   func everywhere(seed: UInt64) {
+    var comparisons = 0
     for operation in 1...Self.operations(seed, turns: 20) {
       let simulation = Self.run(seed, turns: 20, crashAt: operation)
+      comparisons += simulation.history.comparisons
       #expect(
         simulation.ledger.complaints == [], "operation \(operation); \(Seeds.replay(seed, "CrashTests/everywhere"))")
       if !simulation.ledger.complaints.isEmpty { return }
     }
+    #expect(comparisons > 100, "starts were compared with what the running broker had")
   }
 
   @Test("a loss of power at some operations of a long script breaks no promise", arguments: Seeds.some(20))

@@ -62,7 +62,7 @@ final class SimulatedMachine {
     let surroundings = EngineSurroundings(storage: storage, io: io) { identity throws(LogError) in
       if let medium { return try MemoryLog(medium, identity: identity, syncTurns: [0, 1, 4, 40][Int(seed % 4)]) }
       return try JournalLog(
-        storage, identity: identity, 
+        storage, identity: identity,
         settings: JournalSettings(policy: policy, segmentBytes: SegmentWriter.segmentBytesMin),
         random: { StoreID(low: random.next(), high: random.next()) }, clock: { time.nowNs }, wake: {}, notify: {})
     }

@@ -3,7 +3,7 @@
 //
 // Holds: a held message ends in one of three ways, each one record: released into its topic, dropped, or abandoned into the
 // topic for that. `bytes` is the memory of all of them.
-// Leaves to others: appending to topics and remembering outcomes (`Broker+Holding`), who the owner is and how to ask it
+// Leaves to others: appending to topics and remembering outcomes (`Holding`), who the owner is and how to ask it
 // (`Notice.heldCheck`).
 
 import Primitives

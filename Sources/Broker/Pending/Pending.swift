@@ -3,7 +3,7 @@
 // Holds: messages are released in (time, sequence) order, and `watermark` says how far. A released message is retired later:
 // until then it stands in the index and in its slot, marked there; nobody sees that, because `place(of:)` retires when it
 // meets one, and whatever goes through all messages retires before.
-// Leaves to others: topics and their logs (Topics), what a release appends where (`Broker+Release`), reading from disk for a
+// Leaves to others: topics and their logs (Topics), what a release appends where (`Releasing`), reading from disk for a
 // command (ColdReads).
 //
 // Why messages are not retired at once: the index and the table of outcomes are two random places in large tables for each
@@ -69,7 +69,7 @@ final class Pending {
   // MARK: Looking
 
   /// Pending messages. O(1).
-  var count: Int { store.index.count - retiring.count }
+  var count: Int { store.index.count - retiringCount }
   /// Those that lie on disk only.
   var onDiskCount: Int { store.onDiskCount }
   /// Those that are due.
@@ -329,15 +329,14 @@ final class Pending {
     message.pointee.copyPosition = copy.position
   }
 
-  /// The first part of a checkpoint: i64 time and u64 sequence of the watermark, i64 hand of the slices.
+  /// The first part of a checkpoint.
   func writeTimes(to writer: inout StateWriter) {
     writer.write(watermark.dueMs)
     writer.write(watermark.sequence)
     writer.write(store.routedMs)
   }
 
-  /// The second part, the files: u32 n slices: u8 level, i64 number, u32 generation, u64 bytes; u32 n files of recent
-  /// outcomes: i64 number, u64 bytes. Every message in memory gets a copy on disk first.
+  /// The second part, the files. Every message in memory gets a copy on disk first.
   func writeFiles(to writer: inout StateWriter, _ unsynced: inout [String]) {
     retire()
     while near.uncopiedCount > 0 { copyNext() }
@@ -359,32 +358,6 @@ final class Pending {
 
   /// Files that the checkpoint no longer names.
   func takeObsolete() -> [String] { store.takeObsolete() + outcomes.takeObsolete() }
-
-  /// What a checkpoint says of pending messages.
-  struct State {
-    var watermark = Watermark(dueMs: 0, sequence: 0)
-    var handMs: UnixMs = 0
-    var slices: [DelayStore.SliceState] = []
-    var buckets: [(bucket: Int64, length: Int)] = []
-
-    mutating func readTimes(_ reader: inout StateReader) throws(CheckpointFault) {
-      watermark = Watermark(dueMs: try reader.read(Int64.self), sequence: try reader.read(UInt64.self))
-      handMs = try reader.read(Int64.self)
-    }
-
-    mutating func readFiles(_ reader: inout StateReader) throws(CheckpointFault) {
-      for _ in 0..<(try reader.read(UInt32.self)) {
-        let level = Int(try reader.read(UInt8.self))
-        let key = SliceKey(level: level, number: try reader.read(Int64.self))
-        let generation = try reader.read(UInt32.self)
-        let length = Int(try reader.read(UInt64.self))
-        slices.append(DelayStore.SliceState(key: key, generation: generation, length: length))
-      }
-      for _ in 0..<(try reader.read(UInt32.self)) {
-        buckets.append((try reader.read(Int64.self), Int(try reader.read(UInt64.self))))
-      }
-    }
-  }
 
   /// Takes up the state of a checkpoint; topics must be there. Reads every slice and every file of recent outcomes.
   ///

@@ -41,7 +41,7 @@ extension Broker {
     let hash = hasher.hash(topic: relay.topic.number, id: id)
     guard pending.place(of: hash) != nil else { return answer(false) }
     pending.apply(turn.write(Cancelled(hash: hash, topic: relay.topic.number, atMs: nowMs)))
-    counters.cancelled += 1
+    turn.counters.cancelled += 1
     return answer(true)
   }
 }

@@ -7,7 +7,6 @@ extension Broker {
   /// Service time of this turn, rounded down.
   public var nowMs: UnixMs { turn.nowMs }
   var nowRoundedUpMs: UnixMs { turn.nowRoundedUpMs }
-  var isReplaying: Bool { turn.isReplaying }
 
   /// Where decisions are written; the engine takes the buffer at the end of a turn and puts an empty one here.
   public var records: RecordBuffer {
@@ -16,16 +15,10 @@ extension Broker {
   }
 
   /// What the server is to do after this turn.
-  public internal(set) var effects: [Effect] {
-    get { turn.effects }
-    _modify { yield &turn.effects }
-  }
+  public var effects: [Effect] { turn.effects }
 
   /// Numbers for people.
-  public internal(set) var counters: BrokerCounters {
-    get { turn.counters }
-    _modify { yield &turn.counters }
-  }
+  public var counters: BrokerCounters { turn.counters }
 
   /// Set when the store cannot be trusted any more: nothing changes from then on.
   public var failure: StorageError? { turn.failure }

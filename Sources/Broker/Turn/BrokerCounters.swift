@@ -1,5 +1,7 @@
 // Numbers about the broker for people.
 
+import Primitives
+
 /// Numbers that only grow, since the start.
 public struct BrokerCounters: Sendable {
   /// Messages accepted for later.
@@ -22,6 +24,6 @@ public struct BrokerCounters: Sendable {
   public internal(set) var refused: UInt64 = 0
   /// Messages moved to dead letters.
   public internal(set) var deadLettered: UInt64 = 0
-  /// Milliseconds between due time and release of the messages of `released`, added up.
-  public internal(set) var latenessMsSum: UInt64 = 0
+  /// Milliseconds between due time and release of the messages of `released`.
+  public internal(set) var latenessMs = Histogram.ofMs
 }

@@ -7,15 +7,19 @@ public enum Effect {
   case deliver(Delivery)
   case notice(Notice)
 
-  /// Whether it shows a message whose release is not settled at `sequence`.
-  public func mustBeDurable(after sequence: Sequence) -> Bool {
+  /// What must be settled before it is shown: that the topic holds the message; for a delivery that is its own
+  /// acknowledgement, that this is recorded; for a fetch from a topic, that the attempt counts, also after a crash.
+  ///
+  /// - Parameter last: the last record of the turn.
+  public func gate(last: Sequence) -> Gate {
     switch self {
     case .deliver(let delivery):
-      return delivery.consumer.topic.appendSequence > sequence || delivery.waitsForItsEnd
+      return Gate(delivery.waitsForItsEnd ? last : delivery.consumer.topic.appendSequence)
     case .notice(.fetched(let consumer, _, let deliveries)):
-      if deliveries.isEmpty { return false }
-      return consumer.topic.appendSequence > sequence || deliveries.contains(where: \.waitsForItsEnd)
-    case .notice: return false
+      if deliveries.isEmpty { return .open }
+      let needsTurn = !consumer.topic.isQueue || deliveries.contains(where: \.waitsForItsEnd)
+      return Gate(needsTurn ? last : consumer.topic.appendSequence)
+    case .notice: return .open
     }
   }
 }

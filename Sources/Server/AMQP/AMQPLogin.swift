@@ -1,16 +1,31 @@
 // Whether a client may come in: the one place where names and passwords of AMQP clients are checked.
+//
+// Leaves to others: nothing yet. Rights are not looked at method by method on this wire, so whoever comes in by the access file must
+// have all of them everywhere.
 
 import AMQPProtocol
+import Access
 import Platform
+import Primitives
 
 enum AMQPLogin {
-  /// Whether name and password are good. Where the server asks for tokens, the password must be one of them, whatever the
-  /// name; else `guest` comes in with the password `guest`, from this machine only.
-  static func admits(_ credentials: Credentials, from peer: PeerAddress, _ settings: ServerSettings) -> Bool {
-    if !settings.tokens.isEmpty {
-      return settings.tokens.contains { $0.utf8.elementsEqual(credentials.password) }
+  /// Who has this name and password; nil when nobody has, or not all rights.
+  ///
+  /// Without an access file and tokens, `guest` comes in with the password `guest`, from this machine only. Where the server
+  /// asks for tokens, the password may be one of them, whatever the name.
+  static func identity(_ credentials: Credentials, from peer: PeerAddress, _ services: Services) -> Identity? {
+    guard services.asksWho else {
+      let isGuest =
+        credentials.user.elementsEqual("guest".utf8) && credentials.password.elementsEqual("guest".utf8)
+      return isGuest && peer.isLoopback ? services.anybody : nil
     }
-    return peer.isLoopback && credentials.user.elementsEqual("guest".utf8)
-      && credentials.password.elementsEqual("guest".utf8)
+    let found =
+      services.identity(name: credentials.user, secret: credentials.password)
+      ?? services.identity(showing: credentials.password)
+    return found.flatMap { mayDoEverything($0) ? $0 : nil }
+  }
+
+  static func mayDoEverything(_ identity: Identity) -> Bool {
+    Right.allCases.allSatisfy { identity.allowsEverywhere($0) }
   }
 }

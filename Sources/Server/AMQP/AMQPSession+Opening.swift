@@ -57,7 +57,8 @@ extension AMQPSession {
       default:
         throw AMQPFault(.commandInvalid, "unknown authentication mechanism '\(mechanism)'", method: .connectionStartOk)
       }
-    guard AMQPLogin.admits(credentials, from: peer, settings) else { return refuseLogin(mechanism) }
+    identity = AMQPLogin.identity(credentials, from: peer, services)
+    guard identity != nil else { return refuseLogin(mechanism) }
     user = Text(credentials.user)
     stage = .expectsTuneOk
     let tune = ConnectionTune {

@@ -8,6 +8,7 @@
 // Deliveries (what the broker says), Closing, Time (heartbeats and deadlines).
 
 import AMQPProtocol
+import Access
 import Broker
 import Platform
 import Primitives
@@ -48,8 +49,9 @@ final class AMQPSession: WireSession {
   @exclusivity(unchecked) var frames = FrameReader(maxFrameBytes: AMQPLimits.frameBytesMax)
   @exclusivity(unchecked) var stage = Stage.expectsHeader
   var client = AMQPClientProperties()
-  /// Who has logged in.
+  /// Who has logged in, by the name given, and by the access file.
   var user = Text("")
+  var identity: Identity?
   /// As negotiated.
   var channelMax = AMQPLimits.channelMax
   /// As negotiated: the largest frame for either side.
@@ -153,6 +155,15 @@ final class AMQPSession: WireSession {
   func retry() {
     guard let blocked, blocked.reason == .disk else { return broker.forgetColdReads(key) }
     goOn(with: blocked)
+  }
+
+  // MARK: Rights
+
+  /// Whoever may not do everything any more is cut off: this wire knows no rights for single things.
+  func accessChanged(_ renewed: (Identity) -> Identity?) -> Bool {
+    guard let old = identity else { return true }
+    identity = renewed(old)
+    return identity.map(AMQPLogin.mayDoEverything) ?? false
   }
 
   // MARK: Pressure

@@ -13,6 +13,8 @@ final class Connection {
   let descriptor: Int32
   /// Its number among all connections since the start, from 1.
   let key: UInt64
+  /// Where the client is.
+  let peer: PeerAddress
   let session: Session
   let output: Output
 
@@ -38,9 +40,10 @@ final class Connection {
   /// The timer for `output.wakeUpMs`, and the time that it was set to.
   var wakeUp: (timer: TimerID, atMs: UnixMs)?
 
-  init(descriptor: Int32, key: UInt64, session: Session, output: Output) {
+  init(descriptor: Int32, key: UInt64, peer: PeerAddress, session: Session, output: Output) {
     self.descriptor = descriptor
     self.key = key
+    self.peer = peer
     self.session = session
     self.output = output
   }

@@ -16,6 +16,8 @@ final class Output {
     /// Replies since the beginning, up to this barrier.
     var replies: Int
     let sequence: Sequence
+    /// When the turn began that wrote the first of them, in µs since boot.
+    let turnUs: Int64
   }
 
   /// Bytes that have not been sent. A session appends, and cuts back only what it has appended in the same call.
@@ -83,26 +85,38 @@ final class Output {
   func resolveEndOfTurn(_ sequence: Sequence) { if turnGate == .endOfTurn { turnGate = Gate(sequence) } }
 
   /// Puts what this turn wrote behind its gate.
-  func closeTurn(settled: Sequence) {
+  ///
+  /// - Parameter turnUs: when the turn began, in µs since boot.
+  func closeTurn(settled: Sequence, turnUs: Int64) {
     defer { turnGate = .open }
     let sequence = turnGate.sequence
     let replies = repliesDone + tokens.count
     if sequence > settled, sequence > (barriers.last?.sequence ?? 0) {
       guard end > (barriers.last?.end ?? sendable) else { return }
-      barriers.append(Barrier(end: end, replies: replies, sequence: sequence))
+      barriers.append(Barrier(end: end, replies: replies, sequence: sequence, turnUs: turnUs))
     } else if let last = barriers.indices.last {
       barriers[last].end = end
       barriers[last].replies = replies
     } else {
-      sendable = end
-      forgetTokens(before: replies)
+      // A gate that is open already; it counts as opened in this moment.
+      barriers.append(Barrier(end: end, replies: replies, sequence: 0, turnUs: turnUs))
     }
   }
 
-  /// Opens the gates that are settled.
-  func open(settled: Sequence) {
+  /// Opens the gates that are settled, and notes how long replies took.
+  ///
+  /// - Parameters:
+  ///   - nowUs: the time since boot.
+  ///   - replyUs: gets the time from the turn that took the request to now, for each reply.
+  func open(settled: Sequence, nowUs: Int64, _ replyUs: inout Histogram) {
     var passed = 0
-    while passed < barriers.count, barriers[passed].sequence <= settled { passed += 1 }
+    var replies = repliesDone
+    while passed < barriers.count, barriers[passed].sequence <= settled {
+      let count = barriers[passed].replies - replies
+      if count > 0 { replyUs.add(nowUs - barriers[passed].turnUs, times: count) }
+      replies = barriers[passed].replies
+      passed += 1
+    }
     guard passed > 0 else { return }
     sendable = barriers[passed - 1].end
     forgetTokens(before: barriers[passed - 1].replies)

@@ -13,7 +13,7 @@ extension Server {
       case .connection(let descriptor): adopt(descriptor, listener.wire)
       case .none: return
       case .exhausted(let number):
-        log("no descriptor for a new connection (error \(number)); new ones wait until one closes")
+        log("no descriptor for a new connection (error \(number)); new ones wait for a second, or until one closes")
         return pauseAccepting()
       case .failed(let number):
         log("accept failed with error \(number)")
@@ -24,28 +24,36 @@ extension Server {
 
   /// Else the loop would be told of a waiting connection for ever.
   private func pauseAccepting() {
-    for listener in listeners { isAcceptingPaused = (try? network.unwatch(listener.descriptor)) != nil }
+    guard acceptsAgainMs == nil else { return }
+    acceptsAgainMs = broker.nowMs + Self.acceptPauseMs
+    for listener in listeners { try? network.unwatch(listener.descriptor) }
   }
 
   func resumeAccepting() {
-    guard isAcceptingPaused else { return }
-    isAcceptingPaused = false
+    guard acceptsAgainMs != nil else { return }
+    acceptsAgainMs = nil
     for listener in listeners {
-      if (try? network.watch(listener.descriptor, generation: 0, .readable)) == nil { isAcceptingPaused = true }
+      do throws(SystemError) {
+        try network.watch(listener.descriptor, generation: 0, .readable)
+      } catch {
+        log("port \(listener.port) cannot be watched: \(error)")
+        acceptsAgainMs = broker.nowMs + Self.acceptPauseMs
+      }
     }
   }
 
   private func adopt(_ descriptor: Int32, _ wire: Wire) {
-    guard connections.count < settings.connectionsMax, !services.isStopping else {
+    let peer = network.peer(descriptor)
+    if let reason = reasonToTurnAway(peer) {
       services.counters.connectionsRefused += 1
       var bytes = ByteBuffer(capacity: 128)
-      wire.turnAway("there are \(connections.count) connections, and no more are allowed", to: &bytes)
+      wire.turnAway(reason, to: &bytes)
       _ = network.write(descriptor, bytes.readable)
       return network.close(descriptor)
     }
     let output = Output()
-    let session = wire.makeSession(services, output, key: nextKey, peer: network.peer(descriptor))
-    let connection = Connection(descriptor: descriptor, key: nextKey, session: session, output: output)
+    let session = wire.makeSession(services, output, key: nextKey, peer: peer)
+    let connection = Connection(descriptor: descriptor, key: nextKey, peer: peer, session: session, output: output)
     nextKey += 1
     do throws(SystemError) {
       try network.watch(descriptor, generation: connection.generation, .readable)
@@ -55,10 +63,21 @@ extension Server {
     }
     connections[descriptor] = connection
     connectionByKey[connection.key] = connection
+    connectionsByPeer[peer, default: 0] += 1
     services.counters.connections += 1
     services.counters.connectionsAccepted += 1
     // A session may want to be woken, or have something to say first.
     touch(connection)
+  }
+
+  /// Why there is no room for another connection from there; nil when there is.
+  private func reasonToTurnAway(_ peer: PeerAddress) -> String? {
+    if services.isStopping { return "the server is stopping" }
+    if connections.count >= settings.connectionsMax {
+      return "there are \(connections.count) connections, and no more are allowed"
+    }
+    guard connectionsByPeer[peer, default: 0] >= settings.connectionsPerAddressMax else { return nil }
+    return "there are \(settings.connectionsPerAddressMax) connections from \(peer), and no more are allowed"
   }
 
   // MARK: Receiving

@@ -14,6 +14,7 @@ extension Server {
   /// Sends what may be sent on every connection that the turn has to do with.
   func flush(_ sequence: Sequence) {
     let settled = engine.log.settledSequence
+    let nowUs = surroundings.clock.bootNs() / 1000
     for connection in gated { touch(connection) }
     gated.removeAll(keepingCapacity: true)
     let work = touched
@@ -28,8 +29,8 @@ extension Server {
       }
       if output.closesWhenSent { endSession(connection) }
       output.resolveEndOfTurn(sequence)
-      output.closeTurn(settled: settled)
-      output.open(settled: settled)
+      output.closeTurn(settled: settled, turnUs: turnUs)
+      output.open(settled: settled, nowUs: nowUs, &services.counters.replyUs)
       send(connection)
       if connection.isGone { continue }
       if output.hasBarriers { gated.append(connection) }
@@ -100,6 +101,8 @@ extension Server {
     wakeUps.stop(connection)
     connections[connection.descriptor] = nil
     connectionByKey[connection.key] = nil
+    let others = connectionsByPeer[connection.peer, default: 1] - 1
+    connectionsByPeer[connection.peer] = others == 0 ? nil : others
     services.counters.connections -= 1
     network.close(connection.descriptor)
     resumeAccepting()

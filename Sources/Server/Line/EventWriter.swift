@@ -83,13 +83,15 @@ enum EventWriter {
     out.append("}\n")
   }
 
-  /// The topic of this subscription is gone.
-  static func ended(_ consumer: Consumer, to out: inout ByteBuffer) {
+  /// The subscription has ended: its topic is gone, or the right to it.
+  static func ended(_ consumer: Consumer, reason: StaticString = "topic_deleted", to out: inout ByteBuffer) {
     out.append("{\"event\":\"ended\",\"sub\":")
     out.appendInteger(consumer.sub)
     out.append(",\"topic\":")
     out.appendJSONString(consumer.topic.name)
-    out.append(",\"reason\":\"topic_deleted\"}\n")
+    out.append(",\"reason\":\"")
+    out.append(reason)
+    out.append("\"}\n")
   }
 
   /// A queue was deleted under a consumer of the RabbitMQ front end.

@@ -18,9 +18,8 @@ extension LineSession {
   }
 
   func fetched(_ consumer: Consumer, token: UInt64, _ deliveries: [Delivery]) {
-    guard let rid = fetchRids.removeValue(forKey: token) else { return }
-    rid.withUnsafeBytes {
-      let rid = $0.isEmpty ? nil : $0
+    guard let fetch = waiting.removeValue(forKey: token) else { return }
+    fetch.withRid { rid in
       if let got = channel?.answer(token, deliveries, consumer) {
         writeGot(got, rid: rid)
       } else {
@@ -44,5 +43,10 @@ extension LineSession {
     }
   }
 
-  func askAbout(_ number: HeldNumber) { services.rocketMQ.writeCheck(number, to: &out) }
+  func askAbout(_ number: HeldNumber) {
+    guard let message = broker.heldMessage(number), allows(.schedule, .topic, broker.topicName(of: message)) else {
+      return
+    }
+    services.rocketMQ.writeCheck(number, to: &out)
+  }
 }

@@ -1,15 +1,10 @@
 // Replies, and what becomes of them when the store fails before they are true.
-//
-// The token of a reply says where its `rid` stands in the output: the position of the `rid`'s first byte in the upper 54
-// bits, its length in the lower 10; length 0 when the request had none. A `rid` has at most 128 characters, each of up to six
-// bytes, and two quotes: 770 bytes.
 
 import Broker
 import LineProtocol
 import Primitives
 
 extension LineSession {
-  private static let lengthBits: UInt64 = 10
   private static let accepted: StaticString = "{\"ok\":true,\"rid\":"
   private static let refused: StaticString = "{\"ok\":false,\"rid\":"
 
@@ -28,27 +23,24 @@ extension LineSession {
   /// Writes the whole reply to a refused request.
   func writeRefusal(_ refusal: Refusal, rid: UnsafeRawBufferPointer?) {
     register(rid, behind: Self.refused)
+    refusedWith = refusal.code
     out.appendRefusal(refusal, rid: rid)
   }
 
   private func register(_ rid: UnsafeRawBufferPointer?, behind start: StaticString) {
-    let length = UInt64(rid?.count ?? 0)
-    precondition(length >> Self.lengthBits == 0, "the length of a rid fits into a reply's token")
-    output.register(UInt64(output.end + start.utf8CodeUnitCount) << Self.lengthBits | length)
+    output.register(ReplyToken(at: output.end + start.utf8CodeUnitCount, length: rid?.count ?? 0).bits)
   }
 
   // MARK: Refusing
 
-  var hasUnanswered: Bool { isWaiting || !fetchRids.isEmpty }
+  var hasUnanswered: Bool { isWaiting || !waiting.isEmpty }
 
   func storeFailed(_ lost: LostOutput, because failure: StorageError) {
     let refusal = Refusal(code: .storageFailed, message: "the store failed before this was durable: \(failure)")
     lost.bytes.withUnsafeBytes { bytes in
       for token in lost.tokens {
-        let start = Int(token >> Self.lengthBits) - lost.start
-        let length = Int(token & (1 << Self.lengthBits - 1))
-        writeRefusal(
-          refusal, rid: length == 0 ? nil : UnsafeRawBufferPointer(rebasing: bytes[start..<start + length]))
+        let rid = ReplyToken(token).rid(from: lost.start)
+        writeRefusal(refusal, rid: rid.map { UnsafeRawBufferPointer(rebasing: bytes[$0]) })
       }
     }
     refuseUnanswered(Refusal(code: .storageFailed, message: "the store has failed; restart the server"))
@@ -65,10 +57,10 @@ extension LineSession {
         writeRefusal(refusal, rid: (try? reader.rid()) ?? nil)
       }
     }
-    for rid in fetchRids.sorted(by: { $0.key < $1.key }).map(\.value) {
-      rid.withUnsafeBytes { writeRefusal(refusal, rid: $0.isEmpty ? nil : $0) }
+    for fetch in waiting.sorted(by: { $0.key < $1.key }).map(\.value) {
+      fetch.withRid { writeRefusal(refusal, rid: $0) }
     }
-    fetchRids = [:]
+    waiting = [:]
     blockingFetch = nil
   }
 }

@@ -61,7 +61,7 @@ extension LineSession {
     guard let name = try request.string(.op) else { throw .refused(.missing(.op)) }
     let operation = OperationTable.find(name)
     // Before anything else is told: even which operations there are.
-    if operation?.needsToken != false, !isAuthenticated {
+    if identity == nil, operation?.permission.isForAnybody != true {
       throw .refused(Refusal(code: .unauthenticated, message: "say 'hello' with a good 'token' first"))
     }
     guard let operation else {
@@ -70,6 +70,11 @@ extension LineSession {
     }
     try request.check { () throws(Refusal) in
       try reader.requireOnly(operation.fields, operation: operation.name)
+    }
+    try check(operation.permission, request)
+    if operation.pushes, !canPush {
+      let text = "'\(operation.name)' needs a connection on which the server can send messages; by HTTP, use 'fetch'"
+      throw .refused(.badRequest(text))
     }
     try operation.perform(self, request)
   }

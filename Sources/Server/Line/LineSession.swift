@@ -4,6 +4,7 @@
 // the disk, or a fetch that does, holds up the lines behind it.
 // Leaves to others: what the operations are (OperationTable), what their fields mean (Request), sending (the loop).
 
+import Access
 import Broker
 import LineProtocol
 import Primitives
@@ -17,13 +18,18 @@ final class LineSession: WireSession {
   /// The connection's number, by which the broker's consumers name it.
   let key: UInt64
   @exclusivity(unchecked) private var framer: LineFramer
-  @exclusivity(unchecked) var isAuthenticated: Bool
+  /// Whether the client can be sent what it has not just asked for.
+  let canPush: Bool
+  /// Who the client is; nil before it has said so.
+  @exclusivity(unchecked) var identity: Identity?
+  /// The code of the last refusal.
+  @exclusivity(unchecked) var refusedWith: WireError?
   /// A line that is given again when the disk has answered.
   @exclusivity(unchecked) var blocked: [UInt8]?
   /// A fetch whose reply must come before anything else's; its token.
   @exclusivity(unchecked) var blockingFetch: UInt64?
-  /// The `rid` of each waiting fetch and `rabbitmq.get`, as it stood on the line; empty for none.
-  @exclusivity(unchecked) var fetchRids: [UInt64: [UInt8]] = [:]
+  /// The fetches that wait, by token.
+  @exclusivity(unchecked) var waiting: [UInt64: WaitingFetch] = [:]
   @exclusivity(unchecked) var isDeliveryPaused = false
 
   /// Everyone who gets messages here, by the number that the client knows.
@@ -44,12 +50,14 @@ final class LineSession: WireSession {
     _modify { yield &output.bytes }
   }
 
-  init(_ services: Services, _ output: Output, key: UInt64) {
+  init(_ services: Services, _ output: Output, key: UInt64, canPush: Bool = true) {
     self.services = services
     self.output = output
     self.key = key
     framer = LineFramer(maxLineBytes: services.settings.lineBytesMax)
-    isAuthenticated = services.settings.tokens.isEmpty
+    self.canPush = canPush
+    identity = services.anybody
+    expectToBeTold()
   }
 
   static func turnAway(_ reason: String, to bytes: inout ByteBuffer) {
@@ -63,9 +71,11 @@ final class LineSession: WireSession {
   func performNext() -> Bool {
     switch framer.next() {
     case .line(let line):
+      if isTooMuch(line.count) { return false }
       if !RequestReader.isBlank(line) { perform(line) }
       return true
     case .needsMore:
+      if isTooMuch(framer.bufferedBytes) { return false }
       if framer.bufferedBytes == 0 { framer.shrink(keepingBytes: 0) }
       return false
     case .tooLong:
@@ -74,6 +84,17 @@ final class LineSession: WireSession {
       return false
     }
   }
+
+  /// Refuses long lines of clients that have not said who they are.
+  private func isTooMuch(_ lineBytes: Int) -> Bool {
+    guard identity == nil, lineBytes > Self.strangerLineBytesMax else { return false }
+    let text = "a line is longer than \(Self.strangerLineBytesMax) bytes; say 'hello' with a good 'token' first"
+    refuseAndClose(Refusal(code: .lineTooLong, message: text))
+    return true
+  }
+
+  /// The longest line before a good `hello`; room for a name and a secret.
+  static let strangerLineBytesMax = 8192
 
   var isWaiting: Bool { blocked != nil || blockingFetch != nil }
 
@@ -92,8 +113,17 @@ final class LineSession: WireSession {
 
   // MARK: Time and pressure
 
-  // A connection of the line protocol may rest for ever.
-  func wakeUp(nowMs: UnixMs) {}
+  /// Whoever has not said who he is has some time for it; whoever has may rest for ever.
+  func expectToBeTold() {
+    if identity == nil, canPush { output.wakeUpMs = broker.nowMs + settings.handshakeTimeoutMs }
+  }
+
+  func wakeUp(nowMs: UnixMs) {
+    guard identity == nil, !output.closesWhenSent else { return }
+    let text = "no good 'token' came in \(settings.handshakeTimeoutMs) ms"
+    refuseAndClose(Refusal(code: .unauthenticated, message: text))
+  }
+
   func newMessagesAreRefused(_ isRefused: Bool) {}
   @inline(__always) func turnEnds() {}
 
@@ -111,12 +141,20 @@ final class LineSession: WireSession {
 
   // MARK: The end
 
+  /// Lets go of the fetching sides that have deliveries and wait for none, and gives them.
+  func releaseIdleFetchers() -> [Consumer] {
+    guard waiting.isEmpty else { return [] }
+    let idle = fetchers.filter { $0.inFlight > 0 }
+    fetchers.removeAll { $0.inFlight > 0 }
+    return idle
+  }
+
   func end() {
     let native = consumers.values.filter { !$0.topic.isQueue }.sorted { $0.sub < $1.sub }
     for consumer in native + fetchers { broker.remove(consumer) }
     consumers = [:]
     fetchers = []
-    fetchRids = [:]
+    waiting = [:]
     blockingFetch = nil
     if let rocketMQSession { services.rocketMQ.end(rocketMQSession, connection: key) }
     rocketMQSession = nil

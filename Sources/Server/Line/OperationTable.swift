@@ -1,4 +1,4 @@
-// Every operation of the protocol: its name, the fields it takes, whether it needs a token, who does it. To add one, add a
+// Every operation of the protocol: its name, who may, the fields it takes, who does it. To add one, add a
 // line here and a function where its kind is.
 
 import LineProtocol
@@ -7,8 +7,10 @@ import RocketMQFrontEnd
 /// One operation.
 struct Operation: Sendable {
   let name: String
+  let permission: Permission
   let fields: FieldSet
-  var needsToken = true
+  /// Whether it makes the server send what was not just asked for.
+  var pushes = false
   let perform: @Sendable (LineSession, Request) throws(RequestStop) -> Void
 }
 
@@ -22,73 +24,115 @@ enum OperationTable {
 
   static let all: [Operation] =
     [
-      Operation(name: "hello", fields: [.protocol, .client, .token], needsToken: false) { s, r throws(RequestStop) in
+      Operation(name: "hello", permission: .anybody, fields: [.protocol, .client, .token]) { s, r throws(RequestStop) in
         try s.hello(r)
       },
-      Operation(name: "ping", fields: [], needsToken: false) { s, r throws(RequestStop) in s.ping(r) },
+      Operation(name: "ping", permission: .anybody, fields: []) { s, r throws(RequestStop) in s.ping(r) },
 
-      Operation(name: "schedule", fields: message.union(times).union([.ifExists, .acks])) { s, r throws(RequestStop) in
+      Operation(
+        name: "schedule", permission: .topic(.schedule), fields: message.union(times).union([.ifExists, .acks])
+      ) { s, r throws(RequestStop) in
         try s.schedule(r)
       },
-      Operation(name: "scheduleMany", fields: [.topic, .messages, .acks]) { s, r throws(RequestStop) in
+      Operation(name: "scheduleMany", permission: .topic(.schedule), fields: [.topic, .messages, .acks]) {
+        s, r throws(RequestStop) in
         try s.scheduleMany(r)
       },
-      Operation(name: "publish", fields: message.union([.acks])) { s, r throws(RequestStop) in try s.publish(r) },
-      Operation(name: "cancel", fields: [.topic, .id]) { s, r throws(RequestStop) in try s.cancel(r) },
-      Operation(name: "reschedule", fields: times.union([.topic, .id])) { s, r throws(RequestStop) in
+      Operation(name: "publish", permission: .topic(.schedule), fields: message.union([.acks])) {
+        s, r throws(RequestStop) in try s.publish(r)
+      },
+      Operation(name: "cancel", permission: .topic(.cancel), fields: [.topic, .id]) { s, r throws(RequestStop) in
+        try s.cancel(r)
+      },
+      Operation(name: "reschedule", permission: .topic(.cancel), fields: times.union([.topic, .id])) {
+        s, r throws(RequestStop) in
         try s.reschedule(r)
       },
-      Operation(name: "get", fields: [.topic, .id]) { s, r throws(RequestStop) in try s.get(r) },
-      Operation(name: "list", fields: [.topic, .fromMs, .toMs, .limit, .cursor]) { s, r throws(RequestStop) in
+      Operation(name: "get", permission: .topic(.inspect), fields: [.topic, .id]) { s, r throws(RequestStop) in
+        try s.get(r)
+      },
+      Operation(name: "list", permission: .topic(.inspect), fields: [.topic, .fromMs, .toMs, .limit, .cursor]) {
+        s, r throws(RequestStop) in
         try s.list(r)
       },
 
-      Operation(name: "subscribe", fields: consumer.union([.credit])) { s, r throws(RequestStop) in try s.subscribe(r)
+      Operation(name: "subscribe", permission: .consume(), fields: consumer.union([.credit]), pushes: true) {
+        s, r throws(RequestStop) in
+        try s.subscribe(r)
       },
-      Operation(name: "unsubscribe", fields: [.sub]) { s, r throws(RequestStop) in try s.unsubscribe(r) },
-      Operation(name: "fetch", fields: consumer.union([.max, .waitMs])) { s, r throws(RequestStop) in try s.fetch(r) },
-      Operation(name: "ack", fields: selection.union([.acks])) { s, r throws(RequestStop) in try s.ack(r) },
-      Operation(name: "nack", fields: selection.union([.acks, .delayMs])) { s, r throws(RequestStop) in try s.nack(r) },
-      Operation(name: "touch", fields: selection.union([.acks])) { s, r throws(RequestStop) in try s.touch(r) },
-      Operation(name: "seek", fields: [.topic, .group, .to]) { s, r throws(RequestStop) in try s.seek(r) },
-      Operation(name: "redrive", fields: [.topic, .group, .limit]) { s, r throws(RequestStop) in try s.redrive(r) },
+      Operation(name: "unsubscribe", permission: .known, fields: [.sub]) { s, r throws(RequestStop) in
+        try s.unsubscribe(r)
+      },
+      Operation(name: "fetch", permission: .consume(), fields: consumer.union([.max, .waitMs])) {
+        s, r throws(RequestStop) in try s.fetch(r)
+      },
+      Operation(name: "ack", permission: .consume(), fields: selection.union([.acks])) { s, r throws(RequestStop) in
+        try s.ack(r)
+      },
+      Operation(name: "nack", permission: .consume(), fields: selection.union([.acks, .delayMs])) {
+        s, r throws(RequestStop) in try s.nack(r)
+      },
+      Operation(name: "touch", permission: .consume(), fields: selection.union([.acks])) { s, r throws(RequestStop) in
+        try s.touch(r)
+      },
+      Operation(name: "seek", permission: .consume(), fields: [.topic, .group, .to]) { s, r throws(RequestStop) in
+        try s.seek(r)
+      },
+      Operation(name: "redrive", permission: .redrive, fields: [.topic, .group, .limit]) { s, r throws(RequestStop) in
+        try s.redrive(r)
+      },
 
-      Operation(name: "createTopic", fields: [.topic, .retentionMs, .retentionBytes]) { s, r throws(RequestStop) in
+      Operation(name: "createTopic", permission: .topic(.admin), fields: [.topic, .retentionMs, .retentionBytes]) {
+        s, r throws(RequestStop) in
         try s.createTopic(r)
       },
-      Operation(name: "deleteTopic", fields: [.topic]) { s, r throws(RequestStop) in try s.deleteTopic(r) },
-      Operation(name: "topics", fields: []) { s, r throws(RequestStop) in s.topics(r) },
-      Operation(name: "stats", fields: []) { s, r throws(RequestStop) in s.stats(r) },
-      Operation(name: "wheel", fields: []) { s, r throws(RequestStop) in s.wheel(r) },
+      Operation(name: "deleteTopic", permission: .topic(.admin), fields: [.topic]) { s, r throws(RequestStop) in
+        try s.deleteTopic(r)
+      },
+      Operation(name: "topics", permission: .known, fields: []) { s, r throws(RequestStop) in s.topics(r) },
+      Operation(name: "stats", permission: .everything(.inspect), fields: []) { s, r throws(RequestStop) in s.stats(r)
+      },
+      Operation(name: "wheel", permission: .everything(.inspect), fields: []) { s, r throws(RequestStop) in s.wheel(r)
+      },
     ] + rocketMQ + rabbitMQ
 
   private static let sentMessage: FieldSet = [.topic, .body, .bodyBase64, .tags, .keys, .shardingKey, .properties]
   private static let sentDelay: FieldSet = [.delayTimeLevel, .delayTimeSec, .delayTimeMs, .deliverTimeMs]
 
   private static let rocketMQ: [Operation] = [
-    Operation(name: "rocketmq.send", fields: sentMessage.union(sentDelay)) { s, r throws(RequestStop) in
+    Operation(name: "rocketmq.send", permission: .topic(.schedule), fields: sentMessage.union(sentDelay)) {
+      s, r throws(RequestStop) in
       try s.rocketMQ(r) { front, call, out throws(RocketMQStop) in try front.send(call, to: &out) }
     },
-    Operation(name: "rocketmq.recall", fields: [.topic, .recallHandle]) { s, r throws(RequestStop) in
+    Operation(name: "rocketmq.recall", permission: .topic(.cancel), fields: [.topic, .recallHandle]) {
+      s, r throws(RequestStop) in
       try s.rocketMQ(r) { front, call, out throws(RocketMQStop) in try front.recall(call, to: &out) }
     },
-    Operation(name: "rocketmq.levels", fields: []) { s, r throws(RequestStop) in
+    Operation(name: "rocketmq.levels", permission: .known, fields: []) { s, r throws(RequestStop) in
       try s.rocketMQ(r) { front, call, out throws(RocketMQStop) in front.levels(call, to: &out) }
     },
     Operation(
-      name: "rocketmq.subscribe", fields: [.topic, .consumerGroup, .subExpression, .credit, .maxReconsumeTimes]
+      name: "rocketmq.subscribe", permission: .consume(.consumerGroup),
+      fields: [.topic, .consumerGroup, .subExpression, .credit, .maxReconsumeTimes],
+      pushes: true
     ) { s, r throws(RequestStop) in try s.rocketMQSubscribe(r) },
-    Operation(name: "rocketmq.ack", fields: [.sub, .msgId]) { s, r throws(RequestStop) in try s.rocketMQAck(r) },
-    Operation(name: "rocketmq.sendBack", fields: [.sub, .msgId, .delayLevel]) { s, r throws(RequestStop) in
+    Operation(name: "rocketmq.ack", permission: .known, fields: [.sub, .msgId]) { s, r throws(RequestStop) in
+      try s.rocketMQAck(r)
+    },
+    Operation(name: "rocketmq.sendBack", permission: .known, fields: [.sub, .msgId, .delayLevel]) {
+      s, r throws(RequestStop) in
       try s.rocketMQ(r) { front, call, out throws(RocketMQStop) in try front.sendBack(call, to: &out) }
     },
-    Operation(name: "rocketmq.sendHalf", fields: sentMessage.union([.producerGroup])) { s, r throws(RequestStop) in
+    Operation(name: "rocketmq.sendHalf", permission: .halfMessage, fields: sentMessage.union([.producerGroup])) {
+      s, r throws(RequestStop) in
       try s.rocketMQ(r) { front, call, out throws(RocketMQStop) in try front.sendHalf(call, to: &out) }
     },
-    Operation(name: "rocketmq.endTransaction", fields: [.transactionId, .state]) { s, r throws(RequestStop) in
-      try s.rocketMQ(r) { front, call, out throws(RocketMQStop) in try front.endTransaction(call, to: &out) }
+    Operation(name: "rocketmq.endTransaction", permission: .known, fields: [.transactionId, .state]) {
+      s, r throws(RequestStop) in
+      try s.rocketMQEndTransaction(r)
     },
-    Operation(name: "rocketmq.registerProducer", fields: [.producerGroup]) { s, r throws(RequestStop) in
+    Operation(name: "rocketmq.registerProducer", permission: .producer, fields: [.producerGroup], pushes: true) {
+      s, r throws(RequestStop) in
       try s.rocketMQ(r) { front, call, out throws(RocketMQStop) in try front.registerProducer(call, to: &out) }
     },
   ]

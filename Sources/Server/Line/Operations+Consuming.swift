@@ -56,7 +56,7 @@ extension LineSession {
     let limit = try request.integer(.max, in: 1...1000) ?? 100
     let waitMs = try request.integer(.waitMs, in: 0...60_000) ?? 0
     let options = try request.consumerOptions()
-    guard fetchRids.count < settings.subscriptionsMax, fetchers.count < settings.subscriptionsMax
+    guard waiting.count < settings.subscriptionsMax, fetchers.count < settings.subscriptionsMax
     else {
       let text = "a connection can have \(settings.subscriptionsMax) fetches waiting and fetch for as many groups"
       throw .refused(Refusal(code: .limitExceeded, message: text))
@@ -74,7 +74,7 @@ extension LineSession {
       writeFetched(deliveries, rid: request.rid)
       hold(until: reply.gate)
     case .later(let isForDisk):
-      fetchRids[token] = Array(request.rid ?? UnsafeRawBufferPointer(start: nil, count: 0))
+      waiting[token] = WaitingFetch(rid: request.rid, consumer: consumer)
       if isForDisk { blockingFetch = token }
     }
   }

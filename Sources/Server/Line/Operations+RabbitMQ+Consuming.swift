@@ -53,7 +53,7 @@ extension LineSession {
     let token = services.makeToken()
     let reply = try amqp { () throws(AMQPError) in try rabbitMQChannel.get(name, noAck: noAck, token: token) }
     if case .later = reply.value {
-      fetchRids[token] = Array(request.rid ?? UnsafeRawBufferPointer(start: nil, count: 0))
+      waiting[token] = WaitingFetch(rid: request.rid, consumer: nil)
       blockingFetch = token
     } else {
       writeGot(reply.value, rid: request.rid)

@@ -80,6 +80,8 @@ extension LineSession {
     let isAutoDelete = try request.boolean(.autoDelete) ?? false
     let isInternal = try request.boolean(.internal) ?? false
     let arguments = try request.arguments()
+    try require(isPassive ? .inspect : .admin, .exchange, name)
+    try checkContinuation(arguments)
     if isPassive {
       return try replyEmpty(request) { () throws(AMQPError) in try rabbitMQChannel.checkExchange(name) }
     }
@@ -101,10 +103,14 @@ extension LineSession {
   func rabbitMQQueueDeclare(_ request: Request) throws(RequestStop) {
     let name = try request.amqpText(.queue) ?? ""
     let isPassive = try request.boolean(.passive) ?? false
+    // The server makes a name for a queue without one.
+    try require(isPassive ? .inspect : .admin, .queue, name.isEmpty ? RabbitMQ.madeNamePrefix : name)
+    let arguments = try request.arguments()
+    try checkContinuation(arguments)
     let declaration = RabbitMQ.QueueDeclaration(
       name: name, isDurable: try request.boolean(.durable) ?? false,
       isExclusive: try request.boolean(.exclusive) ?? false, isAutoDelete: try request.boolean(.autoDelete) ?? false,
-      arguments: try request.arguments())
+      arguments: arguments)
     let answer = try amqp { () throws(AMQPError) in
       isPassive ? try rabbitMQChannel.checkQueue(name) : try rabbitMQChannel.declare(declaration)
     }
@@ -150,7 +156,13 @@ extension LineSession {
     }
   }
 
-  /// All queues by name, as of this moment: what waits, what is with consumers, what they take.
+  private var shownQueues: [Queue] {
+    services.rabbitMQ.queuesInOrder.filter { queue in
+      queue.name.bytes.withBytes { allows(.inspect, .queue, $0) }
+    }
+  }
+
+  /// The queues that the client may inspect by name, as of this moment: what waits, what is with consumers, what they take.
   func rabbitMQQueues(_ request: Request) {
     func number(_ name: StaticString, _ value: Int) {
       out.append(name)
@@ -158,7 +170,7 @@ extension LineSession {
     }
     beginReply(request)
     out.append(",\"queues\":[")
-    for (place, queue) in services.rabbitMQ.queuesInOrder.enumerated() {
+    for (place, queue) in shownQueues.enumerated() {
       if place > 0 { out.append(",") }
       out.append("{\"queue\":")
       queue.name.bytes.withUnsafeBytes { out.appendJSONString($0) }
@@ -181,12 +193,16 @@ extension LineSession {
     let exchange = try request.requiredAMQPText(.exchange)
     let key = try request.requiredAMQPText(.routingKey)
     let isMandatory = try request.boolean(.mandatory) ?? false
+    if isMandatory, !canPush {
+      throw .refused(.badRequest("'mandatory' needs a connection on which the server can send messages back"))
+    }
     let body: RequestBody
     do throws(Refusal) { body = try request.reader.textBody() } catch { throw .refused(error) }
     do throws(BrokerStop) { try broker.requireBody(bytes: body.bytes.count) } catch { throw RequestStop(error) }
     var publication = Publication(exchange: exchange, routingKey: key, body: body.bytes, encoding: body.encoding)
     publication.isMandatory = isMandatory
     try readProperties(request, into: &publication)
+    try checkTargets(of: publication)
     let outcome = try amqp { () throws(AMQPError) in try rabbitMQChannel.publish(publication) }
     if let queue = outcome.refusedBy {
       throw .refused(

@@ -25,6 +25,16 @@ extension LineSession {
     hold(until: gate)
   }
 
+  /// A transaction is decided by whoever may put messages into its topic.
+  func rocketMQEndTransaction(_ request: Request) throws(RequestStop) {
+    if let id = try request.string(.transactionId), let message = broker.heldMessage(id: id) {
+      try broker.topicName(of: message).withBytes { (topic) throws(RequestStop) in
+        try require(.schedule, .topic, topic)
+      }
+    }
+    try rocketMQ(request) { front, call, out throws(RocketMQStop) in try front.endTransaction(call, to: &out) }
+  }
+
   func rocketMQSubscribe(_ request: Request) throws(RequestStop) {
     try requireSubscriptionRoom()
     try rocketMQ(request) { frontEnd, call, out throws(RocketMQStop) in

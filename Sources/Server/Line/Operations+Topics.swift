@@ -31,10 +31,15 @@ extension LineSession {
     hold(until: answer.gate)
   }
 
+  /// What the client may see of the topics.
+  private var shownTopics: [Topic] {
+    broker.topicsInOrder.filter { !$0.isQueue && allows(.inspect, .topic, $0.name) }
+  }
+
   func topics(_ request: Request) {
     beginReply(request)
     out.append(",\"topics\":[")
-    for (place, topic) in broker.topicsInOrder.filter({ !$0.isQueue }).enumerated() {
+    for (place, topic) in shownTopics.enumerated() {
       if place > 0 { out.append(",") }
       out.append("{\"topic\":")
       out.appendJSONString(topic.name)
@@ -43,7 +48,7 @@ extension LineSession {
       field(",\"nextOffset\":", Int64(topic.log.nextOffset))
       field(",\"bytes\":", Int64(topic.log.bytes))
       out.append(",\"groups\":[")
-      for (place, group) in broker.groupsInOrder(topic).enumerated() {
+      for (place, group) in broker.groupsInOrder(topic).filter({ allows(.inspect, .group, $0.name) }).enumerated() {
         if place > 0 { out.append(",") }
         out.append("{\"group\":")
         out.appendJSONString(group.name)
@@ -65,11 +70,11 @@ extension LineSession {
 
   func stats(_ request: Request) {
     beginReply(request)
-    for (name, value) in services.statistics {
+    for statistic in services.statistics {
       out.append(",")
-      out.appendJSONString(name)
+      out.appendJSONString(statistic.name)
       out.append(":")
-      out.appendInteger(value)
+      out.appendInteger(statistic.value)
     }
     out.endLine()
   }

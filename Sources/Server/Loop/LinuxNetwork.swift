@@ -67,7 +67,7 @@ final class LinuxNetwork: Network {
       case notify.descriptor: notify.clear()
       case clockWatch.descriptor: clockWatch.clear()
       case signals.descriptor:
-        while let signal = signals.next() { if signal != .hangUp { events.append(.stop) } }
+        while let signal = signals.next() { events.append(signal == .hangUp ? .reload : .stop) }
       default: events.append(.ready(event))
       }
     }

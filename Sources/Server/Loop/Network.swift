@@ -11,6 +11,8 @@ enum NetworkEvent {
   case ready(ReadyEvent)
   /// The server is asked to stop.
   case stop
+  /// The server is asked to read again what may change while it runs.
+  case reload
 }
 
 /// Listeners, connections and waiting. One thread's own.

@@ -10,16 +10,15 @@ extension Server {
       switch effect {
       case .deliver(let delivery):
         guard let connection = connectionByKey[delivery.consumer.connection] else { continue }
-        let needed = delivery.waitsForItsEnd ? sequence : delivery.consumer.topic.appendSequence
-        connection.output.hold(until: Gate(needed))
+        connection.output.hold(until: effect.gate(last: sequence))
         connection.session.deliver(delivery)
         touch(connection)
-      case .notice(let notice): show(notice, sequence)
+      case .notice(let notice): show(notice, effect.gate(last: sequence))
       }
     }
   }
 
-  private func show(_ notice: Notice, _ sequence: Sequence) {
+  private func show(_ notice: Notice, _ gate: Gate) {
     switch notice {
     case .retry(let key): retries.append(key)
     case .heldCheck(let number):
@@ -30,8 +29,7 @@ extension Server {
       touch(connection)
     case .fetched(let consumer, let token, let deliveries):
       guard let connection = connectionByKey[consumer.connection] else { return }
-      let needed = deliveries.contains(where: \.waitsForItsEnd) ? sequence : consumer.topic.appendSequence
-      if !deliveries.isEmpty { connection.output.hold(until: Gate(needed)) }
+      connection.output.hold(until: gate)
       connection.session.any.fetched(consumer, token: token, deliveries)
       touch(connection)
     case .truncated(let consumer, let from, let to):

@@ -9,12 +9,14 @@ extension Server {
   func turn() throws(SystemError) {
     let count = try network.wait(timeoutNs: waitNs())
     services.counters.turns += 1
+    turnUs = surroundings.clock.bootNs() / 1000
     let io = surroundings.io
     let sequence = engine.turn(
       nowNs: serviceNs(), finished: io.takeFinished, isWaitingForSpace: io.isWaitingForSpace
     ) {
       services.rabbitMQ.deleteIdleQueues()
       for place in 0..<count { handle(network.event(place)) }
+      if let acceptsAgainMs, acceptsAgainMs <= broker.nowMs { resumeAccepting() }
       wakeSessions()
       giveRetries()
       goOnWithHeldBack()
@@ -36,7 +38,7 @@ extension Server {
   private func waitNs() -> Int64 {
     // A start may have found something to do: old segments, queues that are too long.
     if !retries.isEmpty || hasReadyHeldBack || services.counters.turns == 0 { return 0 }
-    guard let wakeMs = [engine.nextWakeUpMs, wakeUps.nextMs].compactMap({ $0 }).min() else { return -1 }
+    guard let wakeMs = [engine.nextWakeUpMs, wakeUps.nextMs, acceptsAgainMs].compactMap({ $0 }).min() else { return -1 }
     if wakeMs <= broker.nowMs { return 0 }
     let wakeNs = wakeMs.multipliedReportingOverflow(by: TimeUnits.nsPerMs)
     if wakeNs.overflow { return -1 }
@@ -48,6 +50,7 @@ extension Server {
   private func handle(_ event: NetworkEvent) {
     switch event {
     case .stop: services.isStopping = true
+    case .reload: reloadAccess()
     case .ready(let event):
       if let connection = connections[event.descriptor] {
         if connection.generation == event.generation { handle(event.readiness, connection) }
@@ -137,8 +140,8 @@ extension Server {
       let output = connection.output
       guard output.isGated(settled: settled) || connection.session.any.hasUnanswered else { continue }
       output.resolveEndOfTurn(sequence)
-      output.closeTurn(settled: settled)
-      output.open(settled: settled)
+      output.closeTurn(settled: settled, turnUs: turnUs)
+      output.open(settled: settled, nowUs: turnUs, &services.counters.replyUs)
       connection.session.any.storeFailed(output.takeLost(), because: failure)
       touch(connection)
     }

@@ -39,6 +39,8 @@ public final class Server {
   @exclusivity(unchecked) var connections: [Int32: Connection] = [:]
   var nextKey: UInt64 = 1
   @exclusivity(unchecked) var connectionByKey: [UInt64: Connection] = [:]
+  /// How many connections there are from each address.
+  var connectionsByPeer: [PeerAddress: Int] = [:]
   /// What this turn must look after: connections that were given something or have sent something.
   @exclusivity(unchecked) var touched: [Connection] = []
   /// Connections with output behind a gate.
@@ -49,8 +51,12 @@ public final class Server {
   var heldBack: [Connection] = []
   @exclusivity(unchecked) var wakeUps: WakeUps
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
-  /// Whether the listeners are left alone because descriptors have run out.
-  var isAcceptingPaused = false
+  /// Until when the listeners are left alone because descriptors have run out; nil while they are watched.
+  var acceptsAgainMs: UnixMs?
+  /// How long that is, unless a connection closes before: descriptors may come free elsewhere on the machine.
+  static let acceptPauseMs: Int64 = 1000
+  /// When this turn began, in µs since boot.
+  @exclusivity(unchecked) var turnUs: Int64 = 0
   /// Whether sessions have been told that new messages are refused.
   var isRefusingMessages = false
   var hasReportedFailure = false
@@ -174,8 +180,8 @@ public final class Server {
   private func sendLast(_ connections: [Connection]) {
     let settled = engine.log.failure == nil ? Sequence.max : engine.log.settledSequence
     for connection in connections {
-      connection.output.closeTurn(settled: settled)
-      connection.output.open(settled: settled)
+      connection.output.closeTurn(settled: settled, turnUs: turnUs)
+      connection.output.open(settled: settled, nowUs: turnUs, &services.counters.replyUs)
       _ = network.write(connection.descriptor, connection.output.readyBytes)
       network.close(connection.descriptor)
     }

@@ -40,7 +40,7 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
     for (lane, name) in zip(lanes, ["write", "read"]) {
       threads.append(
         try Thread(name: "escapement-\(name)") { [self] in
-          let files = OpenFiles(storage: storage)
+          let files = OpenFiles(storage: storage, stopsAtFailure: name == "write")
           while !isStopping.load(ordering: .acquiring) {
             for task in lane.queue.withLock({ queue in
               defer { queue = [] }

@@ -2,8 +2,10 @@
 //
 // Leaves to others: connections and what is sent when (the loop).
 
+import Access
 import Broker
 import Engine
+import HTTPProtocol
 import LineProtocol
 import Primitives
 import RabbitMQFrontEnd
@@ -24,6 +26,12 @@ final class Services {
   @exclusivity(unchecked) var clock: ServiceClock
   /// Service time at the start.
   let startedMs: UnixMs
+  /// To whom HTTP is spoken.
+  let audience: HTTPAudience
+  /// Who may come in, as the access file says; nil when there is none.
+  var access: AccessFile?
+  /// Consumers of HTTP connections that are gone.
+  var lingering = Lingering()
   /// Whether the server is going down.
   var isStopping = false
   private var nextToken: UInt64 = 1
@@ -36,6 +44,8 @@ final class Services {
     rocketMQ = RocketMQFrontEnd(engine.broker)
     rabbitMQ = RabbitMQ(engine.broker)
     startedMs = engine.broker.nowMs
+    audience = HTTPAudience(names: settings.hostNames)
+    access = settings.access
   }
 
   /// A number that no other fetch has.
@@ -56,4 +66,6 @@ struct ServerCounters {
   var bytesReceived: UInt64 = 0
   var bytesSent: UInt64 = 0
   var turns: UInt64 = 0
+  /// Microseconds from the turn in which a request was read to when its reply might be sent.
+  var replyUs = Histogram.ofUs
 }

@@ -11,6 +11,8 @@ import Primitives
 public enum Wire: Sendable {
   /// JSON objects, one a line.
   case line
+  /// HTTP, for the operations of the line protocol and for watching.
+  case http
   /// AMQP 0-9-1.
   case amqp
 
@@ -18,7 +20,17 @@ public enum Wire: Sendable {
   public var name: String? {
     switch self {
     case .line: nil
+    case .http: "HTTP"
     case .amqp: "AMQP"
+    }
+  }
+
+  /// The setting that says where it is spoken.
+  public var settingName: String {
+    switch self {
+    case .line: "listen"
+    case .http: "http"
+    case .amqp: "amqp"
     }
   }
 
@@ -26,6 +38,7 @@ public enum Wire: Sendable {
   func turnAway(_ reason: String, to bytes: inout ByteBuffer) {
     switch self {
     case .line: LineSession.turnAway(reason, to: &bytes)
+    case .http: HTTPSession.turnAway(reason, to: &bytes)
     case .amqp: AMQPSession.turnAway(reason, to: &bytes)
     }
   }
@@ -38,6 +51,7 @@ public enum Wire: Sendable {
   func makeSession(_ services: Services, _ output: Output, key: UInt64, peer: PeerAddress) -> Session {
     switch self {
     case .line: .line(LineSession(services, output, key: key))
+    case .http: .http(HTTPSession(services, output, key: key))
     case .amqp: .amqp(AMQPSession(services, output, key: key, peer: peer))
     }
   }
@@ -46,12 +60,14 @@ public enum Wire: Sendable {
 /// The session of a connection.
 enum Session {
   case line(LineSession)
+  case http(HTTPSession)
   case amqp(AMQPSession)
 
   /// For calls that are rare.
   var any: any WireSession {
     switch self {
     case .line(let session): session
+    case .http(let session): session
     case .amqp(let session): session
     }
   }
@@ -59,6 +75,7 @@ enum Session {
   @inline(__always) var isWaiting: Bool {
     switch self {
     case .line(let session): session.isWaiting
+    case .http(let session): session.isWaiting
     case .amqp(let session): session.isWaiting
     }
   }
@@ -66,6 +83,7 @@ enum Session {
   @inline(__always) func receive(_ bytes: UnsafeRawBufferPointer) {
     switch self {
     case .line(let session): session.receive(bytes)
+    case .http(let session): session.receive(bytes)
     case .amqp(let session): session.receive(bytes)
     }
   }
@@ -73,6 +91,7 @@ enum Session {
   @inline(__always) func performNext() -> Bool {
     switch self {
     case .line(let session): session.performNext()
+    case .http(let session): session.performNext()
     case .amqp(let session): session.performNext()
     }
   }
@@ -80,6 +99,7 @@ enum Session {
   @inline(__always) func deliver(_ delivery: Delivery) {
     switch self {
     case .line(let session): session.deliver(delivery)
+    case .http(let session): session.deliver(delivery)
     case .amqp(let session): session.deliver(delivery)
     }
   }
@@ -87,6 +107,7 @@ enum Session {
   @inline(__always) func turnEnds() {
     switch self {
     case .line(let session): session.turnEnds()
+    case .http(let session): session.turnEnds()
     case .amqp(let session): session.turnEnds()
     }
   }

@@ -11,6 +11,7 @@
 //   - After `end` nothing is delivered to it and it is given no more commands; it may still write (`storeFailed`).
 // Leaves to the loop: reading and writing, gates, back-pressure, when commands are taken, timers.
 
+import Access
 import Broker
 import Primitives
 
@@ -72,6 +73,12 @@ protocol WireSession: AnyObject {
   /// Its consumers are to be paused because too much is unsent, or resumed. New consumers are paused by the session itself
   /// meanwhile.
   func setDeliveriesPaused(_ isPaused: Bool)
+
+  /// The access file was read again. Whoever the client is, it is from now on what `renewed` gives for it, nil for nobody;
+  /// what it may consume no more ends.
+  ///
+  /// - Returns: false when the session cannot follow: its connection is closed.
+  func accessChanged(_ renewed: (Identity) -> Identity?) -> Bool
 
   // MARK: The end
 

@@ -4,6 +4,7 @@
 // stands, also where something else counts.
 // Leaves to others: the rows (`SettingsTable`), the file's JSON (`SettingsFile`), what the settings do.
 
+import Access
 import Foundation
 
 /// The settings that hold, and where each came from.
@@ -67,12 +68,23 @@ struct ResolvedSettings: Sendable {
     // Whole pages.
     settings.server.engine.broker.segmentBytes = (settings.server.engine.broker.segmentBytes + 4095) & ~4095
     if let file = settings.tokenFile { settings.server.tokens = try Self.tokens(file) }
-    settings.server.listeners = [settings.line] + (settings.amqp.map { [$0] } ?? [])
-    let host = settings.line.host
-    if settings.tokenFile == nil, !settings.isInsecure, !Self.isLoopback(host) {
+    if let path = settings.accessFile {
+      do throws(AccessError) { settings.server.access = try AccessFile(path: path) } catch {
+        throw UsageError("--access: \(error)")
+      }
+      settings.server.accessPath = path
+    }
+    settings.server.listeners = [settings.line] + [settings.http, settings.amqp].compactMap { $0 }
+    try checkWhoReachesTheServer()
+  }
+
+  private func checkWhoReachesTheServer() throws(UsageError) {
+    guard settings.accessFile == nil, settings.tokenFile == nil, !settings.isInsecure else { return }
+    for address in settings.server.listeners where !Self.isLoopback(address.host) {
+      let host = address.host.isEmpty ? "*" : address.host
       throw UsageError(
-        "listen: '\(host.isEmpty ? "*" : host)' is no loopback address, and whoever reaches the server could do anything; "
-          + "give it a --token-file, or say --insecure")
+        "\(address.wire.settingName): '\(host)' is no loopback address, and whoever reaches the server could do "
+          + "anything; give it --access, or say --insecure")
     }
   }
 
@@ -104,7 +116,7 @@ struct ResolvedSettings: Sendable {
   /// that tell every process about a service of our name.
   private static func isForSomebodyElse(_ variable: String) -> Bool {
     let rest = variable.dropFirst(Setting.variablePrefix.count)
-    let commands = ["SERVER", "TOKEN", "ACCESS"]
+    let commands = ["SERVER", "TOKEN"]
     let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES", "INTEROP"]
     return commands.contains(String(rest)) || tests.contains(String(rest)) || rest == "PORT" || rest.hasPrefix("PORT_")
       || rest.hasPrefix("SERVICE_")

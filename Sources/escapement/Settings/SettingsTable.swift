@@ -13,9 +13,12 @@ struct ServeSettings: Sendable {
   var server = ServerSettings()
   /// Where the line protocol is spoken.
   var line = ListenAddress(host: "127.0.0.1", port: 7611, wire: .line)
+  /// Where HTTP is spoken; nil for nowhere. Somebody else may have the port unless it was asked for by name.
+  var http: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 7612, wire: .http, isRequired: false)
   /// Where AMQP 0-9-1 is spoken; nil for nowhere. Somebody else's broker may have the port unless it was asked for by name.
   var amqp: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 5672, wire: .amqp, isRequired: false)
   var configFile: String?
+  var accessFile: String?
   var tokenFile: String?
   /// Whether anybody may be listened to without having to say who he is.
   var isInsecure = false
@@ -74,14 +77,31 @@ enum SettingsTable {
     } shown: {
       $0.amqp?.description ?? "off"
     },
-    .text("http", "HOST:PORT|off", "the admin page; there is none yet, so only 'off'") { (_, text) throws(BadValue) in
-      guard text == "off" else { throw BadValue("'\(text)': this version has no admin page yet; say 'off'") }
-    } shown: { _ in
-      "off"
+    .text("http", "HOST:PORT|off", "where HTTP is spoken: operations, metrics, health") {
+      (settings, text) throws(BadValue) in
+      if text == "off" { return settings.http = nil }
+      do throws(UsageError) {
+        let address = try Session.address(text, allowsAnyPort: true)
+        settings.http = ListenAddress(host: address.host, port: UInt16(address.port), wire: .http)
+      } catch {
+        throw BadValue(error.description)
+      }
+    } shown: {
+      $0.http?.description ?? "off"
+    },
+    .text("http-hosts", "NAME,…", "names that HTTP requests may call this server, beside localhost and addresses") {
+      $0.server.hostNames = $1.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+    } shown: {
+      $0.server.hostNames.joined(separator: ",")
     },
   ]
 
   private static let clients: [Setting] = [
+    .text("access", "FILE", "who may do what, made with 'escapement access'; read again on SIGHUP") {
+      $0.accessFile = $1
+    } shown: {
+      $0.accessFile ?? ""
+    },
     .text("token-file", "FILE", "tokens that clients may say hello with, one a line") {
       $0.tokenFile = $1
     } shown: {
@@ -145,8 +165,23 @@ enum SettingsTable {
     bodyBytes,
     .number("max-connections", 1...1_000_000, .count, "connections at a time", \.server.connectionsMax),
     .number(
+      "max-connections-per-address", 1...1_000_000, .count, "connections from one address at a time",
+      \.server.connectionsPerAddressMax),
+    .number(
       "max-unsent-bytes", 65_536 ... .max, .bytes, "bytes that may wait to be sent on a connection",
       \.server.unsentBytesMax),
+    .number(
+      "handshake-timeout-ms", 1...86_400_000, .ms, "how long a client may take to say who it is, where it must",
+      \.server.handshakeTimeoutMs),
+    .number(
+      "request-timeout-ms", 1...86_400_000, .ms, "how long a request of HTTP may take to come in",
+      \.server.requestTimeoutMs),
+    .number(
+      "idle-timeout-ms", 1...86_400_000, .ms, "how long a connection of HTTP may rest between requests",
+      \.server.idleTimeoutMs),
+    .number(
+      "max-metric-topics", 0...10_000, .count, "topics with metrics of their own, and groups of each",
+      \.server.metricTopicsMax),
     .number(
       "max-in-flight-bytes", 65_536 ... .max, .bytes, "bytes on the way to the journal; no commands are read beyond it",
       \.server.inFlightBytesMax),

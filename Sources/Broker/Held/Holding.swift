@@ -48,7 +48,7 @@ extension Broker {
       guard let offset = apply(turn.write(HeldReleased(number: number, atMs: nowMs))) else {
         preconditionFailure("a held message has no topic")
       }
-      counters.published += 1
+      turn.counters.published += 1
       return answer(.released(offset: offset))
     case .drop:
       apply(turn.write(HeldDropped(number: number, atMs: nowMs)))
@@ -58,6 +58,11 @@ extension Broker {
 
   /// A held message; nil when it has ended.
   public func heldMessage(_ number: HeldNumber) -> HeldMessage? { held[number] }
+
+  /// The held message of this id; nil when there is none or it has ended.
+  public func heldMessage(id: UnsafeRawBufferPointer) -> HeldMessage? {
+    GeneratedID(id).flatMap { held[$0.sequence] }
+  }
 
   /// The name of a held message's topic.
   public func topicName(of message: HeldMessage) -> String { topics[message.record.topic]!.name }
@@ -79,7 +84,7 @@ extension Broker {
     let fate = RecentOutcome.Fate.released(offset: offset, dueMs: released.atMs)
     pending.remember(hasher.hash(topic: topic.number, id: message.record.id), fate, atMs: released.atMs)
     pending.remember(heldHash(message.record.id), fate, atMs: released.atMs)
-    if !isReplaying { groups.appended(topic, by: records.lastSequence) }
+    if !turn.isReplaying { groups.appended(topic, by: records.lastSequence) }
     return offset
   }
 
@@ -94,7 +99,7 @@ extension Broker {
     let copy = abandoned.message.record
     if let topic = topics[copy.topic] {
       _ = topic.log.append(copyOf: copy, releasedMs: abandoned.atMs)
-      if !isReplaying { groups.appended(topic, by: records.lastSequence) }
+      if !turn.isReplaying { groups.appended(topic, by: records.lastSequence) }
     } else {
       topics.noteNumber(copy.topic)
     }
@@ -132,7 +137,7 @@ extension Broker {
         parts: parts, sequence: message.number, dueMs: message.record.dueMs, stampMs: nowMs, topic: target.number)
       apply(turn.write(HeldAbandoned(number: message.number, atMs: nowMs, message: .draft(copy))))
     }
-    counters.deadLettered += 1
+    turn.counters.deadLettered += 1
     return true
   }
 }

@@ -23,7 +23,7 @@ extension Broker {
         } else {
           offset = topic.log.append(copyOf: message.record, releasedMs: released.atMs)
           if topic.isRelay { queues.noteOverdue(offset, in: topic) }
-          if !isReplaying { noteReleased(topic, lateMs: released.atMs - message.leaveMs) }
+          if !turn.isReplaying { noteReleased(topic, lateMs: released.atMs - message.leaveMs) }
         }
       }
       pending.released(message, to: offset, atMs: released.atMs)
@@ -32,8 +32,8 @@ extension Broker {
   }
 
   private func noteReleased(_ topic: Topic, lateMs: Int64) {
-    counters.released += 1
-    counters.latenessMsSum &+= UInt64(max(0, lateMs))
+    turn.counters.released += 1
+    turn.counters.latenessMs.add(lateMs)
     groups.appended(topic, by: records.lastSequence)
   }
 }

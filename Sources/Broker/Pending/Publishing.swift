@@ -35,7 +35,7 @@ extension Broker {
     let draft = MessageDraft(
       parts: parts, sequence: records.nextSequence, dueMs: nowMs, stampMs: nowMs, topic: topic.number)
     let offset = apply(turn.write(Published(atMs: nowMs, message: .draft(draft))), topic, hash)
-    counters.published += 1
+    turn.counters.published += 1
     groups.appended(topic, by: records.lastSequence)
     return offset
   }

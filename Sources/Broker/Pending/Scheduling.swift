@@ -32,7 +32,7 @@ extension Broker {
       }
       if outcome == .scheduled { try requireRoom() }
       accept(command.parts, topic, dueMs: dueMs, acceptedMs: nowMs, hash: hash)
-      counters.scheduled += 1
+      turn.counters.scheduled += 1
       return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: outcome))
     }
     try requireRoom()
@@ -40,7 +40,7 @@ extension Broker {
       let hash = hasher.hash(topic: topic.number, id: parts.id)
       accept(parts, topic, dueMs: dueMs, acceptedMs: nowMs, hash: hash)
     }
-    counters.scheduled += 1
+    turn.counters.scheduled += 1
     return answer(ScheduleReply(madeID: madeID, deliverAtMs: dueMs, outcome: .scheduled))
   }
 
@@ -136,7 +136,7 @@ extension Broker {
       }
     }
     pending.apply(turn.write(Cancelled(hash: hash, topic: topic.number, atMs: nowMs)))
-    counters.cancelled += 1
+    turn.counters.cancelled += 1
     return answer(.cancelled)
   }
 
@@ -157,7 +157,7 @@ extension Broker {
     }
     let record = try coldReads.record(at: place, connection)
     accept(record.parts, topic, dueMs: dueMs, acceptedMs: record.stampMs, hash: hash)
-    counters.rescheduled += 1
+    turn.counters.rescheduled += 1
     return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: .rescheduled))
   }
 

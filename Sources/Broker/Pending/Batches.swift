@@ -137,7 +137,7 @@ extension Broker {
         position += 1
       }
     }
-    counters.scheduled += UInt64(batch.entries.count)
+    turn.counters.scheduled += UInt64(batch.entries.count)
     return answer(batch.replies)
   }
 }
