@@ -137,6 +137,8 @@ public struct ConsumerOptions: Sendable {
   public var createsAlways = false
   /// Free for the server: which front end the consumer belongs to; 0 for none.
   public var frontEnd: UInt8 = 0
+  /// Consumers of a higher priority are served before others while they can take something. Only in queues.
+  public var priority: Int32 = 0
   /// A delivery is its own acknowledgement. Only in queues.
   public var acknowledgesItself = false
   /// Whether it takes every message, or this one has one of its tags.

@@ -37,6 +37,8 @@ public final class Consumer {
   @exclusivity(unchecked) public private(set) var inFlight = 0
   /// Whether its connection has too much unsent; nothing is delivered meanwhile.
   @exclusivity(unchecked) public private(set) var isPaused = false
+  /// Whether it takes nothing any more, and goes when what it has is acknowledged.
+  @exclusivity(unchecked) private(set) var isLeaving = false
   /// Fetches that are not answered yet.
   @exclusivity(unchecked) private(set) var fetches: [Fetch] = []
   /// What it shares with other consumers besides its own credit; nil for nothing.
@@ -66,7 +68,7 @@ public final class Consumer {
   var canTake: Bool {
     switch kind {
     case .subscription:
-      if isPaused { return false }
+      if isPaused || isLeaving { return false }
       if let sharedCredit, !sharedCredit.hasRoom { return false }
       guard let companion else { return inFlight < options.credit }
       return inFlight + companion.inFlight < options.credit
@@ -81,6 +83,8 @@ public final class Consumer {
   func setCredit(_ credit: Int) { options.credit = credit }
 
   func setPaused(_ isPaused: Bool) { self.isPaused = isPaused }
+
+  func setLeaving() { isLeaving = true }
 
   /// The two share one credit from here on.
   func pair(with companion: Consumer) {

@@ -20,7 +20,7 @@ final class FreshDeliveries {
 
   @inline(__always) func add(_ offset: TopicOffset, keyHash: UInt64, isParked: Bool) {
     entries.append(Delivered.Entry(distance: offset - from, keyHash: keyHash, isParked: isParked))
-    if keyHash != 0 { isPlain = false }
+    if keyHash != 0 || isParked { isPlain = false }
   }
 
   /// The decision that moves a group's cursor to `cursor`; nil when it has not moved.

@@ -34,6 +34,8 @@ public final class Group {
   @exclusivity(unchecked) private(set) var options = ConsumerOptions()
   /// Whether a consumer here shares its credit with one of another group.
   @exclusivity(unchecked) private(set) var hasCompanions = false
+  /// Whether its consumers are not all equal.
+  @exclusivity(unchecked) private var isChoosy = false
   /// Whether it stands in the line of groups to be served.
   @exclusivity(unchecked) private(set) var isDirty = false
   /// Whether dispatch cannot go on before a part of the log has come from disk.
@@ -143,6 +145,7 @@ public final class Group {
 
   /// The next consumer that can take a message; it stays the next until it was given one. O(members).
   @inline(__always) func nextConsumer() -> Consumer? {
+    if isChoosy { return chosenConsumer() }
     for step in 0..<consumers.count {
       let index = (turn + step) % consumers.count
       if consumers[index].canTake {
@@ -153,12 +156,40 @@ public final class Group {
     return nil
   }
 
+  /// The same where not all are equal: with a single active consumer that one, or whoever fetches; otherwise the first of the
+  /// highest priority.
+  private func chosenConsumer() -> Consumer? {
+    var active: Consumer?
+    if queue?.hasSingleActive == true { active = consumers.first { $0.kind == .subscription && !$0.isLeaving } }
+    var chosen: Int?
+    for step in 0..<consumers.count {
+      let place = (turn + step) % consumers.count
+      let consumer = consumers[place]
+      guard consumer.canTake, active == nil || consumer === active || consumer.kind == .fetcher else { continue }
+      if let best = chosen, consumers[best].options.priority >= consumer.options.priority { continue }
+      chosen = place
+    }
+    guard let chosen else { return nil }
+    turn = chosen
+    return consumers[chosen]
+  }
+
   /// The next consumer has been given a message: the turn is another one's.
   @inline(__always) func passTurn() { turn += 1 }
 
-  func add(_ consumer: Consumer) { consumers.append(consumer) }
+  func add(_ consumer: Consumer) {
+    consumers.append(consumer)
+    noteChoice()
+  }
 
-  func remove(_ consumer: Consumer) { consumers.removeAll { $0 === consumer } }
+  func remove(_ consumer: Consumer) {
+    consumers.removeAll { $0 === consumer }
+    noteChoice()
+  }
+
+  private func noteChoice() {
+    isChoosy = queue?.hasSingleActive == true || queue != nil && consumers.contains { $0.options.priority != 0 }
+  }
 
   func noteCompanions() { hasCompanions = true }
 

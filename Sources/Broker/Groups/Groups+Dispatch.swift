@@ -12,6 +12,7 @@ extension Groups {
     group.setWaitsForDisk(false)
     deadLetter(group)
     fresh.begin(at: group.cursor)
+    if group.queue?.prioritiesMax ?? 0 > 0 { takeUp(group) }
     // While messages wait to be released, they go first: another topic's may be among them.
     var budget = turn.isReleasing ? settings.deliveriesPerTurn / 8 : settings.deliveriesPerTurn
     while budget > 0, turn.deliveryBytesRemaining > 0, let consumer = group.nextConsumer() {
@@ -96,6 +97,24 @@ extension Groups {
     guard count > 0 else { return }
     turn.counters.acknowledged += UInt64(count)
     markDirty(group)
+  }
+
+  // MARK: By priority
+
+  /// Takes up what waits at and above the cursor of a queue that goes by priorities, so that it is delivered in their order; as
+  /// much as may be outstanding.
+  private func takeUp(_ group: Group) {
+    guard let queue = group.queue, group.nextConsumer() != nil else { return }
+    while group.outstanding.count < settings.outstandingMax {
+      let offset = group.cursor
+      if !fresh.reaches(offset) { recordFresh(group) }
+      guard case .record(let message) = group.readNext() else { break }
+      group.pass(message)
+      group.outstanding.deliver(offset, keyHash: 0, isParked: true)
+      group.outstanding.makeReady(offset, priority: queue.priority(of: message))
+      fresh.add(offset, keyHash: 0, isParked: true)
+    }
+    recordFresh(group)
   }
 
   // MARK: New ones

@@ -16,7 +16,7 @@ import TimingWheel
 /// The outstanding messages of a group.
 final class OutstandingMessages {
   private let table = OutstandingTable()
-  @exclusivity(unchecked) private var ready = OffsetHeap()
+  @exclusivity(unchecked) private var ready = RankHeap()
   /// Offsets to be dead-lettered, in their order; may hold some that have ended since.
   @exclusivity(unchecked) private var deadLetters = Fifo<TopicOffset>()
   @exclusivity(unchecked) private var deadLetteringCount = 0
@@ -53,8 +53,9 @@ final class OutstandingMessages {
 
   /// The first message to be delivered again; nil when there is none. Amortised O(log messages).
   func firstReady() -> UnsafePointer<Outstanding>? {
-    while let offset = ready.first {
-      if let entry = table.find(offset), entry.pointee.state == .ready { return UnsafePointer(entry) }
+    while let rank = ready.first {
+      let entry = table.find(Outstanding.offset(rank: rank))
+      if let entry, entry.pointee.state == .ready, entry.pointee.rank == rank { return UnsafePointer(entry) }
       ready.removeFirst()
     }
     return nil
@@ -131,7 +132,7 @@ final class OutstandingMessages {
     if next == nil { keyLines[entry.keyHash] = nil }
     guard wasFirst, let next, let waiting = table.find(next), waiting.pointee.state == .parked else { return }
     waiting.pointee.state = .ready
-    ready.insert(next)
+    ready.insert(waiting.pointee.rank)
   }
 
   func removeAll() {
@@ -178,7 +179,16 @@ final class OutstandingMessages {
     guard let entry = table.find(offset) else { return }
     entry.pointee.timer = .none
     entry.pointee.state = .ready
-    ready.insert(offset)
+    ready.insert(entry.pointee.rank)
+  }
+
+  /// In a queue that goes by priorities: a message that was taken up waits to be delivered for the first time, or its priority
+  /// is known again after a start.
+  func makeReady(_ offset: TopicOffset, priority: UInt8) {
+    guard let entry = table.find(offset) else { return }
+    entry.pointee.priority = priority
+    entry.pointee.state = .ready
+    ready.insert(entry.pointee.rank)
   }
 
   /// Takes what `firstReady` gave out of the line: it is delivered, or ends.
@@ -214,7 +224,9 @@ final class OutstandingMessages {
       if entry.pointee.state == .deadLettering {
         if keepsDeadLetters { waiting.append(entry.pointee.offset) } else { entry.pointee.state = .ready }
       }
-      if entry.pointee.state == .ready { ready.insert(entry.pointee.offset) }
+      // Taken up by its priority, and never delivered.
+      if entry.pointee.state == .parked, entry.pointee.keyHash == 0 { entry.pointee.state = .ready }
+      if entry.pointee.state == .ready { ready.insert(entry.pointee.rank) }
     }
     deadLetteringCount = waiting.count
     for offset in waiting.sorted() { deadLetters.append(offset) }
@@ -233,10 +245,10 @@ final class OutstandingMessages {
       precondition(hasConsumer == isInFlight, "what is in flight has a consumer, and nothing else has")
       // What was parked behind another message of its key is ready, and not delivered yet, when that has ended.
       precondition(
-        entry.pointee.state == .parked || entry.pointee.attempts > 0
-          || entry.pointee.state == .ready && entry.pointee.keyHash != 0, "what was not delivered is parked or ready")
+        entry.pointee.state == .parked || entry.pointee.attempts > 0 || entry.pointee.keyHash == 0
+          || entry.pointee.state == .ready, "what was not delivered is parked, ready, or waits by its priority")
       if entry.pointee.state == .ready {
-        precondition(readyLine.contains(entry.pointee.offset), "what is ready stands in line to be delivered")
+        precondition(readyLine.contains(entry.pointee.rank), "what is ready stands in line to be delivered")
       }
       if entry.pointee.state == .deadLettering {
         precondition(deadLetterLine.contains(entry.pointee.offset), "what is dead-lettered stands in line for it")

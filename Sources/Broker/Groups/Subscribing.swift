@@ -62,6 +62,12 @@ extension Broker {
   /// Removes a consumer. The messages that it had are delivered again, to other members.
   public func remove(_ consumer: Consumer) { groups.remove(consumer) }
 
+  /// A consumer takes nothing any more; what it has stays with it until it is acknowledged, or `remove` follows.
+  public func retire(_ consumer: Consumer) {
+    consumer.setLeaving()
+    if let group = consumer.group { groups.markDirty(group) }
+  }
+
   /// Whether the broker still knows this consumer.
   public func isPresent(_ consumer: Consumer) -> Bool { groups.isPresent(consumer) }
 

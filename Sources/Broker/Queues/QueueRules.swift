@@ -19,6 +19,8 @@ public enum RecordFlags {
   public static let expiryTimer: UInt32 = 1 << 31
   /// The message is dropped when the server starts again.
   public static let transient: UInt32 = 1 << 30
+  /// The bits of a message's priority, for queues that go by it.
+  public static func priority(_ priority: UInt8) -> UInt32 { UInt32(priority) << 20 }
 }
 
 /// The rules of a queue, and the state that they need about its messages.
@@ -29,6 +31,10 @@ public final class QueueRules {
   public var bytesMax: Int? { didSet { if bytesMax == nil { readyBytes = 0 } } }
   /// Whether the bounds drop the oldest; otherwise whoever publishes asks `hasRoom` before.
   public var dropsOldest = true
+  /// Delivers ready messages of a higher priority first; those above this count as this. 0: in the order in which they came.
+  public var prioritiesMax: UInt8 = 0
+  /// Serves one consumer at a time: the first that came and has not gone.
+  public var hasSingleActive = false
   /// Whether persistent messages are to be on stable storage before they are shown.
   public var isDurable = true
   /// Whether messages that end go anywhere: then the router is asked where.
@@ -86,6 +92,10 @@ public final class QueueRules {
     guard message.dueMs < queues.turn.nowMs else { return false }
     queues.endReady(message, .expired, in: group)
     return true
+  }
+
+  func priority(of message: MessageRecord) -> UInt8 {
+    min(UInt8(truncatingIfNeeded: message.flags >> 20), prioritiesMax)
   }
 
   // MARK: What queues note

@@ -229,7 +229,7 @@ extension LineSession {
     let nested = Request(reader: services.nestedReader)
     publication.expiration = try nested.string(.expiration).map { Text($0) }
     publication.isPersistent = try nested.integer(.deliveryMode, in: 1...2) == 2
-    _ = try nested.integer(.priority, in: 0...255)
+    publication.priority = UInt8(try nested.integer(.priority, in: 0...255) ?? 0)
     _ = try nested.integer(.timestamp, in: 0 ... .max)
     for field: FieldName in [
       .messageId, .correlationId, .replyTo, .contentType, .contentEncoding, .type, .userId, .appId,
