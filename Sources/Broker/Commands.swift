@@ -168,7 +168,7 @@ public struct Delivery {
   public let consumer: Consumer
   /// The message; its sequence is the offset, its stamp the time of release.
   public let record: MessageRecord
-  /// 1 for the first delivery; 0 for a private tail.
+  /// 1 for the first delivery.
   public let attempt: UInt32
   /// Whether it is shown only when its own records are settled: it is its own acknowledgement, and a crash would show it
   /// again, or the log wants it for every delivery.
