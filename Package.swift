@@ -41,13 +41,14 @@ let package = Package(
     library("Broker", ["Primitives", "DataFiles", "DecisionLog", "DelayStore", "TimingWheel", "TopicLog"]),
     library("Engine", ["Primitives", "DataFiles", "DecisionLog", "Broker", "DelayStore", "TopicLog"]),
     library("RemotingProtocol", ["Primitives", "LineProtocol"]),
-    library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol"]),
+    library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "RemotingProtocol", "TopicLog"]),
     library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "AMQPProtocol"]),
     library(
       "Server",
       [
         "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
-        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "Access", "HTTPProtocol",
+        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "RemotingProtocol", "Access",
+        "HTTPProtocol",
       ]),
     library("EscapementClient"),
     program(

@@ -33,6 +33,8 @@ extension Broker {
     held.write(to: &writer)
     queues.write(to: &writer)
     catalog.write(to: &writer)
+    topics.writeQueueCounts(to: &writer)
+    committed.write(to: &writer)
     let obsolete = topics.takeObsolete()
     return CheckpointPlan(
       state: writer.bytes, sequence: records.lastSequence, unsynced: unsynced,
@@ -49,6 +51,7 @@ extension Broker {
     held.recover(state.held)
     queues.recover(state.queues)
     catalog.recover(state.catalog)
+    committed.recover(state.committed)
     try pending.recover(state.pending, files: files)
   }
 
@@ -87,6 +90,7 @@ extension Broker {
     held.digest(into: &lines)
     queues.digest(into: &lines)
     catalog.digest(into: &lines)
+    committed.digest(into: &lines)
     return lines
   }
 
@@ -97,6 +101,7 @@ extension Broker {
     groups.checkInvariants()
     queues.checkInvariants()
     held.checkInvariants()
+    committed.checkInvariants { topics[$0] != nil }
   }
 }
 

@@ -58,6 +58,13 @@ struct BodyObject {
     throw .malformedBody("'\(name)' has a value that is not known")
   }
 
+  /// An object; nil when it is not there.
+  func object(_ name: StaticString) throws(RemotingError) -> BodyObject? {
+    guard let value = member(name) else { return nil }
+    guard value.kind == .object else { throw .malformedBody("'\(name)' is not an object") }
+    return BodyObject(object: value)
+  }
+
   /// What `read` makes of each object of an array; empty when the array is not there.
   func objects<Element>(
     _ name: StaticString, _ read: (BodyObject) throws(RemotingError) -> Element

@@ -35,7 +35,7 @@ struct ByteReader {
 
 extension UnsafeRawBufferPointer {
   /// Whether these are the bytes of a text known at compile time.
-  func equals(_ text: StaticString) -> Bool {
+  public func equals(_ text: StaticString) -> Bool {
     guard count == text.utf8CodeUnitCount else { return false }
     guard let baseAddress, count > 0 else { return true }
     return memcmp(baseAddress, text.utf8Start, count) == 0
