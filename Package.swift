@@ -47,7 +47,7 @@ let package = Package(
       "Server",
       [
         "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
-        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "RemotingProtocol", "Access",
+        "TimingWheel", "TopicLog", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "RemotingProtocol", "Access",
         "HTTPProtocol",
       ]),
     library("EscapementClient"),
@@ -108,7 +108,7 @@ let package = Package(
       "ServerSimulation",
       [
         "Server", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives", "SimulatedDisk",
-        "SeededRandom",
+        "SeededRandom", "RemotingProtocol",
       ]),
     // Holds the pages and the manifest against the sources.
     tests(

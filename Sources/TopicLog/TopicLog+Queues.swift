@@ -64,7 +64,8 @@ extension TopicLog {
         cursor.place.pass(record)
       case .loading: return .loading
       case .end, .trimmed, .forgotten:
-        preconditionFailure("topic \(topic): offset \(cursor.offset) of queue \(cursor.queue) is not where it should be")
+        preconditionFailure(
+          "topic \(topic): offset \(cursor.offset) of queue \(cursor.queue) is not where it should be")
       }
     }
   }

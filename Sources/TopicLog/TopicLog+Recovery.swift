@@ -14,8 +14,8 @@ extension TopicLog {
     _ states: [SegmentState], nextOffset: TopicOffset, lastReleasedMs: UnixMs, queueCounts: QueueCounts = QueueCounts(),
     files: OpenFiles
   ) throws(StorageError) {
-    self.lastReleasedMs = lastReleasedMs
     self.queueCounts = queueCounts
+    self.lastReleasedMs = lastReleasedMs
     for state in states {
       let path = segmentPath(state.baseOffset)
       let file = try files.file(path, create: state.length == 0)

@@ -51,7 +51,9 @@ public final class ConsumerGroups {
     }
   }
 
-  private func isMember(_ connection: UInt64, _ group: String) -> Bool { byConnection[connection]?.contains(group) == true }
+  private func isMember(_ connection: UInt64, _ group: String) -> Bool {
+    byConnection[connection]?.contains(group) == true
+  }
 
   private func join(_ member: Member) {
     let group = member.consumer.group

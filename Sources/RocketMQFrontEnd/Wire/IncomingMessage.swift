@@ -119,7 +119,9 @@ final class IncomingMessage {
     return number
   }
 
-  private static func illegal(_ reason: String) -> WireStop { .refused(.messageIllegal, "the message is illegal: \(reason)") }
+  private static func illegal(_ reason: String) -> WireStop {
+    .refused(.messageIllegal, "the message is illegal: \(reason)")
+  }
 
   // MARK: Headers
 

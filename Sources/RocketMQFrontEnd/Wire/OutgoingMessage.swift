@@ -16,7 +16,9 @@ final class OutgoingMessage {
   @exclusivity(unchecked) private var value = ByteBuffer()
 
   /// A message with everything that its record says. Its views are good until the next one is made.
-  func make(_ record: MessageRecord, topic: UnsafeRawBufferPointer, place: MessagePlace, queueOffset: Int64) -> PulledMessage {
+  func make(_ record: MessageRecord, topic: UnsafeRawBufferPointer, place: MessagePlace, queueOffset: Int64)
+    -> PulledMessage
+  {
     properties.removeAll()
     var message = PulledMessage(topic: topic, body: record.body, properties: properties.readable)
     message.bornMs = record.dueMs

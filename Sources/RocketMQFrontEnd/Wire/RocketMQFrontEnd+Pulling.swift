@@ -50,7 +50,9 @@ extension RocketMQFrontEnd {
     }
     if let own = pull.subscription { return try Self.tags(own) }
     let group = String(decoding: pull.group, as: UTF8.self)
-    guard let known = groups.subscription(of: group, to: String(decoding: pull.topic, as: UTF8.self)) else { return nil }
+    guard let known = groups.subscription(of: group, to: String(decoding: pull.topic, as: UTF8.self)) else {
+      return nil
+    }
     return try known.expression.withBytes { text throws(WireStop) in try Self.tags(text) }
   }
 

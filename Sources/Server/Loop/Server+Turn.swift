@@ -38,7 +38,9 @@ extension Server {
   /// How long there is nothing to do: 0 while work remains, -1 for ever.
   private func waitNs() -> Int64 {
     // A start may have found something to do: old segments, queues that are too long.
-    if !retries.isEmpty || hasReadyHeldBack || services.rocketMQ.groups.hasChanges || services.counters.turns == 0 { return 0 }
+    if !retries.isEmpty || hasReadyHeldBack || services.rocketMQ.groups.hasChanges || services.counters.turns == 0 {
+      return 0
+    }
     guard let wakeMs = [engine.nextWakeUpMs, wakeUps.nextMs, acceptsAgainMs].compactMap({ $0 }).min() else { return -1 }
     if wakeMs <= broker.nowMs { return 0 }
     let wakeNs = wakeMs.multipliedReportingOverflow(by: TimeUnits.nsPerMs)

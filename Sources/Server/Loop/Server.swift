@@ -119,7 +119,8 @@ public final class Server {
     var (host, port) = settings.rocketMQAdvertised ?? (listenHost, listenPort)
     if ["", "*", "0.0.0.0", "::"].contains(host) {
       host = "127.0.0.1"
-      log("RocketMQ clients are told to connect to \(host):\(port); say --rocketmq-advertise for those on other machines")
+      log(
+        "RocketMQ clients are told to connect to \(host):\(port); say --rocketmq-advertise for those on other machines")
     }
     let address = ListenAddress(host: host, port: port, wire: .remoting)
     services.rocketMQ.wireSettings.address = address.description
@@ -197,7 +198,8 @@ public final class Server {
     for connection in connections {
       connection.output.closeTurn(settled: settled, turnUs: turnUs)
       connection.output.open(settled: settled, nowUs: turnUs, &services.counters.replyUs)
-      _ = network.write(connection.descriptor, connection.output.readyBytes)
+      let bytes = connection.output.readyBytes
+      if bytes.count > 0 { _ = network.write(connection.descriptor, bytes) }
       network.close(connection.descriptor)
     }
   }

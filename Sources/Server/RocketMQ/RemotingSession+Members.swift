@@ -16,7 +16,8 @@ extension RemotingSession {
     let fields = header.fields
     func field(_ name: StaticString) -> String { fields.string(name).map { String(decoding: $0, as: UTF8.self) } ?? "" }
     frontEnd.unregister(
-      clientID: field("clientID"), producerGroup: field("producerGroup"), consumerGroup: field("consumerGroup"), producer,
+      clientID: field("clientID"), producerGroup: field("producerGroup"), consumerGroup: field("consumerGroup"),
+      producer,
       connection: key)
     answer(header)
   }
@@ -30,9 +31,11 @@ extension RemotingSession {
 
   /// Whether a subscription can be served: asked by clients that filter by SQL.
   func checkConfiguration(_ header: RemotingHeader, _ body: UnsafeRawBufferPointer) throws(WireStop) {
-    let type = try read { () throws(RemotingError) in try SubscriptionCheck(body, services.remoting.json).expressionType }
+    let type = try read { () throws(RemotingError) in try SubscriptionCheck(body, services.remoting.json).expressionType
+    }
     guard type == "TAG" else {
-      throw .refused(.subscriptionParseFailed, "this broker does not support filters of type \(type); use tags joined by ||")
+      throw .refused(
+        .subscriptionParseFailed, "this broker does not support filters of type \(type); use tags joined by ||")
     }
     answer(header)
   }

@@ -107,7 +107,8 @@ extension RemotingSession {
     case 8: verdict = .release
     case 12: verdict = .drop
     case 0: verdict = .undecided
-    default: throw .refused(.systemError, "the field 'commitOrRollback' must be 8 (commit), 12 (rollback) or 0 (unknown)")
+    default:
+      throw .refused(.systemError, "the field 'commitOrRollback' must be 8 (commit), 12 (rollback) or 0 (unknown)")
     }
     let place = MessagePlace(physicalOffset: try integer(header, "commitLogOffset"))
     let outcome = try frontEnd.decide(place, verdict)

@@ -207,7 +207,9 @@ final class RemotingSession: WireSession {
 
   func storeFailed(_ lost: LostOutput, because failure: StorageError) {
     let remark = "the store has failed; restart the server: \(failure)"
-    for bits in lost.tokens { out.appendResponse(.serviceNotAvailable, to: RemotingToken(bits: bits).request, remark: remark) }
+    for bits in lost.tokens {
+      out.appendResponse(.serviceNotAvailable, to: RemotingToken(bits: bits).request, remark: remark)
+    }
     refuseUnanswered(remark)
   }
 

@@ -91,8 +91,9 @@ enum SettingsTable {
     } shown: {
       $0.rocketMQ?.description ?? "off"
     },
-    .text("rocketmq-advertise", "HOST:PORT", "where RocketMQ clients are told to connect; the address of --rocketmq if nothing is said") {
+    .text("rocketmq-advertise", "HOST:PORT|auto", "where RocketMQ clients are told to connect; auto: where we listen") {
       (settings, text) throws(BadValue) in
+      if text == "auto" { return settings.server.rocketMQAdvertised = nil }
       do throws(UsageError) {
         let address = try Session.address(text)
         settings.server.rocketMQAdvertised = (address.host, UInt16(address.port))
@@ -100,7 +101,7 @@ enum SettingsTable {
         throw BadValue(error.description)
       }
     } shown: {
-      $0.server.rocketMQAdvertised.map { ListenAddress(host: $0.host, port: $0.port, wire: .remoting).description } ?? ""
+      $0.server.rocketMQAdvertised.map { "\(ListenAddress(host: $0.host, port: $0.port, wire: .remoting))" } ?? "auto"
     },
     .text("http", "HOST:PORT|off", "where HTTP is spoken: operations, metrics, health") {
       (settings, text) throws(BadValue) in
