@@ -60,7 +60,8 @@ let package = Package(
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
     program(
-      "bench", ["TimingWheel", "LineProtocol", "Primitives", "Platform", "CLinux", "SeededRandom"],
+      "bench",
+      ["TimingWheel", "LineProtocol", "RemotingProtocol", "Primitives", "Platform", "CLinux", "SeededRandom"],
       path: "Benchmarks/bench"),
 
     .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),

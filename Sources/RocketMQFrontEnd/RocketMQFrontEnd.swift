@@ -50,11 +50,16 @@ public final class RocketMQFrontEnd {
   let outgoing = OutgoingMessage()
   /// The queue that the last message without one got.
   var nextQueue = 0
+  /// How many queues topics have of which that was said, by number.
+  var ownQueues: [UInt32: Int]
   /// Connections that answer for a producer group, in turn.
   private var producers: [String: [UInt64]] = [:]
 
   /// A front end of a broker.
-  public init(_ broker: Broker) { self.broker = broker }
+  public init(_ broker: Broker) {
+    self.broker = broker
+    ownQueues = Self.ownQueues(broker.catalog)
+  }
 
   func command<R>(_ body: () throws(BrokerStop) -> R) throws(RocketMQStop) -> R {
     do throws(BrokerStop) { return try body() } catch { throw .broker(error) }

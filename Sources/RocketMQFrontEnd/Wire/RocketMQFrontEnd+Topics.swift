@@ -50,12 +50,17 @@ extension RocketMQFrontEnd {
   /// How many queues of a topic producers choose from.
   public func writeQueues(of name: UnsafeRawBufferPointer) -> Int {
     if TopicNames.isOfGroup(name) { return 1 }
-    guard let value = broker.catalog[Self.queuesPrefix + Array(name)], let topic = broker.findTopic(name) else {
-      return wireSettings.queues
-    }
-    let words = String(decoding: value, as: UTF8.self).split(separator: " ")
-    guard words.count == 2, UInt32(words[0]) == topic.number, let queues = Int(words[1]) else {
-      return wireSettings.queues
+    guard !ownQueues.isEmpty, let topic = broker.findTopic(name) else { return wireSettings.queues }
+    return ownQueues[topic.number] ?? wireSettings.queues
+  }
+
+  /// The topics with a number of queues of their own, by number, as the catalog says. One whose name has another topic now is no
+  /// matter: numbers are not used again.
+  static func ownQueues(_ catalog: Catalog) -> [UInt32: Int] {
+    var queues: [UInt32: Int] = [:]
+    for (name, value) in catalog.entries where name.starts(with: queuesPrefix) {
+      let words = String(decoding: value, as: UTF8.self).split(separator: " ")
+      if words.count == 2, let number = UInt32(words[0]), let count = Int(words[1]) { queues[number] = count }
     }
     return queues
   }
@@ -74,6 +79,7 @@ extension RocketMQFrontEnd {
     let topic = try asked { () throws(BrokerStop) in try broker.topicOnUse(name, always: true) }
     if queues != writeQueues(of: name) {
       broker.putInCatalog(Self.queuesPrefix + Array(name), Array("\(topic.number) \(queues)".utf8))
+      ownQueues[topic.number] = Int(queues)
     }
     return broker.gate
   }

@@ -18,7 +18,7 @@ extension RemotingSession {
     }
     switch request {
     case .sendMessage, .sendMessageV2, .sendBatchMessage: try send(header, body)
-    case .pullMessage: try pull(header)
+    case .pullMessage, .litePullMessage: try pull(header)
     case .queryConsumerOffset: try queryOffset(header)
     case .updateConsumerOffset: try updateOffset(header)
     case .getMaxOffset: try endOfQueue(header)

@@ -18,6 +18,8 @@ import TopicLog
 
 /// What every connection of this protocol is bound by.
 enum RemotingLimits {
+  /// The messages of a batch together, where one body may not be larger: RocketMQ's clients send no more.
+  static let batchBytesMax = 4 << 20
   /// What a frame may have beside the largest body: header, properties, and what stands around the messages of a batch.
   static let frameBytesAround = 1 << 20
   /// Pulls that wait, and answers that are put off, of one connection.
@@ -75,9 +77,8 @@ final class RemotingSession: WireSession {
     self.key = key
     self.peer = peer
     bornHost = peer.description
-    let bodyBytesMax = services.settings.engine.broker.bodyBytesMax
-    frames = RemotingFrameReader(
-      frameBytesMax: max(RemotingFrameReader.frameBytesMaxDefault, bodyBytesMax + RemotingLimits.frameBytesAround))
+    let bodyBytesMax = max(services.settings.engine.broker.bodyBytesMax, RemotingLimits.batchBytesMax)
+    frames = RemotingFrameReader(frameBytesMax: bodyBytesMax + RemotingLimits.frameBytesAround)
     heardMs = services.broker.nowMs
     planWakeUp()
   }
@@ -159,8 +160,11 @@ final class RemotingSession: WireSession {
   }
 
   private func asksAgainAtOnce(_ header: RemotingHeader) -> Bool {
-    guard header.request == .pullMessage else { return header.request == .lockBatchQueues }
-    return (try? PullRequest(header).waits) ?? false
+    switch header.request {
+    case .pullMessage, .litePullMessage: (try? PullRequest(header).waits) ?? false
+    case .lockBatchQueues: true
+    default: false
+    }
   }
 
   // MARK: What the broker says
