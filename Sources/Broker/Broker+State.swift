@@ -34,6 +34,8 @@ extension Broker {
     held.write(to: &writer)
     queues.write(to: &writer)
     catalog.write(to: &writer)
+    topics.writeQueueCounts(to: &writer)
+    committed.write(to: &writer)
     let obsolete = topics.takeObsolete()
     return CheckpointPlan(
       state: writer.bytes, sequence: records.lastSequence, unsynced: unsynced,
@@ -50,6 +52,7 @@ extension Broker {
     held.recover(state.held)
     queues.recover(state.queues)
     catalog.recover(state.catalog)
+    committed.recover(state.committed)
     try pending.recover(state.pending, files: files)
   }
 
@@ -89,6 +92,7 @@ extension Broker {
     held.digest(into: &lines)
     queues.digest(into: &lines)
     catalog.digest(into: &lines)
+    committed.digest(into: &lines)
     return lines
   }
 
@@ -99,6 +103,7 @@ extension Broker {
     groups.checkInvariants()
     queues.checkInvariants()
     held.checkInvariants()
+    committed.checkInvariants { topics[$0] != nil }
   }
 }
 

@@ -25,6 +25,7 @@ public final class Broker {
   let groups: Groups
   let queues: Queues
   let held: Held
+  let committed = CommittedOffsets()
   /// What front ends keep here by name; changed by `putInCatalog` and `removeFromCatalog`.
   public let catalog = Catalog()
 

@@ -76,7 +76,8 @@ public struct GeneratedID: Equatable, Sendable {
   public static let length = 14
   private static let digits: StaticString = "0123456789abcdefghjkmnpqrstvwxyz"
 
-  init(_ sequence: Sequence) { self.sequence = sequence }
+  /// The id that was made by the record of this message sequence.
+  public init(_ sequence: Sequence) { self.sequence = sequence }
 
   /// Reads the text; nil when no id is written so.
   init?(_ text: UnsafeRawBufferPointer) {
@@ -206,6 +207,8 @@ public enum Notice {
   case truncated(Consumer, from: TopicOffset, to: TopicOffset)
   /// The topic of this consumer was deleted; it will get nothing more.
   case ended(Consumer)
+  /// Something was appended to a topic that this connection watched, or it was deleted; it is watched no more.
+  case grown(Topic, connection: UInt64)
   /// The owner of a held message is to be asked what shall become of it.
   case heldCheck(HeldNumber)
   /// A command that got `waitForDisk` can be given again.

@@ -43,7 +43,7 @@ extension TopicLog {
     if !chunks.indices.contains(place) || cursor.offset < chunks[place].firstOffset
       || cursor.offset >= chunks[place].endOffset
     {
-      place = findChunk(cursor.offset)
+      place = chunkPlace(of: cursor.offset)
       cursor.chunk = -1
     }
     if chunks[place].isForgotten { return .forgotten(next: chunks[place].endOffset) }
@@ -94,7 +94,7 @@ extension TopicLog {
     return cursor.offset
   }
 
-  private func findChunk(_ offset: TopicOffset) -> Int {
+  func chunkPlace(of offset: TopicOffset) -> Int {
     var low = 0
     var high = chunks.count
     while low < high {

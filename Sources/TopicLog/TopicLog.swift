@@ -15,6 +15,8 @@ struct Segment {
   let baseOffset: TopicOffset
   let file: AppendFile
   var isSealed = false
+  /// How many messages of each queue stand before it.
+  var queueCounts = QueueCounts()
 }
 
 /// A stretch of a segment that is read and cached as one: the sparse index of the log.
@@ -30,6 +32,8 @@ struct LogChunk {
   var wasUsed = true
   /// Its file is removed, because all messages in it have ended.
   var isForgotten = false
+  /// How many messages of each queue stand before it.
+  var queueCounts = QueueCounts()
 
   @inline(__always) var endOffset: TopicOffset { firstOffset + UInt64(count) }
 }
@@ -53,6 +57,8 @@ public final class TopicLog {
   let segmentBytes: Int
   @exclusivity(unchecked) var segments: [Segment] = []
   @exclusivity(unchecked) var chunks: [LogChunk] = []
+  /// How many messages of each queue there have been.
+  @exclusivity(unchecked) var queueCounts = QueueCounts()
   /// How many chunks were trimmed from the front: chunk numbers stay what they were.
   @exclusivity(unchecked) var chunksTrimmed = 0
   var obsolete: [String] = []
@@ -111,6 +117,7 @@ public final class TopicLog {
     record.seal()
     nextOffset += 1
     lastReleasedMs = releasedMs
+    queueCounts.add(record.queue)
     return offset
   }
 
@@ -131,7 +138,7 @@ public final class TopicLog {
       chunks.append(
         LogChunk(
           firstOffset: nextOffset, count: 1, filePosition: memory.filePosition, length: length,
-          firstReleasedMs: releasedMs, segmentBase: segment.baseOffset, memory: memory))
+          firstReleasedMs: releasedMs, segmentBase: segment.baseOffset, memory: memory, queueCounts: queueCounts))
       cache.holds(self, chunk: chunksTrimmed + chunks.count - 1, bytes: memory.capacity)
     }
     return place
@@ -139,7 +146,7 @@ public final class TopicLog {
 
   private func startSegment() {
     let file = AppendFile(path: segmentPath(nextOffset), length: 0, chunkBytesMax: Self.chunkBytes, io: io)
-    segments.append(Segment(baseOffset: nextOffset, file: file))
+    segments.append(Segment(baseOffset: nextOffset, file: file, queueCounts: queueCounts))
   }
 
   /// Ends the last segment and writes its index beside it, so that a start need not read the segment.
@@ -149,7 +156,8 @@ public final class TopicLog {
     segments[last].file.seal()
     let base = segments[last].baseOffset
     let path = Self.indexPath(segments[last].file.path)
-    io.submit(SegmentIndexTask(path: path, chunks: chunks.filter { $0.segmentBase == base }), .write)
+    let task = SegmentIndexTask(path: path, chunks: chunks.filter { $0.segmentBase == base }, end: queueCounts)
+    io.submit(task, .write)
   }
 
   // MARK: Trimming

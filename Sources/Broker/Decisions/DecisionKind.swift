@@ -13,7 +13,7 @@ public enum DecisionKind: UInt8, CaseIterable, Sendable {
     refused
   case forwarded, moved, trimmed, scheduledMany, returned, held, heldReleased, heldDropped, heldChecked, heldAbandoned
   case enqueued = 24
-  case catalogPut, catalogRemoved, rejected, deadLettered
+  case catalogPut, catalogRemoved, rejected, deadLettered, offsetCommitted
 
   /// The longest message that a record holds, with what stands before it.
   static let messageBytesMax = Frame.payloadBytesMax - 32_768

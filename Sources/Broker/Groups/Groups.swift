@@ -93,6 +93,7 @@ final class Groups {
       count -= 1
     }
     for connection in topic.takeWaiting() { turn.notify(.retry(connection: connection)) }
+    notifyWatchers(of: topic)
   }
 
   func apply(_ delivered: Delivered) {
@@ -281,7 +282,12 @@ final class Groups {
     topic.noteAppended(by: sequence)
     for group in topic.groups where !group.isDirty && !group.consumers.isEmpty { putInLine(group) }
     if !topic.tails.isEmpty { markTailsDirty(topic) }
+    if topic.isWatched { notifyWatchers(of: topic) }
     topics.watchRetention(topic)
+  }
+
+  private func notifyWatchers(of topic: Topic) {
+    for connection in topic.takeWatchers() { turn.notify(.grown(topic, connection: connection)) }
   }
 
   /// Serves every group and tail that has something to do, as far as the turn's bytes go.

@@ -35,6 +35,8 @@ public final class Topic {
   @exclusivity(unchecked) private(set) var tails: [Consumer] = []
   /// Connections whose command waits for a part of the log that is on disk.
   @exclusivity(unchecked) private var waitingConnections: [UInt64] = []
+  /// Connections that want to know of the next message.
+  @exclusivity(unchecked) private var watchers: Set<UInt64> = []
 
   init(number: UInt32, name: String, log: TopicLog, retentionMs: Int64, retentionBytes: Int64) {
     self.number = number
@@ -92,6 +94,19 @@ public final class Topic {
     defer { waitingConnections = [] }
     return waitingConnections
   }
+
+  /// Something was appended, or it is deleted: gives the connections that wanted to know, and forgets them.
+  func takeWatchers() -> [UInt64] {
+    defer { watchers = [] }
+    return watchers.sorted()
+  }
+
+  /// Whether some connection wants to know of the next message.
+  @inline(__always) var isWatched: Bool { !watchers.isEmpty }
+
+  func addWatcher(_ connection: UInt64) { watchers.insert(connection) }
+
+  func removeWatcher(_ connection: UInt64) { watchers.remove(connection) }
 
   /// It was deleted.
   func end() { isAlive = false }

@@ -105,6 +105,7 @@ extension Broker {
     queues.remove(topic)
     groups.remove(topic)
     held.drop(topic: topic.number)
+    committed.remove(topic: topic.number)
     topics.remove(topic)
   }
 }

@@ -179,7 +179,8 @@ final class Topics {
       let added = add(
         topic.number, topic.name, topic.retentionMs, topic.retentionBytes, firstOffset: topic.firstOffset)
       try added.log.recover(
-        topic.segments, nextOffset: topic.nextOffset, lastReleasedMs: topic.lastReleasedMs, files: files)
+        topic.segments, nextOffset: topic.nextOffset, lastReleasedMs: topic.lastReleasedMs,
+        queueCounts: topic.queueCounts, files: files)
       added.recover(pendingCount: Int(topic.pendingCount))
     }
     nextNumber = state.nextNumber

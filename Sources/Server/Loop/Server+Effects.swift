@@ -29,6 +29,10 @@ extension Server {
   private func show(_ notice: Notice, _ gate: Gate) {
     switch notice {
     case .retry(let key): retries.append(key)
+    case .grown(let topic, let key):
+      guard let connection = connectionByKey[key] else { return }
+      connection.session.any.grown(topic)
+      touch(connection)
     case .heldCheck(let number):
       guard let key = services.rocketMQ.producerToAsk(about: number), let connection = connectionByKey[key] else {
         return

@@ -9,6 +9,7 @@ import DataFiles
 import Engine
 import Platform
 import Primitives
+import RemotingProtocol
 
 /// Why a server does not start.
 public struct ServerError: Error, CustomStringConvertible {
@@ -105,11 +106,26 @@ public final class Server {
     do throws(SystemError) {
       let (descriptor, port) = try network.listen(host: address.host, port: address.port)
       listeners.append(Listener(descriptor: descriptor, host: address.host, port: port, wire: address.wire))
+      if case .remoting = address.wire { advertise(address.host, port) }
       try network.watch(descriptor, generation: 0, .readable)
     } catch {
       guard !address.isRequired else { throw ListenError(wire: address.wire, reason: error) }
       log("\(address.wire.name ?? "a wire") is left out: \(error)")
     }
+  }
+
+  /// Says to RocketMQ clients where they are to connect: as the settings say, else where we listen.
+  private func advertise(_ listenHost: String, _ listenPort: UInt16) {
+    var (host, port) = settings.rocketMQAdvertised ?? (listenHost, listenPort)
+    if ["", "*", "0.0.0.0", "::"].contains(host) {
+      host = "127.0.0.1"
+      log(
+        "RocketMQ clients are told to connect to \(host):\(port); say --rocketmq-advertise for those on other machines")
+    }
+    let address = ListenAddress(host: host, port: port, wire: .remoting)
+    services.rocketMQ.wireSettings.address = address.description
+    services.rocketMQ.wireSettings.host = RemotingHost(
+      address: Socket.ipv4Address(of: host) ?? 0, port: Int32(port))
   }
 
   /// What to do about a data folder that does not open. The log's errors say more themselves.
@@ -182,7 +198,8 @@ public final class Server {
     for connection in connections {
       connection.output.closeTurn(settled: settled, turnUs: turnUs)
       connection.output.open(settled: settled, nowUs: turnUs, &services.counters.replyUs)
-      _ = network.write(connection.descriptor, connection.output.readyBytes)
+      let bytes = connection.output.readyBytes
+      if bytes.count > 0 { _ = network.write(connection.descriptor, bytes) }
       network.close(connection.descriptor)
     }
   }

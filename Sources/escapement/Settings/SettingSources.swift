@@ -74,7 +74,7 @@ struct ResolvedSettings: Sendable {
       }
       settings.server.accessPath = path
     }
-    settings.server.listeners = [settings.line] + [settings.http, settings.amqp].compactMap { $0 }
+    settings.server.listeners = [settings.line] + [settings.http, settings.amqp, settings.rocketMQ].compactMap { $0 }
     try checkWhoReachesTheServer()
   }
 
