@@ -42,13 +42,14 @@ let package = Package(
     library("Broker", ["Primitives", "DataFiles", "DecisionLog", "DelayStore", "TimingWheel", "TopicLog"]),
     library("Engine", ["Primitives", "DataFiles", "DecisionLog", "Broker", "DelayStore", "TopicLog"]),
     library("RemotingProtocol", ["Primitives", "LineProtocol"]),
-    library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol"]),
+    library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "RemotingProtocol", "TopicLog"]),
     library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "AMQPProtocol"]),
     library(
       "Server",
       [
         "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
-        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "Access", "HTTPProtocol", "Logs", "TLS",
+        "TimingWheel", "TopicLog", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "RemotingProtocol", "Access",
+        "HTTPProtocol", "Logs", "TLS",
       ]),
     library("EscapementClient", ["TLS"]),
     program(
@@ -60,7 +61,8 @@ let package = Package(
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
     program(
-      "bench", ["TimingWheel", "LineProtocol", "Primitives", "Platform", "CLinux", "SeededRandom"],
+      "bench",
+      ["TimingWheel", "LineProtocol", "RemotingProtocol", "Primitives", "Platform", "CLinux", "SeededRandom"],
       path: "Benchmarks/bench"),
 
     .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
@@ -108,7 +110,7 @@ let package = Package(
       "ServerSimulation",
       [
         "Server", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives", "SimulatedDisk",
-        "SeededRandom",
+        "SeededRandom", "RemotingProtocol",
       ]),
     // Holds the pages and the manifest against the sources.
     tests(

@@ -142,6 +142,18 @@ public enum Socket {
     }
   }
 
+  /// The first IPv4 address of a name, its first number in the top byte; nil when it has none. Asks the network for names.
+  public static func ipv4Address(of host: String) -> UInt32? {
+    var hints = addrinfo()
+    hints.ai_family = AF_INET
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    var list: UnsafeMutablePointer<addrinfo>?
+    guard getaddrinfo(host, nil, &hints, &list) == 0, let entry = list?.pointee else { return nil }
+    defer { freeaddrinfo(list) }
+    // The address lies behind family and port.
+    return UnsafeRawPointer(entry.ai_addr).loadUnaligned(fromByteOffset: 4, as: UInt32.self).bigEndian
+  }
+
   /// Sends small writes at once instead of waiting for more.
   public static func setNoDelay(_ fd: Int32) {
     var yes: Int32 = 1

@@ -20,24 +20,28 @@ struct QueueArguments {
   var bytesMax: Int64?
   var overflow = Overflow.dropHead
   var deliveryLimit: Int64?
+  var prioritiesMax: UInt8 = 0
+  var hasSingleActive = false
+  /// Whether it was declared as a quorum queue, whose deliveries say how often they came to nothing before.
+  var isQuorum = false
 
   /// The longest time to live that RabbitMQ takes: ten years.
   static let timeToLiveMsMax: Int64 = 315_360_000_000
 
-  /// Arguments that change nothing here: how RabbitMQ stores a queue, and the values that it knows.
+  /// How RabbitMQ stores a queue, and the values that it knows.
   private static let storage: [Text: [JSONTree]] = [
     "x-queue-type": [.string("classic"), .string("quorum")], "x-queue-mode": [.string("default"), .string("lazy")],
     "x-queue-version": [.integer(1), .integer(2)],
   ]
   /// Arguments that RabbitMQ gives a meaning to and we do not yet.
   private static let unsupported: Set<Text> = [
-    "x-max-priority", "x-single-active-consumer", "x-consumer-timeout", "x-delayed-retry-type", "x-delayed-retry-min",
-    "x-delayed-retry-max",
+    "x-consumer-timeout", "x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max",
   ]
   /// Arguments that two declarations must agree on, in the order in which RabbitMQ compares them.
   static let compared: [Text] = [
     "x-expires", "x-message-ttl", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length",
-    "x-max-length-bytes", "x-overflow", "x-queue-mode", "x-queue-version", "x-queue-type", "x-delivery-limit",
+    "x-max-length-bytes", "x-max-priority", "x-overflow", "x-queue-mode", "x-queue-version", "x-single-active-consumer",
+    "x-queue-type", "x-delivery-limit",
   ]
 
   init(_ members: [JSONTree.Member], queue: Text) throws(AMQPError) {
@@ -56,6 +60,11 @@ struct QueueArguments {
           throw Self.invalid(member, queue, "not one of drop-head, reject-publish, reject-publish-dlx")
         }
         self.overflow = overflow
+      case "x-max-priority": prioritiesMax = UInt8(try Self.number(member, queue, 0...255))
+      case "x-single-active-consumer":
+        guard case .boolean(let isSingle) = member.value else { throw Self.invalid(member, queue, "not a boolean") }
+        hasSingleActive = isSingle
+      case "x-queue-type": isQuorum = member.value == .string("quorum")
       default:
         // What we do not do must not look as if we did. What we do not know is kept and means nothing, as in RabbitMQ.
         if Self.unsupported.contains(member.key) { throw Self.invalid(member, queue, "not supported") }
@@ -113,6 +122,8 @@ public final class Queue {
   var bindings = BindingList()
   /// Whether it takes every message, wherever it stands in the queue then: nothing but its name is to be known of it.
   var takesEverything: Bool { arguments.overflow == .dropHead }
+  /// The consumer that has it for itself alone.
+  var exclusiveConsumer: Consumer?
   /// Consumers now.
   public internal(set) var consumerCount = 0
   /// The routing that visited it last.
@@ -133,6 +144,8 @@ public final class Queue {
     rules.bytesMax = arguments.bytesMax.map { Int(clamping: $0) }
     rules.dropsOldest = arguments.overflow == .dropHead
     rules.hasDeadLetters = arguments.deadLetterExchange != nil
+    rules.prioritiesMax = arguments.prioritiesMax
+    rules.hasSingleActive = arguments.hasSingleActive
   }
 
   /// The name of the topic behind a queue: no native name has a slash.
@@ -145,8 +158,9 @@ public final class Queue {
   static func credit(prefetch: Int) -> Int { prefetch == 0 ? unbounded : prefetch }
 
   /// How its consumers are served.
-  func options(prefetch: Int, noAck: Bool) -> ConsumerOptions {
+  func options(prefetch: Int, noAck: Bool, priority: Int32 = 0) -> ConsumerOptions {
     var options = ConsumerOptions()
+    options.priority = priority
     options.credit = noAck ? Self.unbounded : Self.credit(prefetch: prefetch)
     options.ackWaitMs = ConsumerOptions.ackWaitForEver
     options.acknowledgesItself = noAck

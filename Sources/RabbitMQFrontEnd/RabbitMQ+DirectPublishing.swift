@@ -40,6 +40,12 @@ public struct AMQPMessage {
   /// Whether it survives a restart in a durable queue.
   var isPersistent: Bool { properties.deliveryMode == 2 }
 
+  /// What its record's flags say.
+  fileprivate var flags: UInt32 {
+    (isPersistent ? 0 : RecordFlags.transient) | BodyEncoding.bytes.flags
+      | RecordFlags.priority(properties.priority ?? 0)
+  }
+
   /// The same for the long way.
   var publication: Publication {
     var publication = Publication(
@@ -85,7 +91,7 @@ extension RabbitMQ {
     directHeaders.append(message.propertyBytes)
     var parts = MessageParts(id: UnsafeRawBufferPointer(start: nil, count: 0), body: message.body)
     parts.headers = directHeaders.readable
-    parts.flags = (message.isPersistent ? 0 : RecordFlags.transient) | BodyEncoding.bytes.flags
+    parts.flags = message.flags
     do throws(BrokerStop) { try broker.requireRoom(for: parts) } catch { throw .stopped(error) }
     broker.enqueue(parts, to: targets)
     broker.enforceQueueRules()

@@ -26,6 +26,8 @@ public struct Publication {
   public var encoding: BodyEncoding
   /// The properties.
   public var properties = PublishedProperties.none
+  /// Its priority; one among AMQP's properties counts by itself.
+  public var priority: UInt8 = 0
   /// Whether it is to survive a restart.
   public var isPersistent = false
   /// Whether it comes back when there is no queue for it.
@@ -43,6 +45,13 @@ public struct Publication {
 }
 
 extension Publication {
+  /// What its record's flags say.
+  var flags: UInt32 {
+    var priority = priority
+    if case .amqp(let properties) = properties { priority = properties.priority ?? 0 }
+    return (isPersistent ? 0 : RecordFlags.transient) | encoding.flags | RecordFlags.priority(priority)
+  }
+
   /// The keys that the message is routed by: its own, and those in the headers `CC` and `BCC`.
   public var routingKeys: [Text] {
     var envelope = envelope
@@ -63,7 +72,8 @@ extension Publication {
 struct CheckedMessage {
   let envelope: Envelope
   let timeToLiveMs: Int64?
-  let encoding: BodyEncoding
+  /// Of its record.
+  let flags: UInt32
   let isPersistent: Bool
   let isMandatory: Bool
 }
@@ -124,7 +134,7 @@ extension RabbitMQ {
     envelope.hideBlindKeys()
     guard envelope.tag != nil else { throw .preconditionFailed("invalid message: header 'BCC' is too long") }
     return CheckedMessage(
-      envelope: envelope, timeToLiveMs: timeToLiveMs, encoding: publication.encoding,
+      envelope: envelope, timeToLiveMs: timeToLiveMs, flags: publication.flags,
       isPersistent: publication.isPersistent, isMandatory: publication.isMandatory)
   }
 
@@ -145,7 +155,6 @@ extension RabbitMQ {
       return outcome
     }
     let delayed = try delayedTargets(routes, envelope)
-    let flags = (message.isPersistent ? 0 : RecordFlags.transient) | message.encoding.flags
     var targets: [QueueTarget] = []
     var refusing: [Queue] = []
     var isKept = false
@@ -162,7 +171,7 @@ extension RabbitMQ {
     }
     for exchange in routes.delaying where exchange.isDurable { isKept = true }
     targets += delayed.targets
-    try put(envelope, body, flags, targets, refusedBy: refusing, name: delayed.name)
+    try put(envelope, body, message.flags, targets, refusedBy: refusing, name: delayed.name)
     broker.enforceQueueRules()
     if isKept { outcome.gate = broker.gate }
     return outcome

@@ -136,10 +136,17 @@ extension RabbitMQ {
   }
 
   /// Adds a consumer to a queue.
+  ///
+  /// - Parameters:
+  ///   - isExclusive: whether it is to be the only one.
+  ///   - priority: consumers of a higher one are served first.
+  /// - Throws: 403 when it wants to be the only one and is not, or another one is.
   public func consume(
-    _ queue: Queue, sub: Int64, connection: UInt64, prefetch: Int, noAck: Bool
+    _ queue: Queue, sub: Int64, connection: UInt64, prefetch: Int, noAck: Bool, isExclusive: Bool = false,
+    priority: Int32 = 0
   ) throws(AMQPError) -> Consumer {
-    let options = queue.options(prefetch: prefetch, noAck: noAck)
+    if queue.exclusiveConsumer != nil || isExclusive && queue.consumerCount > 0 { throw .inExclusiveUse(queue.name) }
+    let options = queue.options(prefetch: prefetch, noAck: noAck, priority: priority)
     let consumer: Consumer
     do throws(BrokerStop) {
       consumer = try broker.consume(queue.group, sub: sub, connection: connection, options)
@@ -147,6 +154,7 @@ extension RabbitMQ {
       throw .stopped(error)
     }
     queue.consumerCount += 1
+    if isExclusive { queue.exclusiveConsumer = consumer }
     use(queue)
     return consumer
   }
@@ -164,8 +172,9 @@ extension RabbitMQ {
   public func queue(of consumer: Consumer) -> Queue? { consumer.group.flatMap { queueByGroup[$0.number] } }
 
   /// A consumer of a queue is gone: an auto-delete queue goes with its last one, an expiring one begins to.
-  public func consumerLeft(_ queue: Queue) {
+  public func consumerLeft(_ queue: Queue, _ consumer: Consumer) {
     queue.consumerCount -= 1
+    if queue.exclusiveConsumer === consumer { queue.exclusiveConsumer = nil }
     guard queue.consumerCount == 0, queues[queue.name] === queue else { return }
     if queue.isAutoDelete { try? delete(queue) } else { use(queue) }
   }

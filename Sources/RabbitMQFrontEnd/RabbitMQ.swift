@@ -24,6 +24,8 @@ public final class RabbitMQ {
   @exclusivity(unchecked) var knownRoutes = KnownRoutes()
   /// The headers of the record that `publishDirectly` is about to write.
   @exclusivity(unchecked) var directHeaders = ByteBuffer()
+  /// Properties with a header more, while they are shown.
+  @exclusivity(unchecked) var shownProperties = ByteBuffer()
   /// The queues that belong to one connection alone, by its key.
   var ownQueues: [UInt64: [Text: Queue]] = [:]
   private let exchangesMax: Int
@@ -218,11 +220,11 @@ public final class RabbitMQ {
     _ queueName: Text, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member], _ connection: UInt64
   ) throws(AMQPError) -> Gate {
     if exchangeName.isEmpty { throw Self.isDefaultExchange }
-    guard let queue = queues[queueName], exchanges[exchangeName]?.binding(.queue(queue), key, arguments) != nil else {
-      return broker.gate
-    }
+    guard let queue = queues[queueName],
+      let binding = exchanges[exchangeName]?.binding(.queue(queue), key, arguments)
+    else { return broker.gate }
     try requireAccess(queue, connection)
-    return unbind(.queue(queue), exchangeName, key, arguments)
+    return unbind(binding)
   }
 
   /// Takes a binding between two exchanges away; nothing happens when it is not there, or one of them is not.
@@ -230,14 +232,13 @@ public final class RabbitMQ {
     _ destinationName: Text, from sourceName: Text, _ key: Text, _ arguments: [JSONTree.Member]
   ) throws(AMQPError) -> Gate {
     if sourceName.isEmpty || destinationName.isEmpty { throw Self.isDefaultExchange }
-    guard let destination = exchanges[destinationName] else { return broker.gate }
-    return unbind(.exchange(destination), sourceName, key, arguments)
+    guard let destination = exchanges[destinationName],
+      let binding = exchanges[sourceName]?.binding(.exchange(destination), key, arguments)
+    else { return broker.gate }
+    return unbind(binding)
   }
 
-  private func unbind(
-    _ destination: BindingDestination, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member]
-  ) -> Gate {
-    guard let binding = exchanges[exchangeName]?.binding(destination, key, arguments) else { return broker.gate }
+  private func unbind(_ binding: Binding) -> Gate {
     remove(binding)
     dropIfLast(binding.exchange)
     return broker.gate

@@ -17,7 +17,8 @@ public final class RabbitMQChannel {
   var broker: Broker { rabbitMQ.broker }
 
   var consumers: [Text: Consumer] = [:]
-  var consumerTags: [Int64: Text] = [:]
+  /// What deliveries to consumers show, by the numbers that the deliveries carry.
+  @exclusivity(unchecked) var shown: [Int64: ShownConsumer] = [:]
   /// Cancelled with deliveries out: they stay out until they are acknowledged or the channel ends.
   var cancelled: [Consumer] = []
   /// The fetching side of each queue that was read with `get`.
@@ -54,7 +55,7 @@ public final class RabbitMQChannel {
   // MARK: Deliveries
 
   /// Gives a delivery its tag, and remembers it unless the consumer does not acknowledge. O(1).
-  func tag(_ delivery: Delivery, consumerTag: Text?) -> ChannelDelivery {
+  func tag(_ delivery: Delivery, _ consumerTag: Text?, showsCount: Bool) -> ChannelDelivery {
     let tag: UInt64
     if !delivery.consumer.options.acknowledgesItself, let group = delivery.consumer.group {
       tag = unacknowledged.add(
@@ -62,14 +63,16 @@ public final class RabbitMQChannel {
     } else {
       tag = unacknowledged.addAcknowledged()
     }
-    return ChannelDelivery(consumerTag: consumerTag, deliveryTag: tag, delivery: delivery)
+    return ChannelDelivery(
+      consumerTag: consumerTag, deliveryTag: tag, delivery: delivery,
+      deliveryCount: showsCount ? delivery.attempt - 1 : nil)
   }
 
   // MARK: The end
 
   /// The channel is closed, and its connection goes on: everything unacknowledged goes back to its place.
   public func close() {
-    transaction = nil
+    if isTransactional { try? rollBack() }
     giveBackAll()
     // The fetching side of a queue belongs to all channels of the connection and stays.
     leaveConsumers(queuesStay: false)
@@ -91,14 +94,21 @@ public final class RabbitMQChannel {
     let leaving = consumers.values.sorted { $0.sub < $1.sub }
     for consumer in leaving + cancelled { broker.remove(consumer) }
     consumers = [:]
-    consumerTags = [:]
+    shown = [:]
     cancelled = []
     waitingGets = []
     if queuesStay { return }
     for consumer in leaving {
-      if let queue = rabbitMQ.queue(of: consumer) { rabbitMQ.consumerLeft(queue) }
+      if let queue = rabbitMQ.queue(of: consumer) { rabbitMQ.consumerLeft(queue, consumer) }
     }
   }
+}
+
+/// What a delivery to a consumer shows of it.
+struct ShownConsumer {
+  let tag: Text
+  /// Whether its queue is one whose deliveries say how often they came to nothing before.
+  let showsCount: Bool
 }
 
 /// A message on its way to a client of a channel. Good until the next turn.
@@ -111,4 +121,6 @@ public struct ChannelDelivery {
   public let delivery: Delivery
   /// Whether it may have been delivered before.
   public var isRedelivered: Bool { delivery.attempt > 1 }
+  /// For the header `x-delivery-count`, which messages of quorum queues show: how many deliveries came to nothing before.
+  public let deliveryCount: UInt32?
 }

@@ -19,6 +19,10 @@ public struct ServerSettings: Sendable {
   public var lineBytesMax = 1 << 20
   /// The largest body of a message that comes by AMQP.
   public var messageBytesMax = 16 << 20
+  /// Queues of a topic, as RocketMQ clients see it, when nothing else was said; 1…256.
+  public var rocketMQQueues = 4
+  /// `HOST:PORT` as RocketMQ clients are told to connect; nil for where we listen.
+  public var rocketMQAdvertised: (host: String, port: UInt16)?
   /// Connections at a time; one more is told `busy` and closed.
   public var connectionsMax = 50_000
   /// Connections from one address at a time; one more is told `busy` and closed.

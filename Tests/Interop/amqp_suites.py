@@ -21,12 +21,8 @@ LEFT_OUT = {
         "test_tls_default_certs": "connects to a public host",
         "test_tls_no_default_certs_fails": "connects to a public host",
     },
-    "kombu": {
-        "test_PyAMQPPriority": "queues with priorities are refused",
-    },
+    "kombu": {},
     "pika": {
-        "priorities_come_first": "queues with priorities are refused",
-        "one_active_consumer_at_a_time": "single active consumers are refused",
         "direct_reply_to": "direct reply-to is not there",
     },
     "amqp091-go": {

@@ -11,9 +11,13 @@ import sys
 import time
 
 import amqp_suites
+import rocketmq_suites
 import server
 
-WIRES = {"amqp": (["--amqp", "127.0.0.1:0"], amqp_suites.SUITES)}
+WIRES = {
+    "amqp": (["--amqp", "127.0.0.1:0"], amqp_suites.SUITES),
+    "rocketmq": (rocketmq_suites.FLAGS, rocketmq_suites.SUITES),
+}
 
 
 def main():
@@ -23,6 +27,9 @@ def main():
     parser.add_argument("suites", nargs="*", metavar="SUITE", help="default: all")
     options = parser.parse_args()
     known = {name: (wire, flags, suite) for wire, (flags, suites) in WIRES.items() for name, suite in suites.items()}
+    if not options.port:
+        # Suites that start and kill servers themselves.
+        known |= {name: (None, None, suite) for name, suite in rocketmq_suites.OWN_SERVERS.items()}
     unknown = set(options.suites) - set(known)
     if unknown:
         parser.error(f"no suite {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
@@ -34,6 +41,8 @@ def main():
         try:
             if options.port:
                 suite(options.port)
+            elif wire is None:
+                suite(options.binary)
             else:
                 with server.escapement(options.binary, *flags) as ports:
                     suite(ports[wire])

@@ -155,16 +155,31 @@ final class ServerSimulation {
 
   // MARK: Steps
 
-  func run() {
+  /// Runs all steps. `between` is called before each.
+  func run(between: (Int) -> Void = { _ in }) {
     start()
-    for _ in 0..<steps where ledger.complaints.isEmpty { step() }
+    for number in 0..<steps where ledger.complaints.isEmpty {
+      between(number)
+      step()
+    }
   }
 
   private func step() {
     for client in clients { act(client) }
     network.deliver()
     pass(ms: passMs())
-    if Int.random(in: 0..<300, using: &random) == 0 { stopCleanly() }
+    // A stop with a full disk waits for space, or is an error.
+    if Int.random(in: 0..<300, using: &random) == 0, disk.capacityBytes == .max { stopCleanly() }
+  }
+
+  /// Lets the other threads keep up: while slices move there is no checkpoint, and on a full disk the journal's reserve must
+  /// last for so long.
+  func keepUp() {
+    for _ in 0..<200 where ledger.complaints.isEmpty {
+      background(40)
+      pass(ms: 0)
+      if machine?.server.broker.isReadyForCheckpoint != false { return }
+    }
   }
 
   private func passMs() -> Int64 {
@@ -203,7 +218,8 @@ final class ServerSimulation {
     var turns = 0
     repeat {
       turn()
-      background(Int.random(in: 0...6, using: &random))
+      // The reserve of a full disk lasts for threads that keep up.
+      background(disk.capacityBytes < .max ? 200 : Int.random(in: 0...6, using: &random))
       turns += 1
       if turns > 20_000 { return ledger.complain("the loop does not come to rest") }
       if revive() { return }

@@ -183,7 +183,7 @@ final class SimulatedNetwork: Network {
     let socket = socket(descriptor)
     precondition(!socket.serverHasFinished, "nothing is written behind the end")
     if socket.isReset { return .closed }
-    let room = socket.capacity - socket.unread
+    let room = isSmooth ? bytes.count : socket.capacity - socket.unread
     guard room > 0 else {
       counts.fullSockets += 1
       return .wouldBlock

@@ -179,7 +179,7 @@ struct RabbitMQTests {
     for (place, consumer) in consumers.enumerated() {
       run.act {
         run.broker.remove(consumer)
-        run.front.consumerLeft(try run.front.queue("q", 1))
+        run.front.consumerLeft(try run.front.queue("q", 1), consumer)
       }
       #expect(run.count("q") == (place == 0 ? 0 : nil))
     }

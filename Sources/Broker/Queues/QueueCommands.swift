@@ -1,4 +1,4 @@
-// Commands about queues: made, filled, emptied, deleted; used, or not.
+// Commands about queues: making, filling, emptying and deleting them, and their idle timers.
 
 import Primitives
 import TopicLog
@@ -86,7 +86,7 @@ extension Broker {
     return groups.addConsumer(connection, sub, .subscription, group.topic, group, options.withoutAckWait)
   }
 
-  /// The fetching side of a connection on a queue, for `fetch`.
+  /// The consumer that collects a connection's fetches on a queue.
   public func getter(_ group: Group, connection: UInt64, _ options: ConsumerOptions) throws(BrokerStop) -> Consumer {
     try requireWorking()
     return groups.fetcher(of: group, connection: connection, options.withoutAckWait)
@@ -99,7 +99,7 @@ extension Broker {
     groups.dispatch(group)
   }
 
-  /// Takes the deliveries to one consumer out of this turn's effects, for who must show them before something else.
+  /// Takes the deliveries to one consumer out of this turn's effects, for a caller that must show them before something else.
   /// O(effects).
   public func takeDeliveries(to consumer: Consumer) -> [Delivery] {
     var taken: [Delivery] = []
@@ -215,8 +215,26 @@ extension Queues {
     guard let queue = group.queue else { return }
     for offset in queue.transient.offsets { groups.end(offset, in: group) }
     if queue.bytesMax != nil { countReadyBytes(group, queue, drain: drain) }
+    if queue.prioritiesMax > 0 { readPriorities(group, queue, drain: drain) }
     // Power failed between a message and the end of the one that it leaves no room for.
     if queue.isTooLong(group) { markUrgent(group) }
+  }
+
+  /// What was taken up by its priority stands in line by it again.
+  private func readPriorities(_ group: Group, _ queue: QueueRules, drain: () -> Void) {
+    var offsets: [TopicOffset] = []
+    group.outstanding.forEach { if $0.pointee.state == .ready { offsets.append($0.pointee.offset) } }
+    for offset in offsets.sorted() {
+      var cursor = TopicCursor(offset: offset)
+      var read = group.topic.log.read(&cursor)
+      while case .loading = read, turn.failure == nil {
+        drain()
+        read = group.topic.log.read(&cursor)
+      }
+      if case .record(let message) = read {
+        group.outstanding.makeReady(offset, priority: queue.priority(of: message))
+      }
+    }
   }
 
   private func countReadyBytes(_ group: Group, _ queue: QueueRules, drain: () -> Void) {

@@ -9,7 +9,7 @@ import DelayStore
 import Primitives
 
 extension Queues {
-  /// A message comes into a relay. Without a name it gets one from `sequence`.
+  /// Makes a message pending in a relay. Without a name it gets one from `sequence`.
   func postpone(_ parts: MessageParts, _ topic: Topic, dueMs: UnixMs, _ atMs: UnixMs, _ sequence: Sequence) {
     withUnsafeTemporaryAllocation(byteCount: GeneratedID.length, alignment: 1) { text in
       var parts = parts

@@ -34,10 +34,12 @@ public final class Topic {
   @exclusivity(unchecked) public private(set) var appendSequence: Sequence = 0
   /// Its groups, in the order in which they were made.
   @exclusivity(unchecked) private(set) var groups: [Group] = []
-  /// Its private readers.
+  /// Its private tails.
   @exclusivity(unchecked) private(set) var tails: [Consumer] = []
   /// Connections whose command waits for a part of the log that is on disk.
   @exclusivity(unchecked) private var waitingConnections: [UInt64] = []
+  /// Connections that want to know of the next message.
+  @exclusivity(unchecked) private var watchers: Set<UInt64> = []
 
   init(number: UInt32, name: String, log: TopicLog, retentionMs: Int64, retentionBytes: Int64) {
     self.number = number
@@ -48,10 +50,10 @@ public final class Topic {
     self.retentionBytes = retentionBytes
   }
 
-  /// A retention that means: until acknowledged.
+  /// The retention of a queue: messages are kept until they are acknowledged.
   static let retentionMsOfQueues: Int64 = -1
 
-  /// A retention that means: until passed on.
+  /// The retention of a relay: messages are kept until they are passed on.
   static let retentionMsOfRelays: Int64 = -2
 
   /// Whether a topic of this retention is a queue's.
@@ -86,7 +88,7 @@ public final class Topic {
     pendingBytes = pendingCount == 0 ? 0 : max(0, pendingBytes - gone)
   }
 
-  /// Takes up what a checkpoint says.
+  /// Restores the number of pending messages from a checkpoint.
   func recover(pendingCount: Int) { self.pendingCount = pendingCount }
 
   /// A message that a checkpoint left pending was found.
@@ -106,6 +108,19 @@ public final class Topic {
     defer { waitingConnections = [] }
     return waitingConnections
   }
+
+  /// Something was appended, or it is deleted: gives the connections that wanted to know, and forgets them.
+  func takeWatchers() -> [UInt64] {
+    defer { watchers = [] }
+    return watchers.sorted()
+  }
+
+  /// Whether some connection wants to know of the next message.
+  @inline(__always) var isWatched: Bool { !watchers.isEmpty }
+
+  func addWatcher(_ connection: UInt64) { watchers.insert(connection) }
+
+  func removeWatcher(_ connection: UInt64) { watchers.remove(connection) }
 
   /// It was deleted.
   func end() { isAlive = false }

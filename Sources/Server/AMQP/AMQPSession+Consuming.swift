@@ -13,8 +13,10 @@ extension AMQPSession {
         .notAllowed, "reached maximum (\(AMQPLimits.consumersMax)) of consumers per channel", method: .basicConsume)
     }
     let consuming = try asking(.basicConsume) { () throws(AMQPError) in
-      try channel.operations.consume(
-        Text(method.queue), tag: Text(method.consumerTag), noAck: method.noAck, sub: nextSub)
+      let priority = try RabbitMQChannel.priority(JSONTree.members(method.arguments))
+      return try channel.operations.consume(
+        Text(method.queue), tag: Text(method.consumerTag), noAck: method.noAck, sub: nextSub,
+        isExclusive: method.exclusive, priority: priority)
     }
     subscriptions[nextSub] = AMQPSubscription(channel: channel, consumer: consuming.consumer)
     nextSub += 1

@@ -8,16 +8,22 @@ import RabbitMQFrontEnd
 extension AMQPSession {
   @inline(__always)
   func deliver(_ delivery: Delivery) {
-    guard let channel = subscriptions[delivery.consumer.sub]?.channel,
-      let shown = channel.operations.show(delivery)
+    guard let channel = channel(ofConsumer: delivery.consumer.sub), let shown = channel.operations.show(delivery)
     else { return }
     write(shown, channel)
+  }
+
+  @inline(__always) private func channel(ofConsumer sub: Int64) -> AMQPChannel? {
+    if let last = lastSubscription, last.sub == sub { return last.channel }
+    guard let channel = subscriptions[sub]?.channel else { return nil }
+    lastSubscription = (sub, channel)
+    return channel
   }
 
   func write(_ shown: ChannelDelivery, _ channel: AMQPChannel) {
     guard let tag = shown.consumerTag else { preconditionFailure("a delivery without a consumer answers a get") }
     tag.bytes.withBytes { tag in
-      services.rabbitMQ.withAMQPMessage(shown.delivery.record) { message in
+      services.rabbitMQ.withAMQPMessage(shown.delivery.record, deliveryCount: shown.deliveryCount) { message in
         let deliver = BasicDeliver {
           $0.consumerTag = tag
           $0.deliveryTag = shown.deliveryTag
@@ -37,7 +43,7 @@ extension AMQPSession {
     guard case .message(let shown, let remaining) = reply else {
       return out.append(.basicGetEmpty, channel: channel.number)
     }
-    services.rabbitMQ.withAMQPMessage(shown.delivery.record) { message in
+    services.rabbitMQ.withAMQPMessage(shown.delivery.record, deliveryCount: shown.deliveryCount) { message in
       let got = BasicGetOk {
         $0.deliveryTag = shown.deliveryTag
         $0.redelivered = shown.isRedelivered

@@ -63,7 +63,9 @@ final class AMQPSession: WireSession {
 
   @exclusivity(unchecked) var channels = AMQPChannels()
   /// Everyone who gets messages here, by the number that the broker's consumer carries.
-  @exclusivity(unchecked) var subscriptions: [Int64: AMQPSubscription] = [:]
+  @exclusivity(unchecked) var subscriptions: [Int64: AMQPSubscription] = [:] { didSet { lastSubscription = nil } }
+  /// The one that had the last delivery.
+  @exclusivity(unchecked) var lastSubscription: (sub: Int64, channel: AMQPChannel)?
   var nextSub: Int64 = 1
   var isDeliveryPaused = false
   /// The channel whose `basic.get` waits for the disk, by the token of the fetch.

@@ -66,8 +66,8 @@ extension OperationTable {
       s, r throws(RequestStop) in try s.rabbitMQPublish(r)
     },
     Operation(
-      name: "rabbitmq.consume", permission: .queue(.consume), fields: [.queue, .consumerTag, .noAck, .prefetch],
-      pushes: true
+      name: "rabbitmq.consume", permission: .queue(.consume),
+      fields: [.queue, .consumerTag, .noAck, .prefetch, .exclusive, .arguments], pushes: true
     ) {
       s, r throws(RequestStop) in try s.rabbitMQConsume(r)
     },

@@ -11,12 +11,17 @@ extension LineSession {
     let noAck = try request.boolean(.noAck) ?? false
     let prefetch = try request.integer(.prefetch, in: 0...65_535) ?? 0
     let tag = try request.amqpText(.consumerTag) ?? ""
+    let isExclusive = try request.boolean(.exclusive) ?? false
+    let arguments = try request.arguments()
+    let priority = try amqp { () throws(AMQPError) in try RabbitMQChannel.priority(arguments) }
     guard consumers.count < settings.subscriptionsMax else {
       let text = "a connection can have \(settings.subscriptionsMax) consumers"
       throw .refused(Refusal(code: .limitExceeded, message: text))
     }
     let consuming = try amqp { () throws(AMQPError) in
-      try rabbitMQChannel.consume(name, tag: tag, prefetch: Int(prefetch), noAck: noAck, sub: nextSub)
+      try rabbitMQChannel.consume(
+        name, tag: tag, prefetch: Int(prefetch), noAck: noAck, sub: nextSub, isExclusive: isExclusive,
+        priority: priority)
     }
     adopt(consuming.consumer)
     replyTag(request, consuming.tag)
@@ -88,7 +93,7 @@ extension LineSession {
     out.appendBoolean(shown.isRedelivered)
     let record = shown.delivery.record
     out.append(",")
-    services.rabbitMQ.writeFields(of: record, to: &out)
+    services.rabbitMQ.writeFields(of: record, deliveryCount: shown.deliveryCount, to: &out)
     out.appendForeignBodyField(of: record)
   }
 

@@ -72,10 +72,14 @@ extension LineSession {
 
   // MARK: Exchanges
 
+  private static let exchangeKinds: [(StaticString, ExchangeKind)] = [
+    ("direct", .direct), ("fanout", .fanout), ("topic", .topic), ("headers", .headers), ("x-delayed-message", .delayed),
+  ]
+
   func rabbitMQExchangeDeclare(_ request: Request) throws(RequestStop) {
     let name = try request.requiredAMQPText(.exchange)
     let isPassive = try request.boolean(.passive) ?? false
-    let kind = try request.choice(.type, ExchangeKind.allCases.map { ($0.rawValue, $0) })
+    let kind = try request.choice(.type, Self.exchangeKinds)
     let isDurable = try request.boolean(.durable) ?? false
     let isAutoDelete = try request.boolean(.autoDelete) ?? false
     let isInternal = try request.boolean(.internal) ?? false
@@ -225,7 +229,7 @@ extension LineSession {
     let nested = Request(reader: services.nestedReader)
     publication.expiration = try nested.string(.expiration).map { Text($0) }
     publication.isPersistent = try nested.integer(.deliveryMode, in: 1...2) == 2
-    _ = try nested.integer(.priority, in: 0...255)
+    publication.priority = UInt8(try nested.integer(.priority, in: 0...255) ?? 0)
     _ = try nested.integer(.timestamp, in: 0 ... .max)
     for field: FieldName in [
       .messageId, .correlationId, .replyTo, .contentType, .contentEncoding, .type, .userId, .appId,

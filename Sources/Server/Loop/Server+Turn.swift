@@ -21,6 +21,7 @@ extension Server {
       for place in 0..<count { handle(network.event(place)) }
       if let acceptsAgainMs, acceptsAgainMs <= broker.nowMs { resumeAccepting() }
       wakeSessions()
+      tellMembers()
       giveRetries()
       goOnWithHeldBack()
       let settled = engine.log.settledSequence
@@ -40,7 +41,9 @@ extension Server {
   /// How long there is nothing to do: 0 while work remains, -1 for ever.
   private func waitNs() -> Int64 {
     // A start may have found something to do: old segments, queues that are too long.
-    if !retries.isEmpty || hasReadyHeldBack || services.counters.turns == 0 { return 0 }
+    if !retries.isEmpty || hasReadyHeldBack || services.rocketMQ.groups.hasChanges || services.counters.turns == 0 {
+      return 0
+    }
     let memoryMs = broker.isMemoryFull ? nextMemoryLookMs : nil
     guard let wakeMs = [engine.nextWakeUpMs, wakeUps.nextMs, acceptsAgainMs, memoryMs].compactMap({ $0 }).min() else {
       return -1
@@ -83,6 +86,16 @@ extension Server {
       }
       connection.output.wakeUpMs = nil
       connection.session.any.wakeUp(nowMs: broker.nowMs)
+      touch(connection)
+    }
+  }
+
+  /// Tells RocketMQ consumers that the members of their groups have changed.
+  private func tellMembers() {
+    guard services.rocketMQ.groups.hasChanges else { return }
+    for (key, group) in services.rocketMQ.groups.takeChanges() {
+      guard let connection = connectionByKey[key], case .remoting(let session) = connection.session else { continue }
+      session.membersChanged(group)
       touch(connection)
     }
   }

@@ -10,6 +10,7 @@ import Engine
 import Logs
 import Platform
 import Primitives
+import RemotingProtocol
 import TLS
 
 /// Why a server does not start.
@@ -121,11 +122,27 @@ public final class Server {
     do throws(SystemError) {
       let (descriptor, port) = try network.listen(host: address.host, port: address.port)
       listeners.append(Listener(descriptor: descriptor, host: address.host, port: port, wire: address.wire))
+      if case .remoting = address.wire { advertise(address.host, port) }
       try network.watch(descriptor, generation: 0, .readable)
     } catch {
       guard !address.isRequired else { throw ListenError(wire: address.wire, reason: error) }
       log(.warning, "listener_left_out", "\(address.wire.name ?? "a wire") is left out: \(error)")
     }
+  }
+
+  /// Says to RocketMQ clients where they are to connect: as the settings say, else where we listen.
+  private func advertise(_ listenHost: String, _ listenPort: UInt16) {
+    var (host, port) = settings.rocketMQAdvertised ?? (listenHost, listenPort)
+    if ["", "*", "0.0.0.0", "::"].contains(host) {
+      host = "127.0.0.1"
+      log(
+        .warning, "rocketmq_advertised",
+        "RocketMQ clients are told to connect to \(host):\(port); say --rocketmq-advertise for those on other machines")
+    }
+    let address = ListenAddress(host: host, port: port, wire: .remoting)
+    services.rocketMQ.wireSettings.address = address.description
+    services.rocketMQ.wireSettings.host = RemotingHost(
+      address: Socket.ipv4Address(of: host) ?? 0, port: Int32(port))
   }
 
   /// What to do about a data folder that does not open. The log's errors say more themselves.
@@ -208,7 +225,8 @@ public final class Server {
       if let secure = connection.secure {
         sendLastSealed(connection, secure)
       } else {
-        _ = network.write(connection.descriptor, connection.output.readyBytes)
+        let bytes = connection.output.readyBytes
+        if bytes.count > 0 { _ = network.write(connection.descriptor, bytes) }
       }
       network.close(connection.descriptor)
     }

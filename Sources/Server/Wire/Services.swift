@@ -20,6 +20,8 @@ final class Services {
   let rabbitMQ: RabbitMQ
   /// For lines; used by one session at a time.
   let reader = RequestReader()
+  /// For frames of the remoting protocol; used by one session at a time.
+  let remoting = RemotingScratch()
   /// For objects inside of lines.
   let nestedReader = RequestReader()
   @exclusivity(unchecked) var counters = ServerCounters()
@@ -44,6 +46,7 @@ final class Services {
     self.clock = clock
     broker = engine.broker
     rocketMQ = RocketMQFrontEnd(engine.broker)
+    rocketMQ.wireSettings.queues = settings.rocketMQQueues
     rabbitMQ = RabbitMQ(
       engine.broker, exchangesMax: settings.exchangesMax, bindingsMax: settings.bindingsMax)
     startedMs = engine.broker.nowMs

@@ -55,6 +55,9 @@ protocol WireSession: AnyObject {
   /// The topic or queue of this consumer was deleted, and the broker has forgotten the consumer.
   func ended(_ consumer: Consumer)
 
+  /// Something was appended to a topic that the session watched, or it was deleted. Only for sessions that watch topics.
+  func grown(_ topic: Topic)
+
   /// The session answers for the owner of a held message, and is to ask it what shall become of the message.
   func askAbout(_ number: HeldNumber)
 
@@ -104,4 +107,7 @@ protocol WireSession: AnyObject {
 
 extension WireSession {
   var inputBytes: Int { 0 }
+
+  // Most wires watch no topics.
+  func grown(_ topic: Topic) {}
 }

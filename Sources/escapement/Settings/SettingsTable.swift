@@ -17,6 +17,8 @@ struct ServeSettings: Sendable {
   var http: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 7612, wire: .http, isRequired: false)
   /// Where AMQP 0-9-1 is spoken; nil for nowhere. Somebody else's broker may have the port unless it was asked for by name.
   var amqp: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 5672, wire: .amqp, isRequired: false)
+  /// Where RocketMQ's remoting protocol is spoken; nil for nowhere.
+  var rocketMQ: ListenAddress?
   var configFile: String?
   var accessFile: String?
   var tokenFile: String?
@@ -79,6 +81,30 @@ enum SettingsTable {
       }
     } shown: {
       $0.amqp?.description ?? "off"
+    },
+    .text("rocketmq", "HOST:PORT|off", "where RocketMQ clients come in; 9876 is the usual port of their name server") {
+      (settings, text) throws(BadValue) in
+      if text == "off" { return settings.rocketMQ = nil }
+      do throws(UsageError) {
+        let address = try Session.address(text, allowsAnyPort: true)
+        settings.rocketMQ = ListenAddress(host: address.host, port: UInt16(address.port), wire: .remoting)
+      } catch {
+        throw BadValue(error.description)
+      }
+    } shown: {
+      $0.rocketMQ?.description ?? "off"
+    },
+    .text("rocketmq-advertise", "HOST:PORT|auto", "where RocketMQ clients are told to connect; auto: where we listen") {
+      (settings, text) throws(BadValue) in
+      if text == "auto" { return settings.server.rocketMQAdvertised = nil }
+      do throws(UsageError) {
+        let address = try Session.address(text)
+        settings.server.rocketMQAdvertised = (address.host, UInt16(address.port))
+      } catch {
+        throw BadValue(error.description)
+      }
+    } shown: {
+      $0.server.rocketMQAdvertised.map { "\(ListenAddress(host: $0.host, port: $0.port, wire: .remoting))" } ?? "auto"
     },
     .text("http", "HOST:PORT|off", "where HTTP is spoken: operations, metrics, health") {
       (settings, text) throws(BadValue) in
@@ -163,6 +189,9 @@ enum SettingsTable {
     .number(
       "retention-bytes", 1 ... .max, .bytes, "how much a topic keeps if it says nothing else",
       \.server.engine.broker.retentionBytesDefault),
+    .number(
+      "rocketmq-queues", 1...256, .count, "queues of a topic, as RocketMQ clients see it, if nothing else is said",
+      \.server.rocketMQQueues),
     .number(
       "transaction-check-delay-ms", 1...86_400_000, .ms, "first question about an undecided transaction",
       \.server.engine.broker.heldFirstCheckMs),
