@@ -77,12 +77,12 @@ def five_thousand_reconnect():
         return
     server = own()
     witness = Witness(server)
-    hello = b'{"op":"hello","protocol":1}\n{"op":"subscribe","topic":"storm","group":"g"}\n'
+    hello = b'{"op":"hello","protocol":1}\n{"op":"subscribe","topic":"storm","group":"g%d"}\n'
     for _ in range(2):
         clients = []
         for number in range(5_000):
             one = connect(server)
-            one.sendall(hello)
+            one.sendall(hello % (number % 100))
             clients.append(one)
             if number % 1_000 == 0:
                 witness.check(5)
