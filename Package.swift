@@ -33,6 +33,7 @@ let package = Package(
     library("AMQPProtocol", ["Primitives"]),
     library("Logs", ["Primitives", "LineProtocol"]),
     library("HTTPProtocol", ["Primitives"]),
+    library("TLS"),
     library("DecisionLog", ["Primitives"]),
     library("Journal", ["Primitives", "DecisionLog"]),
     library("DataFiles", ["Primitives"]),
@@ -48,14 +49,14 @@ let package = Package(
       [
         "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
         "TimingWheel", "TopicLog", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "RemotingProtocol", "Access",
-        "HTTPProtocol",
+        "HTTPProtocol", "Logs", "TLS",
       ]),
-    library("EscapementClient"),
+    library("EscapementClient", ["TLS"]),
     program(
       "escapement",
       [
         "Access", "EscapementClient", "Server", "Engine", "Broker", "DecisionLog", "Journal", "LineProtocol", "Logs",
-        "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd",
+        "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd", "TLS",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),

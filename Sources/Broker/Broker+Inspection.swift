@@ -42,6 +42,13 @@ extension Broker {
       inFlight: groups.inOrder.reduce(0) { $0 + $1.inFlight }, cacheBytes: topics.cacheBytes)
   }
 
+  /// About how much memory the state takes: what grows with messages, not what the process has in all. O(groups).
+  public var memoryBytes: Int {
+    let outstanding = groups.inOrder.reduce(0) { $0 + $1.outstanding.count }
+    return pending.memoryBytes + topics.cacheBytes + held.bytes + outstanding * MemoryLayout<Outstanding>.stride * 2
+      + (topics.count + groups.count) * 2048
+  }
+
   /// The wheel's levels with their occupied slots. O(slots).
   public var wheelLevels: [LevelSnapshot] { pending.wheelLevels }
 

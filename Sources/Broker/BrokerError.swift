@@ -4,7 +4,8 @@
 public struct BrokerRefusal: Error, Equatable {
   /// The stable code.
   public enum Code: Sendable {
-    case badRequest, notFound, exists, delayOutOfRange, bodyTooLarge, limitExceeded, diskFull, storageFailed, badState
+    case badRequest, notFound, exists, delayOutOfRange, bodyTooLarge, limitExceeded, busy, diskFull, storageFailed,
+      badState
   }
 
   /// The code.

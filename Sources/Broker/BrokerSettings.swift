@@ -42,6 +42,10 @@ public struct BrokerSettings: Sendable {
   public var bodyBytesMax = 1 << 20
   /// Pending messages, in memory and on disk.
   public var pendingMax = 100_000_000
+  /// Pending messages of one topic.
+  public var topicPendingMax = 100_000_000
+  /// Bytes of the pending messages of one topic.
+  public var topicPendingBytesMax = Int.max
   /// Topics, dead-letter topics among them.
   public var topicsMax = 100_000
   /// Groups of all topics.

@@ -33,6 +33,8 @@ public struct EngineCounters: Sendable {
   public internal(set) var checkpoints = 0
   /// Bytes given to the log since the start.
   public internal(set) var logBytes = 0
+  /// Free bytes of the disk at the last look, which is a second old while anything is written; 0 before the first.
+  public internal(set) var freeDiskBytes = 0
 }
 
 /// A broker over a storage.
@@ -42,7 +44,7 @@ public final class Engine {
   /// The log of its decisions.
   public let log: any DecisionLog
   /// Numbers for people.
-  public private(set) var counters = EngineCounters()
+  public internal(set) var counters = EngineCounters()
   /// What the start found.
   public let recovery: RecoverySummary
   /// The settled sequence when this turn began. Decisions about single messages use it, so as not to ask the log each time.

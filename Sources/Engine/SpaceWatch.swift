@@ -69,6 +69,7 @@ private final class SpaceTask: IOTask, @unchecked Sendable {
   override func finished() {
     // Leaving the state takes an eighth more than the limit, so that it does not change back and forth.
     let limit = wasFull ? minFreeBytes + minFreeBytes / 8 : minFreeBytes
+    engine.counters.freeDiskBytes = freeBytes
     engine.broker.isDiskFull = freeBytes < limit || engine.log.isSpaceLow
   }
 }

@@ -74,7 +74,8 @@ public enum Socket {
   /// - Parameters:
   ///   - host: a name or an address of either family; empty or `*` for all addresses of both.
   ///   - port: 0 lets the system choose (see `localPort`).
-  public static func listen(host: String, port: UInt16, backlog: Int32 = 1024) throws(SystemError) -> Int32 {
+  ///   - backlog: connections that wait to be accepted; the system may allow fewer.
+  public static func listen(host: String, port: UInt16, backlog: Int32 = 4096) throws(SystemError) -> Int32 {
     let anyHost = host.isEmpty || host == "*"
     return try firstAddress(of: anyHost ? "::" : host, port: port, "listen on", passive: true, anyHost: anyHost) {
       fd, address, length in
@@ -83,6 +84,7 @@ public enum Socket {
       let size = socklen_t(MemoryLayout<Int32>.size)
       _ = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, size)
       if anyHost { _ = setsockopt(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &no, size) }
+      keepAlive(fd)
       guard bind(fd, address, length) == 0, Glibc.listen(fd, backlog) == 0 else { return errno }
       return clinux_set_nonblocking(fd) == 0 ? 0 : errno
     }
@@ -156,6 +158,17 @@ public enum Socket {
   public static func setNoDelay(_ fd: Int32) {
     var yes: Int32 = 1
     _ = setsockopt(fd, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+  }
+
+  /// Lets the system find out that the other machine is gone: within 60 + 4 · 15 s. What a listener accepts inherits it.
+  private static func keepAlive(_ fd: Int32) {
+    let tcp = Int32(IPPROTO_TCP)
+    for (level, option, number): (Int32, Int32, Int32) in [
+      (SOL_SOCKET, SO_KEEPALIVE, 1), (tcp, TCP_KEEPIDLE, 60), (tcp, TCP_KEEPINTVL, 15), (tcp, TCP_KEEPCNT, 4),
+    ] {
+      var number = number
+      _ = setsockopt(fd, level, option, &number, socklen_t(MemoryLayout<Int32>.size))
+    }
   }
 
   /// Reads what is there, up to the size of the buffer.

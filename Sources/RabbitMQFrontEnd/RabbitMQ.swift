@@ -28,14 +28,16 @@ public final class RabbitMQ {
   @exclusivity(unchecked) var shownProperties = ByteBuffer()
   /// The queues that belong to one connection alone, by its key.
   var ownQueues: [UInt64: [Text: Queue]] = [:]
-  static let exchangesMax = 100_000
-  static let bindingsMax = 1_000_000
+  private let exchangesMax: Int
+  private let bindingsMax: Int
   var routings: UInt64 = 0
   let reader = RequestReader()
 
   /// The tables of a broker; `restore` follows.
-  public init(_ broker: Broker) {
+  public init(_ broker: Broker, exchangesMax: Int = 100_000, bindingsMax: Int = 1_000_000) {
     self.broker = broker
+    self.exchangesMax = exchangesMax
+    self.bindingsMax = bindingsMax
     exchanges[""] = Exchange("", .direct, isDurable: true)
     for kind in ExchangeKind.allCases where kind != .delayed {
       let name = Text("amq.\(kind.rawValue)")
@@ -121,7 +123,7 @@ public final class RabbitMQ {
       return broker.gate
     }
     if new.isPredeclared { throw .accessRefused("exchange name '\(name)' contains reserved prefix 'amq.*'") }
-    guard exchanges.count < Self.exchangesMax else { throw .limitExceeded("exchanges", Self.exchangesMax) }
+    guard exchanges.count < exchangesMax else { throw .limitExceeded("exchanges", exchangesMax) }
     if new.kind == .delayed { try makeRelay(new) }
     exchanges[name] = new
     if new.isDurable { keep(new) }
@@ -193,7 +195,7 @@ public final class RabbitMQ {
     _ destination: BindingDestination, _ exchange: Exchange, _ key: Text, _ arguments: [JSONTree.Member]
   ) throws(AMQPError) -> Gate {
     if exchange.binding(destination, key, arguments) != nil { return broker.gate }
-    guard bindingCount < Self.bindingsMax else { throw .limitExceeded("bindings", Self.bindingsMax) }
+    guard bindingCount < bindingsMax else { throw .limitExceeded("bindings", bindingsMax) }
     var match: HeaderMatch?
     if exchange.routing == .headers {
       match = HeaderMatch(arguments)

@@ -15,7 +15,7 @@ enum Program {
   static let commands: [Command] = [
     .serve, .schedule, .publish, .cancel, .reschedule, .get, .list,
     .listen, .redrive, .topics, .stats, .top, .wheel,
-    .accessAdd, .accessRemove, .accessList, .check, .demo,
+    .accessAdd, .accessRemove, .accessList, .health, .check, .demo,
   ]
 
   static func main() {

@@ -53,6 +53,8 @@ final class ServerSimulation {
   private static func settings(_ random: inout SplitMix64) -> ServerSettings {
     var settings = ServerSettings()
     settings.lineBytesMax = 2048
+    // Lines take as long as the seed says.
+    settings.requestTimeoutMs = 1 << 40
     settings.unsentBytesMax = [600, 4000, 1 << 20].randomElement(using: &random) ?? 4000
     settings.inFlightBytesMax = [500, 1 << 20].randomElement(using: &random) ?? 500
     settings.engine.broker.tickMs = Bool.random(using: &random) ? 1 : 10

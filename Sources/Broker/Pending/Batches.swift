@@ -14,6 +14,8 @@ public final class ScheduleBatch {
   }
 
   let topicName: [UInt8]
+  /// The topic; nil when it is not there yet.
+  let topic: Topic?
   let connection: UInt64
   /// The topic's number, which it will get if it is not there yet.
   let topicNumber: UInt32
@@ -31,10 +33,13 @@ public final class ScheduleBatch {
   /// Messages of one batch; they share ten bits of the sequence.
   public static let messagesMax = 1000
 
-  init(topic: UnsafeRawBufferPointer, connection: UInt64, topicNumber: UInt32, recordSequence: Sequence) {
-    topicName = Array(topic)
+  init(
+    _ name: UnsafeRawBufferPointer, _ topic: Topic?, connection: UInt64, newNumber: UInt32, recordSequence: Sequence
+  ) {
+    topicName = Array(name)
+    self.topic = topic
     self.connection = connection
-    self.topicNumber = topicNumber
+    topicNumber = topic?.number ?? newNumber
     self.recordSequence = recordSequence
   }
 }
@@ -43,14 +48,12 @@ extension Broker {
   /// Begins a batch for one topic. Nothing changes before `commit`, and no other command may come in between.
   public func beginBatch(topic name: UnsafeRawBufferPointer, connection: UInt64) throws(BrokerStop) -> ScheduleBatch {
     try requireSpace()
-    if let topic = findTopic(name) {
-      return ScheduleBatch(
-        topic: name, connection: connection, topicNumber: topic.number, recordSequence: records.nextSequence)
-    }
-    try topics.requireCanBeMade(name)
+    let topic = findTopic(name)
+    if topic == nil { try topics.requireCanBeMade(name) }
     // The record that makes the topic comes first.
     return ScheduleBatch(
-      topic: name, connection: connection, topicNumber: topics.nextNumber, recordSequence: records.nextSequence + 1)
+      name, topic, connection: connection, newNumber: topics.nextNumber,
+      recordSequence: records.nextSequence + (topic == nil ? 1 : 0))
   }
 
   /// Decides about one more message, as `schedule` would.
@@ -64,7 +67,7 @@ extension Broker {
         .bodyTooLarge, "the messages have more than the \(DecisionKind.messageBytesMax) bytes of one record")
     }
     guard parts.id.count > 0 else {
-      try takeRoom(batch)
+      try takeRoom(batch, 1, parts)
       return addWithMadeID(parts, dueMs, batch)
     }
     let hash = hasher.hash(topic: batch.topicNumber, id: parts.id)
@@ -82,15 +85,17 @@ extension Broker {
       batch.replies.append(ScheduleReply(madeID: nil, deliverAtMs: releasedMs, outcome: .released))
       return
     }
-    if outcome == .scheduled { try takeRoom(batch) }
+    try takeRoom(batch, outcome == .scheduled ? 1 : 0, parts)
     append(parts, dueMs, hash, batch)
     batch.pendingInBatch[hash] = dueMs
     batch.replies.append(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: outcome))
   }
 
-  private func takeRoom(_ batch: ScheduleBatch) throws(BrokerStop) {
-    try requireRoom(besides: batch.addedCount)
-    batch.addedCount += 1
+  /// - Parameter count: how many more messages will be pending.
+  private func takeRoom(_ batch: ScheduleBatch, _ count: Int, _ parts: MessageParts) throws(BrokerStop) {
+    if count > 0 { try requireRoom(besides: batch.addedCount) }
+    try requireRoom(in: batch.topic, count: batch.addedCount + count, bytes: batch.bytes.count + parts.recordLength)
+    batch.addedCount += count
   }
 
   private func pendingDueMs(_ hash: IDHash, _ batch: ScheduleBatch) throws(BrokerStop) -> UnixMs? {

@@ -87,6 +87,12 @@ final class Pending {
   var hasDue: Bool { near.hasDue }
   /// Bytes of those in memory.
   var recordBytes: Int { near.recordBytes }
+  /// About how much memory they take, with the index and what is remembered of others, as it was measured at some hundred
+  /// thousand: an entry of the index takes 44 bytes with its share of the free places, a message in memory a slot, a timer and
+  /// an allocation of its own.
+  var memoryBytes: Int {
+    near.recordBytes + (store.index.count - store.onDiskCount) * 112 + store.index.count * 44 + outcomes.count * 48
+  }
   /// Released messages that have not been retired.
   var retiringCount: Int { retiring.count }
   /// Ids with a recent outcome. O(released messages that have not been retired).
@@ -115,6 +121,9 @@ final class Pending {
     guard case .memory(let slot) = place, let record = near[slot].pointee.record else { return nil }
     return MessageRecord(record)
   }
+
+  /// The length of the record at a place in memory; nil for one on disk.
+  private func bytes(at place: MessagePlace) -> Int? { record(at: place)?.length }
 
   // MARK: Scheduling
 
@@ -162,7 +171,11 @@ final class Pending {
 
   /// Stores a recorded message. It replaces the pending message of the same id, if there is one.
   func schedule(_ record: MessageRecord, _ topic: Topic, leaveMs: UnixMs, hash: IDHash) {
-    if let old = place(of: hash) { withdraw(hash, old) } else { topic.addPending() }
+    if let old = place(of: hash) {
+      topic.removePending(bytes: bytes(at: old))
+      withdraw(hash, old)
+    }
+    topic.addPending(bytes: record.length)
     if leaveMs > near.currentTimeMs, store.belongsOnDisk(dueMs: leaveMs) {
       store.insert(record, dueMs: leaveMs, hash: hash)
       return
@@ -181,8 +194,8 @@ final class Pending {
   /// Removes a pending message without remembering an outcome; false when it is not there.
   @discardableResult func withdraw(_ hash: IDHash, _ topic: Topic?) -> Bool {
     guard let place = place(of: hash) else { return false }
+    topic?.removePending(bytes: bytes(at: place))
     withdraw(hash, place)
-    topic?.removePending()
     return true
   }
 
@@ -399,8 +412,12 @@ final class Pending {
     try outcomes.recover(state.buckets, files: files)
     near.restart(tickMs: 1, wheelSize: 512, startMs: max(0, watermark.dueMs))
     let released = watermark
-    try store.recover(state.slices, routedMs: state.handMs, files: files) { dueMs, sequence in
-      Watermark(dueMs: dueMs, sequence: sequence) <= released
+    try store.recover(state.slices, routedMs: state.handMs, files: files) { record in
+      guard Watermark(dueMs: record.dueMs, sequence: record.sequence) > released else { return false }
+      // The messages of a deleted topic are gone.
+      guard let topic = topics[record.topic] else { return false }
+      topic.recover(pendingBytes: record.length)
+      return true
     }
   }
 

@@ -25,6 +25,9 @@ public final class Topic {
   public let retentionBytes: Int64
   /// Messages scheduled into this topic and not released.
   @exclusivity(unchecked) public private(set) var pendingCount = 0
+  /// About how many bytes they have: one that is withdrawn from disk counts as the average of those that are there, as
+  /// looking at it would take a read.
+  @exclusivity(unchecked) public private(set) var pendingBytes = 0
   /// False once it was deleted.
   @exclusivity(unchecked) public private(set) var isAlive = true
   /// The journal record behind the newest message: nothing of the topic may be shown before it is settled.
@@ -73,12 +76,23 @@ public final class Topic {
   /// The newest message was appended by the record `sequence`.
   @inline(__always) func noteAppended(by sequence: Sequence) { appendSequence = sequence }
 
-  @inline(__always) func addPending() { pendingCount += 1 }
+  @inline(__always) func addPending(bytes: Int) {
+    pendingCount += 1
+    pendingBytes += bytes
+  }
 
-  @inline(__always) func removePending() { pendingCount -= 1 }
+  /// - Parameter bytes: nil when they are not known.
+  @inline(__always) func removePending(bytes: Int?) {
+    let gone = bytes ?? pendingBytes / max(1, pendingCount)
+    pendingCount -= 1
+    pendingBytes = pendingCount == 0 ? 0 : max(0, pendingBytes - gone)
+  }
 
   /// Restores the number of pending messages from a checkpoint.
   func recover(pendingCount: Int) { self.pendingCount = pendingCount }
+
+  /// A message that a checkpoint left pending was found.
+  func recover(pendingBytes bytes: Int) { pendingBytes += bytes }
 
   func add(_ group: Group) { groups.append(group) }
 

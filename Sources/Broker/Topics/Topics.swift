@@ -193,6 +193,7 @@ final class Topics {
       precondition(topic.number < nextNumber, "numbers are not used again")
       precondition(topic.nameBytes.withUnsafeBytes { byName[nameHash($0)] } === topic, "a topic is found by its name")
       precondition(topic.pendingCount >= 0, "no topic has less than nothing pending")
+      precondition(topic.pendingBytes >= 0, "what is pending has no less than no bytes")
       // A crash may have come between the records that make a queue's topic and its group.
       precondition(topic.groups.allSatisfy { ($0.queue != nil) == topic.isQueue }, "the group of a queue has its rules")
       for group in topic.groups { precondition(group.topic === topic, "a topic has the groups that read it") }

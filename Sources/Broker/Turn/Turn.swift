@@ -24,6 +24,8 @@ final class Turn {
   @exclusivity(unchecked) private(set) var failure: StorageError?
   /// Whether new messages are refused because the disk is nearly full.
   @exclusivity(unchecked) var isDiskFull = false
+  /// Whether new messages are refused because the memory that was allowed is used up.
+  @exclusivity(unchecked) var isMemoryFull = false
   /// Whether records are replayed, and no turn has begun yet.
   @exclusivity(unchecked) private(set) var isReplaying = true
   /// Bytes that may still be delivered in this turn.
@@ -76,9 +78,12 @@ final class Turn {
     if let failure { throw .refuse(.storageFailed, "the store stopped after \(failure); restart the server") }
   }
 
-  /// Refuses new messages when nothing changes any more or the disk is nearly full.
+  /// Refuses new messages when nothing changes any more, the disk is nearly full, or the memory that was allowed is used up.
   func requireSpace() throws(BrokerStop) {
     try requireWorking()
     if isDiskFull { throw .refuse(.diskFull, "the disk is nearly full; new messages are refused until there is space") }
+    if isMemoryFull {
+      throw .refuse(.busy, "the memory that the server may use is full; new messages are refused until there is room")
+    }
   }
 }

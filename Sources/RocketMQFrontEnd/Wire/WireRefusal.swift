@@ -20,7 +20,7 @@ public enum WireStop: Error {
       switch refusal.code {
       case .notFound: .topicNotExist
       case .delayOutOfRange, .bodyTooLarge: .messageIllegal
-      case .limitExceeded: .systemBusy
+      case .limitExceeded, .busy: .systemBusy
       case .diskFull, .storageFailed: .serviceNotAvailable
       case .badRequest, .exists, .badState: .systemError
       }

@@ -112,7 +112,7 @@ extension AMQPSession {
     out.append(.connectionOpenOk, channel: 0)
     output.wakeUpMs = nil
     startBeating()
-    if broker.isDiskFull { sayWhetherBlocked(true) }
+    if broker.refusesMessages { sayWhetherBlocked(true) }
   }
 }
 

@@ -91,7 +91,8 @@ extension AMQPSession {
   func block(_ channel: AMQPChannel, _ command: Blocked.Command, _ error: AMQPError) -> Bool {
     switch error {
     case .stopped(.waitForDisk): blocked = Blocked(channel: channel, command: command, reason: .disk)
-    case .stopped(.refused(let refusal)) where refusal.code == .diskFull && broker.isDiskFull:
+    case .stopped(.refused(let refusal))
+    where [.diskFull, .busy].contains(refusal.code) && broker.refusesMessages:
       blocked = Blocked(channel: channel, command: command, reason: .space)
     default: return false
     }

@@ -90,7 +90,7 @@ final class AMQPSession: WireSession {
     self.output = output
     self.key = key
     self.peer = peer
-    output.wakeUpMs = broker.nowMs + AMQPLimits.handshakeMs
+    output.wakeUpMs = broker.nowMs + settings.handshakeTimeoutMs
   }
 
   static func turnAway(_ reason: String, to bytes: inout ByteBuffer) {
@@ -149,13 +149,15 @@ final class AMQPSession: WireSession {
   var isWaiting: Bool {
     if !waitingGets.isEmpty { return true }
     guard let blocked else { return false }
-    return blocked.reason == .disk || broker.isDiskFull
+    return blocked.reason == .disk || broker.refusesMessages
   }
 
   func retry() {
     guard let blocked, blocked.reason == .disk else { return broker.forgetColdReads(key) }
     goOn(with: blocked)
   }
+
+  var inputBytes: Int { frames.bufferedBytes + heldBytes }
 
   // MARK: Rights
 
@@ -181,7 +183,7 @@ final class AMQPSession: WireSession {
     guard client.knowsBlocked, hasSaidBlocked != isBlocked else { return }
     hasSaidBlocked = isBlocked
     guard isBlocked else { return out.append(.connectionUnblocked, channel: 0) }
-    "the disk is nearly full".withBytes { reason in
+    (broker.isDiskFull ? "the disk is nearly full" : "the memory is full").withBytes { reason in
       out.append(ConnectionBlocked { $0.reason = reason }, channel: 0)
     }
   }
@@ -212,8 +214,6 @@ enum AMQPLimits {
   static let heartbeatSeconds: UInt16 = 60
   /// Consumers of a channel.
   static let consumersMax = 1024
-  /// How long a client may take from connecting to the open connection.
-  static let handshakeMs: Int64 = 10_000
   /// How long it may take to answer `connection.close`, and then to read what it was sent.
   static let closeMs: Int64 = 10_000
   /// How long the rest of a frame or message may stay away where no heartbeat was agreed on.

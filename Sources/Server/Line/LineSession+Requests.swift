@@ -27,6 +27,7 @@ extension Refusal {
       case .delayOutOfRange: .delayOutOfRange
       case .bodyTooLarge: .bodyTooLarge
       case .limitExceeded: .limitExceeded
+      case .busy: .busy
       case .diskFull: .diskFull
       case .storageFailed: .storageFailed
       case .badState: .badState

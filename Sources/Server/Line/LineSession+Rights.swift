@@ -86,7 +86,10 @@ extension LineSession {
     identity = renewed(old)
     for consumer in consumers.values.sorted(by: { $0.sub < $1.sub }) where !mayConsume(consumer) { takeAway(consumer) }
     for fetcher in fetchers where !mayConsume(fetcher) { takeAway(fetcher: fetcher) }
-    expectToBeTold()
+    if identity == nil {
+      strangerSinceMs = broker.nowMs
+      setNextWakeUp()
+    }
     return true
   }
 

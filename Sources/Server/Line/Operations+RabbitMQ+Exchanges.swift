@@ -27,11 +27,14 @@ extension LineSession {
     }
   }
 
-  /// All exchanges by name, as of this moment, and how many messages are pending in each.
+  /// The exchanges that the client may inspect, by name, as of this moment, and how many messages are pending in each.
   func rabbitMQExchanges(_ request: Request) {
     beginReply(request)
     out.append(",\"exchanges\":[")
-    for (place, exchange) in services.rabbitMQ.exchangesInOrder.enumerated() {
+    let exchanges = services.rabbitMQ.exchangesInOrder.filter { exchange in
+      exchange.name.bytes.withBytes { allows(.inspect, .exchange, $0) }
+    }
+    for (place, exchange) in exchanges.enumerated() {
       if place > 0 { out.append(",") }
       out.append("{\"exchange\":")
       exchange.name.bytes.withUnsafeBytes { out.appendJSONString($0) }

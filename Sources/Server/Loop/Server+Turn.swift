@@ -7,14 +7,17 @@ import Primitives
 
 extension Server {
   func turn() throws(SystemError) {
-    let count = try network.wait(timeoutNs: waitNs())
+    let count = try network.wait(timeoutNs: withAliveness(waitNs()))
+    tellAlive()
     services.counters.turns += 1
     turnUs = surroundings.clock.bootNs() / 1000
+    handshakesRemaining = Self.handshakesPerTurn
     let io = surroundings.io
     let sequence = engine.turn(
       nowNs: serviceNs(), finished: io.takeFinished, isWaitingForSpace: io.isWaitingForSpace
     ) {
       services.rabbitMQ.deleteIdleQueues()
+      watchMemory()
       for place in 0..<count { handle(network.event(place)) }
       if let acceptsAgainMs, acceptsAgainMs <= broker.nowMs { resumeAccepting() }
       wakeSessions()
@@ -41,7 +44,10 @@ extension Server {
     if !retries.isEmpty || hasReadyHeldBack || services.rocketMQ.groups.hasChanges || services.counters.turns == 0 {
       return 0
     }
-    guard let wakeMs = [engine.nextWakeUpMs, wakeUps.nextMs, acceptsAgainMs].compactMap({ $0 }).min() else { return -1 }
+    let memoryMs = broker.isMemoryFull ? nextMemoryLookMs : nil
+    guard let wakeMs = [engine.nextWakeUpMs, wakeUps.nextMs, acceptsAgainMs, memoryMs].compactMap({ $0 }).min() else {
+      return -1
+    }
     if wakeMs <= broker.nowMs { return 0 }
     let wakeNs = wakeMs.multipliedReportingOverflow(by: TimeUnits.nsPerMs)
     if wakeNs.overflow { return -1 }
@@ -53,7 +59,7 @@ extension Server {
   private func handle(_ event: NetworkEvent) {
     switch event {
     case .stop: services.isStopping = true
-    case .reload: reloadAccess()
+    case .reload: reload()
     case .ready(let event):
       if let connection = connections[event.descriptor] {
         if connection.generation == event.generation { handle(event.readiness, connection) }
@@ -74,6 +80,10 @@ extension Server {
     for key in wakeUps.due(nowMs: broker.nowMs) {
       guard let connection = connectionByKey[key] else { continue }
       connection.wakeUp = nil
+      if connection.secure?.openByMs != nil {
+        giveUpHandshake(connection)
+        continue
+      }
       connection.output.wakeUpMs = nil
       connection.session.any.wakeUp(nowMs: broker.nowMs)
       touch(connection)
@@ -133,8 +143,8 @@ extension Server {
   }
 
   private func tellWhetherMessagesAreRefused() {
-    guard isRefusingMessages != broker.isDiskFull else { return }
-    isRefusingMessages = broker.isDiskFull
+    guard isRefusingMessages != broker.refusesMessages else { return }
+    isRefusingMessages = broker.refusesMessages
     for connection in connections.values {
       connection.session.any.newMessagesAreRefused(isRefusingMessages)
       touch(connection)
@@ -146,7 +156,7 @@ extension Server {
     guard let failure = broker.failure else { return }
     if !hasReportedFailure {
       hasReportedFailure = true
-      log("the store has failed and nothing is accepted any more: \(failure)")
+      log(.error, "store_failed", "the store has failed and nothing is accepted any more: \(failure)")
     }
     let settled = engine.log.settledSequence
     for connection in connections.values {

@@ -25,15 +25,13 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   private let isStopping = Atomic(false)
   private let isFull = Atomic(false)
   private let notify: EventSignal
-  private let log: @Sendable (String) -> Void
+  private let log: ServerLog
   private var pending = 0
   /// Asked while `drain` waits for space: whether to give up.
   var isInterrupted: () -> Bool = { false }
 
-  /// Starts the threads; `notify` is raised when a task is finished; `log` gets lines for people.
-  init(
-    _ storage: any Storage, notify: EventSignal, log: @escaping @Sendable (String) -> Void
-  ) throws(SystemError) {
+  /// Starts the threads; `notify` is raised when a task is finished.
+  init(_ storage: any Storage, notify: EventSignal, log: @escaping ServerLog) throws(SystemError) {
     self.notify = notify
     self.log = log
     lanes = [try Lane(), try Lane()]
@@ -95,7 +93,7 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
     while pending > 0 {
       if isWaitingForSpace, !hasSaid {
         hasSaid = true
-        log("the disk is full; waiting for space")
+        log(.warning, "disk_full", "the disk is full; waiting for space")
       }
       if isWaitingForSpace, isInterrupted() {
         let reason = "stopped while waiting for disk space"

@@ -34,6 +34,8 @@ final class Services {
   var access: AccessFile?
   /// Consumers of HTTP connections that are gone.
   var lingering = Lingering()
+  /// About how much memory messages and connections took at the last look.
+  var memoryBytes = 0
   /// Whether the server is going down.
   var isStopping = false
   private var nextToken: UInt64 = 1
@@ -45,7 +47,8 @@ final class Services {
     broker = engine.broker
     rocketMQ = RocketMQFrontEnd(engine.broker)
     rocketMQ.wireSettings.queues = settings.rocketMQQueues
-    rabbitMQ = RabbitMQ(engine.broker)
+    rabbitMQ = RabbitMQ(
+      engine.broker, exchangesMax: settings.exchangesMax, bindingsMax: settings.bindingsMax)
     startedMs = engine.broker.nowMs
     audience = HTTPAudience(names: settings.hostNames)
     access = settings.access
@@ -64,6 +67,11 @@ struct ServerCounters {
   var connections = 0
   var connectionsAccepted: UInt64 = 0
   var connectionsRefused: UInt64 = 0
+  /// Those that took too long for something.
+  var connectionsTimedOut: UInt64 = 0
+  /// Handshakes of TLS that were finished.
+  var handshakes: UInt64 = 0
+  var handshakesFailed: UInt64 = 0
   var requests: UInt64 = 0
   var refusals: UInt64 = 0
   var bytesReceived: UInt64 = 0

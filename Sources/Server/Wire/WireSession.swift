@@ -68,6 +68,9 @@ protocol WireSession: AnyObject {
   /// for many messages.
   func turnEnds()
 
+  /// Bytes of input that it keeps because more is to come.
+  var inputBytes: Int { get }
+
   // MARK: Time and pressure
 
   /// The time that the session has put into `output.wakeUpMs` has come; it is nil again. Called at the beginning of a turn.
@@ -105,4 +108,5 @@ protocol WireSession: AnyObject {
 extension WireSession {
   // Most wires watch no topics.
   func grown(_ topic: Topic) {}
+  var inputBytes: Int { 0 }
 }

@@ -6,6 +6,8 @@
 
 import Access
 import Foundation
+import Platform
+import TLS
 
 /// The settings that hold, and where each came from.
 struct ResolvedSettings: Sendable {
@@ -74,8 +76,25 @@ struct ResolvedSettings: Sendable {
       }
       settings.server.accessPath = path
     }
+    if origins["max-memory-bytes"] == nil { settings.server.memoryBytesMax = SystemMemory.bytes() / 4 * 3 }
+    try readTLS()
     settings.server.listeners = [settings.line] + [settings.http, settings.amqp, settings.rocketMQ].compactMap { $0 }
     try checkWhoReachesTheServer()
+  }
+
+  private mutating func readTLS() throws(UsageError) {
+    guard let certificate = settings.tlsCertificate else {
+      guard settings.tlsKey == nil, settings.tlsClientAuthorities == nil else {
+        throw UsageError("--tls-key and --tls-client-ca mean nothing without --tls-cert")
+      }
+      return
+    }
+    let files = TLSFiles(
+      certificate: certificate, key: settings.tlsKey ?? certificate, clientAuthorities: settings.tlsClientAuthorities)
+    do throws(TLSError) { settings.server.tls = try TLSContext(server: files) } catch {
+      throw UsageError("--tls-cert: \(error)")
+    }
+    settings.server.tlsFiles = files
   }
 
   private func checkWhoReachesTheServer() throws(UsageError) {
@@ -116,7 +135,7 @@ struct ResolvedSettings: Sendable {
   /// that tell every process about a service of our name.
   private static func isForSomebodyElse(_ variable: String) -> Bool {
     let rest = variable.dropFirst(Setting.variablePrefix.count)
-    let commands = ["SERVER", "TOKEN"]
+    let commands = ["SERVER", "TOKEN", "TLS", "TLS_CA"]
     let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES", "INTEROP"]
     return commands.contains(String(rest)) || tests.contains(String(rest)) || rest == "PORT" || rest.hasPrefix("PORT_")
       || rest.hasPrefix("SERVICE_")
