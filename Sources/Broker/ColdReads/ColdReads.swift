@@ -140,4 +140,7 @@ extension Broker {
 
   /// Drops what was read from disk for a connection: its command is through.
   public func forgetColdReads(_ connection: UInt64) { coldReads.forget(connection) }
+
+  /// What the command of a connection waited for, which the broker knows nothing of, has come: it is given again.
+  public func giveAgain(connection: UInt64) { turn.notify(.retry(connection: connection)) }
 }

@@ -86,6 +86,10 @@ final class Pending {
     return outcomes.count
   }
   var wheelLevels: [LevelSnapshot] { near.levelSnapshots }
+  /// The slices on disk that hold messages.
+  var diskSlices: [SliceSnapshot] { store.sliceSnapshots }
+  /// Messages moved out of slices since the start.
+  var demotedCount: UInt64 { store.cameNearCount }
 
   /// Where a pending message is; nil when there is none of this id: then `outcome(of:)` knows what became of it. O(1), and
   /// O(released messages) when it has been released and not been retired.

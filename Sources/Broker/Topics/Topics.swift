@@ -69,6 +69,9 @@ final class Topics {
   /// How many there are.
   var count: Int { byNumber.count }
 
+  /// All topics, in no order.
+  var all: some Collection<Topic> { byNumber.values }
+
   /// All topics by number: the same run does the same in the same order. O(topics log topics).
   var inOrder: [Topic] { byNumber.values.sorted { $0.number < $1.number } }
 

@@ -32,6 +32,8 @@ final class Services {
   var access: AccessFile?
   /// Consumers of HTTP connections that are gone.
   var lingering = Lingering()
+  /// The snapshot that was asked for last, until its requester has its reply.
+  var requestedSnapshot: RequestedSnapshot?
   /// Whether the server is going down.
   var isStopping = false
   private var nextToken: UInt64 = 1
