@@ -53,8 +53,8 @@ let package = Package(
     program(
       "escapement",
       [
-        "Access", "EscapementClient", "Server", "Engine", "Broker", "DecisionLog", "Journal", "LineProtocol", "Logs",
-        "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd",
+        "Access", "EscapementClient", "Server", "Engine", "Broker", "DataFiles", "DecisionLog", "Journal",
+        "LineProtocol", "Logs", "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),

@@ -65,6 +65,19 @@ extension CheckpointState {
   /// Slice files and how much of them counts.
   public var sliceFiles: [(path: String, length: Int)] { pending.slices.map { ($0.path, $0.length) } }
 
+  /// The slices.
+  public var slices: [DelayStore.SliceState] { pending.slices }
+
+  /// Files of recent outcomes and how much of them counts.
+  public var outcomeFiles: [(path: String, length: Int)] {
+    pending.buckets.map { (RecentOutcomes.path($0.bucket), $0.length) }
+  }
+
+  /// The offset behind the last message of a topic.
+  public func nextOffset(ofTopic number: UInt32) -> TopicOffset? {
+    topics.topics.first { $0.number == number }?.nextOffset
+  }
+
   /// Topics by number and name, with their segments.
   public var topicFiles: [(topic: UInt32, name: String, segments: [TopicLog.SegmentState])] {
     topics.topics.map { ($0.number, $0.name, $0.segments) }
@@ -93,6 +106,9 @@ extension CheckpointState {
     files += pending.buckets.map { CountedFile(path: RecentOutcomes.path($0.bucket), length: $0.length) }
     return files
   }
+
+  /// Mends the bytes of a file of recent outcomes; gives how many of them were lost.
+  public static func mendOutcomes(_ bytes: UnsafeMutableRawBufferPointer) -> Int { RecentOutcomes.mend(bytes) }
 
   /// Reads the files of recent outcomes; gives how many entries they have.
   public func checkOutcomes(_ files: OpenFiles) throws(StorageError) -> Int {

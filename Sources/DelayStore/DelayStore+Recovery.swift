@@ -7,10 +7,11 @@ extension DelayStore {
   /// Takes over the slices of a checkpoint whose hand stood at `routedMs`. What lies behind `length` in a file was not part
   /// of the checkpoint and is cut off: the journal has it. Reads every slice whole and checks every record.
   ///
-  /// - Parameter isReleased: whether the message of this (due, sequence) had left already.
+  /// - Parameter isPending: whether a message that no tombstone names is pending: it had not left already, and its topic is there.
+  ///   Called once for each.
   /// - Throws: `damaged` when a file is shorter than the checkpoint says or a record does not match its checksum.
   public func recover(
-    _ states: [SliceState], routedMs: UnixMs, files: OpenFiles, isReleased: (UnixMs, Sequence) -> Bool
+    _ states: [SliceState], routedMs: UnixMs, files: OpenFiles, isPending: (MessageRecord) -> Bool
   ) throws(StorageError) {
     self.routedMs = routedMs
     loadedMs = routedMs
@@ -21,8 +22,7 @@ extension DelayStore {
       try cut(slice.file.path, to: state.length, files)
       let dead = try tombstones(slice, files)
       try Self.forEachRecord(files, slice.file.path, state.length, hasher) { record, hash, position in
-        guard record.kind == RecordKind.message, !dead.contains(position) else { return }
-        guard !isReleased(record.dueMs, record.sequence), owner?.isAlive(topic: record.topic) == true else { return }
+        guard record.kind != RecordKind.tombstone, !dead.contains(position), isPending(record) else { return }
         if isNear {
           owner?.cameNear(record, hash: hash, slice: slice.number, position: position)
         } else {

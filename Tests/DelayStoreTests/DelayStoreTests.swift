@@ -148,7 +148,7 @@ struct DelayStoreTests {
     test.io.runAll()
 
     let again = StoreUnderTest(disk: test.disk.copy(), nowMs: nil)
-    try again.store.recover(states, routedMs: routedMs, files: OpenFiles(storage: again.disk)) { _, _ in false }
+    try again.store.recover(states, routedMs: routedMs, files: OpenFiles(storage: again.disk)) { _ in true }
     again.pending = pending
     again.check(nowMs: 5_000_000)
   }

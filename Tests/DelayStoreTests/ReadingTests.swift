@@ -59,9 +59,7 @@ struct ReadingTests {
     let states = test.store.checkpoint(watermarkMs: 0, unsynced: &unsynced)
     test.io.runAll()
     let again = StoreUnderTest(disk: test.disk.copy(), nowMs: nil)
-    try again.store.recover(states, routedMs: test.store.routedMs, files: OpenFiles(storage: again.disk)) { _, _ in
-      false
-    }
+    try again.store.recover(states, routedMs: test.store.routedMs, files: OpenFiles(storage: again.disk)) { _ in true }
     let place = again.store.index.find(StoreUnderTest.hash("a message with a long name"))
     guard case .disk(let slice, let position)? = place else {
       Issue.record("the message lies on disk")

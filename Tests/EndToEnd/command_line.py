@@ -10,7 +10,7 @@ from escapement_driver import equal, run_command
 from suite import case, own
 
 COMMANDS = ("serve", "access", "schedule", "publish", "cancel", "reschedule", "get", "list", "listen", "redrive", "topics", "queues",
-            "exchanges", "stats", "top", "wheel", "check", "demo")
+            "exchanges", "stats", "top", "wheel", "snapshot", "check", "demo")
 
 
 @case

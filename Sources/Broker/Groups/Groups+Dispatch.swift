@@ -50,7 +50,7 @@ extension Groups {
       hand(message, attempts + 1, group, consumer)
       if attempts > 0 { turn.counters.redelivered += 1 } else { turn.counters.delivered += 1 }
       return true
-    case .trimmed:
+    case .trimmed, .lost:
       group.outstanding.removeFirstReady()
       end(offset, in: group)
       return true
@@ -111,6 +111,9 @@ extension Groups {
       group.pass(message)
       if group.wants(message) { deliver(message, offset, group, consumer) }
       return true
+    case .lost(let record):
+      if group.queue == nil { group.pass(record) } else { end(offset, in: group) }
+      return true
     case .trimmed:
       recordFresh(group)
       // A record of its own, since the gap may be wider than one that names messages can be.
@@ -161,6 +164,7 @@ extension Groups {
       case .record(let message):
         consumer.pass(message)
         if consumer.options.wants(message) { give(Delivery(consumer: consumer, record: message, attempt: 1)) }
+      case .lost(let record): consumer.pass(record)
       case .trimmed:
         let lost = consumer.skipTrimmed()
         turn.notify(.truncated(consumer, from: lost.lowerBound, to: lost.upperBound))

@@ -371,8 +371,13 @@ final class Pending {
     try outcomes.recover(state.buckets, files: files)
     near.restart(tickMs: 1, wheelSize: 512, startMs: max(0, watermark.dueMs))
     let released = watermark
-    try store.recover(state.slices, routedMs: state.handMs, files: files) { dueMs, sequence in
-      Watermark(dueMs: dueMs, sequence: sequence) <= released
+    try store.recover(state.slices, routedMs: state.handMs, files: files) { record in
+      guard Watermark(dueMs: record.dueMs, sequence: record.sequence) > released, let topic = topics[record.topic]
+      else {
+        return false
+      }
+      topic.addPending()
+      return true
     }
   }
 

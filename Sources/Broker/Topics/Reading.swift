@@ -35,6 +35,7 @@ extension Broker {
         messages.append(message)
         bytes += message.length
         cursor.pass(message)
+      case .lost(let record): cursor.pass(record)
       case .loading:
         if !messages.isEmpty { break reading }
         topic.wait(connection)

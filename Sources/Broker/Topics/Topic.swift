@@ -75,9 +75,6 @@ public final class Topic {
 
   @inline(__always) func removePending() { pendingCount -= 1 }
 
-  /// Takes up what a checkpoint says.
-  func recover(pendingCount: Int) { self.pendingCount = pendingCount }
-
   func add(_ group: Group) { groups.append(group) }
 
   func add(tail consumer: Consumer) { tails.append(consumer) }

@@ -184,7 +184,6 @@ final class Topics {
         topic.number, topic.name, topic.retentionMs, topic.retentionBytes, firstOffset: topic.firstOffset)
       try added.log.recover(
         topic.segments, nextOffset: topic.nextOffset, lastReleasedMs: topic.lastReleasedMs, files: files)
-      added.recover(pendingCount: Int(topic.pendingCount))
     }
     nextNumber = state.nextNumber
   }
