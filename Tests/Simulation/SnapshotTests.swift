@@ -15,9 +15,9 @@ struct SnapshotTests {
 
     override func step() throws {
       guard let machine else { return }
-      // The lane of copies gets on by bits, so that turns, checkpoints and removals come between.
-      if Int.random(in: 0..<2, using: &random) == 0 { machine.io.runOne(lane: 2) }
-      if Int.random(in: 0..<12, using: &random) == 0 { beginSnapshot(machine) }
+      // Long enough after it was begun that turns, checkpoints and removals come between.
+      if Int.random(in: 0..<25, using: &random) == 0 { machine.io.runOne(lane: 2) }
+      if Int.random(in: 0..<8, using: &random) == 0 { beginSnapshot(machine) }
       let id = Array("m\(Int.random(in: 0..<60, using: &random))".utf8)
       let topic = Array(["orders", "mail"][Int.random(in: 0..<2, using: &random)].utf8)
       let body = [UInt8](repeating: UInt8(ascii: "7"), count: Int.random(in: 1...120, using: &random))
