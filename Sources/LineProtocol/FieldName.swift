@@ -17,7 +17,7 @@ public enum FieldName: String, CaseIterable, Sendable {
   case group, credit, ackWaitMs, maxAttempts, from, tags, ordered
   case sub, offset, offsets, upTo, max, waitMs, to, timeMs
   // Topics.
-  case retentionMs, retentionBytes
+  case retentionMs, retentionBytes, folder
   // RocketMQ front end.
   case keys, shardingKey, properties, delayTimeLevel, delayTimeSec, delayTimeMs, deliverTimeMs, recallHandle
   case consumerGroup, subExpression, maxReconsumeTimes, msgId, producerGroup, transactionId, state

@@ -159,11 +159,19 @@ extension RabbitMQ {
 
   // MARK: Listing
 
+  private var listed: some Swift.Sequence<ListedExchange> {
+    exchanges.values.lazy.filter { !$0.name.isEmpty }
+      .map { ListedExchange(name: $0.name, kind: $0.kind, isDurable: $0.isDurable, pendingCount: $0.pendingCount) }
+  }
+
   /// All exchanges but the default one, by name. O(exchanges × log exchanges).
   public var exchangesInOrder: [ListedExchange] {
-    exchanges.values.filter { !$0.name.isEmpty }
-      .sorted { $0.name.bytes.lexicographicallyPrecedes($1.name.bytes) }
-      .map { ListedExchange(name: $0.name, kind: $0.kind, isDurable: $0.isDurable, pendingCount: $0.pendingCount) }
+    listed.sorted { $0.name.bytes.lexicographicallyPrecedes($1.name.bytes) }
+  }
+
+  /// The first `limit` of them of those that `isShown`. O(exchanges) for a small limit.
+  public func firstExchanges(_ limit: Int, where isShown: (ListedExchange) -> Bool) -> [ListedExchange] {
+    listed.filter(isShown).smallest(limit) { $0.name.bytes.lexicographicallyPrecedes($1.name.bytes) }
   }
 
   /// The name of the topic in which the messages of an exchange are pending, for listing and cancelling them there.

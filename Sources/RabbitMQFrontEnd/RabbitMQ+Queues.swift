@@ -80,6 +80,12 @@ extension RabbitMQ {
     queues.values.sorted { $0.name.bytes.lexicographicallyPrecedes($1.name.bytes) }
   }
 
+  /// The first `limit` queues by name of those that `isShown`. O(queues) for a small limit.
+  public func firstQueues(_ limit: Int, where isShown: (Queue) -> Bool) -> [Queue] {
+    queues.values.lazy.filter(isShown)
+      .smallest(limit) { $0.name.bytes.lexicographicallyPrecedes($1.name.bytes) }
+  }
+
   /// Messages that could be delivered now; what is due in this moment is counted out.
   public func messageCount(_ queue: Queue) -> Int {
     broker.enforceQueueRules()

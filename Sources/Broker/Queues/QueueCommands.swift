@@ -250,6 +250,7 @@ extension Queues {
       case .record(let record):
         if isReady { bytes += record.body.count }
         cursor.pass(record)
+      case .lost(let record): cursor.pass(record)
       case .loading:
         drain()
         if turn.failure != nil { return }

@@ -226,7 +226,7 @@ final class Queues {
     var cursor = TopicCursor(offset: offset)
     switch group.topic.log.read(&cursor) {
     case .record(let message): endReady(message, reason, in: group)
-    case .trimmed: groups.end(offset, in: group)
+    case .trimmed, .lost: groups.end(offset, in: group)
     case .loading: return false
     case .end, .forgotten: preconditionFailure("offset \(offset) is to end and is not in topic \(group.topic.number)")
     }

@@ -27,27 +27,26 @@ extension LineSession {
     }
   }
 
-  /// The exchanges that the client may inspect, by name, as of this moment, and how many messages are pending in each.
+  func isShown(_ exchange: ListedExchange) -> Bool {
+    exchange.name.bytes.withBytes { allows(.inspect, .exchange, $0) }
+  }
+
+  /// The exchanges that the client may inspect by name, as of this moment, and how many messages are pending in each.
   func rabbitMQExchanges(_ request: Request) {
     beginReply(request)
-    out.append(",\"exchanges\":[")
-    let exchanges = services.rabbitMQ.exchangesInOrder.filter { exchange in
-      exchange.name.bytes.withBytes { allows(.inspect, .exchange, $0) }
-    }
-    for (place, exchange) in exchanges.enumerated() {
-      if place > 0 { out.append(",") }
-      out.append("{\"exchange\":")
-      exchange.name.bytes.withUnsafeBytes { out.appendJSONString($0) }
-      out.append(",\"type\":\"")
-      out.append(text: exchange.kind.rawValue)
-      out.append("\",\"durable\":")
-      out.appendBoolean(exchange.isDurable)
-      out.append(",\"pending\":")
-      out.appendInteger(Int64(exchange.pendingCount))
-      out.append("}")
-    }
-    out.append("]")
+    list(",\"exchanges\":[", services.rabbitMQ.exchangesInOrder.filter(isShown), write)
     out.endLine()
+  }
+
+  func write(_ exchange: ListedExchange) {
+    out.append("{\"exchange\":")
+    exchange.name.bytes.withUnsafeBytes { out.appendJSONString($0) }
+    out.append(",\"type\":\"")
+    out.append(text: exchange.kind.rawValue)
+    out.append("\",\"durable\":")
+    out.appendBoolean(exchange.isDurable)
+    field(",\"pending\":", Int64(exchange.pendingCount))
+    out.append("}")
   }
 
   // MARK: Delayed messages

@@ -160,35 +160,26 @@ extension LineSession {
     }
   }
 
-  private var shownQueues: [Queue] {
-    services.rabbitMQ.queuesInOrder.filter { queue in
-      queue.name.bytes.withBytes { allows(.inspect, .queue, $0) }
-    }
-  }
+  func isShown(_ queue: Queue) -> Bool { queue.name.bytes.withBytes { allows(.inspect, .queue, $0) } }
 
   /// The queues that the client may inspect by name, as of this moment: what waits, what is with consumers, what they take.
   func rabbitMQQueues(_ request: Request) {
-    func number(_ name: StaticString, _ value: Int) {
-      out.append(name)
-      out.appendInteger(Int64(value))
-    }
     beginReply(request)
-    out.append(",\"queues\":[")
-    for (place, queue) in shownQueues.enumerated() {
-      if place > 0 { out.append(",") }
-      out.append("{\"queue\":")
-      queue.name.bytes.withUnsafeBytes { out.appendJSONString($0) }
-      out.append(",\"durable\":")
-      out.appendBoolean(queue.isDurable)
-      number(",\"messageCount\":", queue.group.readyCount)
-      number(",\"unacknowledged\":", queue.group.inFlight)
-      number(",\"expiring\":", queue.group.topic.pendingCount)
-      number(",\"consumerCount\":", queue.consumerCount)
-      number(",\"bytesOnDisk\":", queue.group.topic.log.bytes)
-      out.append("}")
-    }
-    out.append("]")
+    list(",\"queues\":[", services.rabbitMQ.queuesInOrder.filter(isShown), write)
     out.endLine()
+  }
+
+  func write(_ queue: Queue) {
+    out.append("{\"queue\":")
+    queue.name.bytes.withUnsafeBytes { out.appendJSONString($0) }
+    out.append(",\"durable\":")
+    out.appendBoolean(queue.isDurable)
+    field(",\"messageCount\":", Int64(queue.group.readyCount))
+    field(",\"unacknowledged\":", Int64(queue.group.inFlight))
+    field(",\"expiring\":", Int64(queue.group.topic.pendingCount))
+    field(",\"consumerCount\":", Int64(queue.consumerCount))
+    field(",\"bytesOnDisk\":", Int64(queue.group.topic.log.bytes))
+    out.append("}")
   }
 
   // MARK: Publishing

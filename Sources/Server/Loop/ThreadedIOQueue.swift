@@ -1,4 +1,4 @@
-// The two I/O threads.
+// The I/O threads, one a lane.
 //
 // Holds: tasks of a lane run one after the other in order; a finished task waits in the mailbox until the loop takes it.
 // A write that finds the disk full is tried again until there is space: its bytes are in memory and in the journal, so
@@ -34,17 +34,20 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   init(_ storage: any Storage, notify: EventSignal, log: @escaping ServerLog) throws(SystemError) {
     self.notify = notify
     self.log = log
-    lanes = [try Lane(), try Lane()]
-    for (lane, name) in zip(lanes, ["write", "read"]) {
+    var lanes: [Lane] = []
+    for _ in IOLane.allCases { lanes.append(try Lane()) }
+    self.lanes = lanes
+    for kind in IOLane.allCases {
+      let lane = lanes[kind.rawValue]
       threads.append(
-        try Thread(name: "escapement-\(name)") { [self] in
-          let files = OpenFiles(storage: storage, stopsAtFailure: name == "write")
+        try Thread(name: "escapement-\(kind)") { [self] in
+          let files = OpenFiles(storage: storage, stopsAtFailure: kind == .write)
           while !isStopping.load(ordering: .acquiring) {
             for task in lane.queue.withLock({ queue in
               defer { queue = [] }
               return queue
             }) {
-              run(task, files, isWriting: name == "write")
+              run(task, files, isWriting: kind == .write)
             }
             if lane.queue.withLock({ $0.isEmpty }) { lane.signal.wait(timeoutNs: -1) }
           }
@@ -69,7 +72,7 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   var isWaitingForSpace: Bool { isFull.load(ordering: .acquiring) }
 
   func submit(_ task: IOTask, _ lane: IOLane) {
-    let lane = lanes[lane == .write ? 0 : 1]
+    let lane = lanes[lane.rawValue]
     pending += 1
     let wasEmpty = lane.queue.withLock { queue in
       queue.append(task)

@@ -36,6 +36,8 @@ final class Services {
   var lingering = Lingering()
   /// About how much memory messages and connections took at the last look.
   var memoryBytes = 0
+  /// The snapshot that was asked for last, until its requester has its reply.
+  var requestedSnapshot: RequestedSnapshot?
   /// Whether the server is going down.
   var isStopping = false
   private var nextToken: UInt64 = 1
