@@ -50,7 +50,17 @@ extension RemotingSession {
     }
     // Its answer is registered when it is written.
     held.append(pull)
-    if !pull.waitsForDisk { broker.watch(pull.state.topic, for: key) }
+    if !pull.waitsForDisk { watch(pull.state.topic) }
+  }
+
+  private func watch(_ topic: Topic) {
+    guard watched.updateValue(topic, forKey: topic.number) == nil else { return }
+    broker.watch(topic, for: key)
+  }
+
+  func grown(_ topic: Topic) {
+    watched[topic.number] = nil
+    goOnWithPulls { $0.state.topic === topic }
   }
 
   /// Where the last pull of this queue ended, if this one goes on there: so the records before are not walked through again.
@@ -126,7 +136,7 @@ extension RemotingSession {
         if isDone { continue }
       }
       held.append(pull)
-      if !pull.waitsForDisk { broker.watch(pull.state.topic, for: key) }
+      if !pull.waitsForDisk { watch(pull.state.topic) }
     }
   }
 
