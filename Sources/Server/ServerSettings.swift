@@ -3,6 +3,7 @@
 import Access
 import Engine
 import Journal
+import RabbitMQFrontEnd
 
 /// How a server is run.
 public struct ServerSettings: Sendable {
@@ -18,6 +19,10 @@ public struct ServerSettings: Sendable {
   public var lineBytesMax = 1 << 20
   /// The largest body of a message that comes by AMQP.
   public var messageBytesMax = 16 << 20
+  /// The virtual hosts that AMQP clients may open besides `/`.
+  public var virtualHosts: [VirtualHost] = []
+  /// How long an AMQP client may keep a delivery without acknowledging it, where its queue does not say; 0: for ever.
+  public var amqpConsumerTimeoutMs: Int64 = 1_800_000
   /// Connections at a time; one more is told `busy` and closed.
   public var connectionsMax = 50_000
   /// Connections from one address at a time; one more is told `busy` and closed.

@@ -8,6 +8,7 @@ import RabbitMQFrontEnd
 extension AMQPSession {
   func consume(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicConsume = try frame.decode()
+    try allowed(.consume, queue: Text(method.queue), channel, .basicConsume)
     guard channel.operations.consumerCount < AMQPLimits.consumersMax else {
       throw AMQPFault(
         .notAllowed, "reached maximum (\(AMQPLimits.consumersMax)) of consumers per channel", method: .basicConsume)
@@ -55,6 +56,7 @@ extension AMQPSession {
 
   func get(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicGet = try frame.decode()
+    try allowed(.consume, queue: Text(method.queue), channel, .basicGet)
     let token = services.makeToken()
     let reply = try asking(.basicGet) { () throws(AMQPError) in
       try channel.operations.get(Text(method.queue), noAck: method.noAck, token: token)

@@ -118,22 +118,26 @@ extension AMQPSession {
     out.append(ChannelFlowOk { $0.active = true }, channel: channel.number)
   }
 
+  /// The refusal of a method, as the client reads it.
+  func fault(_ error: AMQPError, _ method: Method) -> AMQPFault {
+    AMQPFault(error, virtualHost: rabbitMQ.virtualHost, method)
+  }
+
   /// Does what the front end is asked, and turns its refusal into one of the wire.
   @inline(__always)
   func asking<Result>(
     _ method: Method, _ body: () throws(AMQPError) -> Result
   ) throws(AMQPFault) -> Result {
-    do throws(AMQPError) { return try body() } catch { throw AMQPFault(error, method) }
+    do throws(AMQPError) { return try body() } catch { throw fault(error, method) }
   }
 }
 
 extension AMQPFault {
-  /// The refusal of a method, as a client reads it.
-  init(_ error: AMQPError, _ method: Method) {
+  fileprivate init(_ error: AMQPError, virtualHost: VirtualHost, _ method: Method) {
     switch error {
     case .refused(let refusal):
       self.init(
-        refusal.reply ?? .preconditionFailed, refusal.explanation(virtualHost: AMQPSession.virtualHost), method: method)
+        refusal.reply ?? .preconditionFailed, refusal.explanation(virtualHost: virtualHost.name), method: method)
     case .stopped(.refused(let refusal)): self.init(refusal, method)
     case .stopped(.waitForDisk): preconditionFailure("only publishing and basic.get ask for what may lie on disk")
     }

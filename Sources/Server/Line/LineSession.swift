@@ -119,7 +119,8 @@ final class LineSession: WireSession {
   }
 
   func wakeUp(nowMs: UnixMs) {
-    guard identity == nil, !output.closesWhenSent else { return }
+    guard !output.closesWhenSent else { return }
+    guard identity == nil else { return closeSlowChannel() }
     let text = "no good 'token' came in \(settings.handshakeTimeoutMs) ms"
     refuseAndClose(Refusal(code: .unauthenticated, message: text))
   }

@@ -93,9 +93,12 @@ public final class Server {
     services = Services(settings, engine, clock: clock)
     wakeUps = WakeUps(startMs: broker.nowMs)
     for address in settings.listeners { try listen(address) }
-    services.rabbitMQ.noteDropped = log
-    services.rabbitMQ.restore {
+    services.virtualHosts.noteDropped = log
+    let closed = services.virtualHosts.restore {
       if let failure = surroundings.io.drain() { broker.fail(failure) }
+    }
+    for name in closed {
+      log("there are queues or exchanges in the virtual host '\(name)', which clients cannot open: see 'amqp-virtual-hosts'")
     }
   }
 

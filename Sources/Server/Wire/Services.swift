@@ -17,7 +17,9 @@ final class Services {
   let engine: Engine
   let broker: Broker
   let rocketMQ: RocketMQFrontEnd
-  let rabbitMQ: RabbitMQ
+  let virtualHosts: VirtualHosts
+  /// The host `/`, which the line protocol works in.
+  var rabbitMQ: RabbitMQ { virtualHosts.standard }
   /// For lines; used by one session at a time.
   let reader = RequestReader()
   /// For objects inside of lines.
@@ -42,7 +44,7 @@ final class Services {
     self.clock = clock
     broker = engine.broker
     rocketMQ = RocketMQFrontEnd(engine.broker)
-    rabbitMQ = RabbitMQ(engine.broker)
+    virtualHosts = VirtualHosts(engine.broker, others: settings.virtualHosts)
     startedMs = engine.broker.nowMs
     audience = HTTPAudience(names: settings.hostNames)
     access = settings.access

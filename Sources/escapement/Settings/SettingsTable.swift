@@ -5,6 +5,7 @@ import Engine
 import Foundation
 import Journal
 import Logs
+import RabbitMQFrontEnd
 import Server
 
 /// What `serve` runs with.
@@ -76,6 +77,20 @@ enum SettingsTable {
       }
     } shown: {
       $0.amqp?.description ?? "off"
+    },
+    .text("amqp-virtual-hosts", "NAME,…", "virtual hosts that AMQP clients may open besides /") {
+      (settings, text) throws(BadValue) in
+      var hosts: [VirtualHost] = []
+      for name in text.split(separator: ",") {
+        let name = name.trimmingCharacters(in: .whitespaces)
+        guard let host = VirtualHost(name) else {
+          throw BadValue("'\(name)' is no name of a virtual host: 1 to 128 bytes without a slash")
+        }
+        hosts.append(host)
+      }
+      settings.server.virtualHosts = hosts
+    } shown: {
+      $0.server.virtualHosts.map(\.name).joined(separator: ",")
     },
     .text("http", "HOST:PORT|off", "where HTTP is spoken: operations, metrics, health") {
       (settings, text) throws(BadValue) in
@@ -176,6 +191,10 @@ enum SettingsTable {
     .number(
       "request-timeout-ms", 1...86_400_000, .ms, "how long a request of HTTP may take to come in",
       \.server.requestTimeoutMs),
+    .number(
+      "amqp-consumer-timeout-ms", 0...(1 << 40), .ms,
+      "how long an AMQP client may keep a delivery unacknowledged, where its queue does not say; 0: for ever",
+      \.server.amqpConsumerTimeoutMs),
     .number(
       "idle-timeout-ms", 1...86_400_000, .ms, "how long a connection of HTTP may rest between requests",
       \.server.idleTimeoutMs),
