@@ -5,6 +5,7 @@
 // Leaves to others: what happens in a host (RabbitMQ).
 
 import Broker
+import Primitives
 
 /// The virtual hosts.
 public final class VirtualHosts {

@@ -106,7 +106,7 @@ def names_and_patterns():
         p.channel_closed(403, "schedule access to queue 'q'")
     with peer(access, "cancel") as p:
         p.channel()
-        p.publish(1, "q", properties={"userId": "root"})
+        p.publish(1, "q")
         p.channel_closed(403)
 
 
