@@ -80,7 +80,7 @@ final class AMQPClient {
     declare(
       "short",
       [
-        FieldEntry("x-message-ttl", .long(300)), FieldEntry("x-dead-letter-exchange", .text("")),
+        FieldEntry("x-message-ttl", .int64(300)), FieldEntry("x-dead-letter-exchange", .text("")),
         FieldEntry("x-dead-letter-routing-key", .text("letters")),
       ])
   }
@@ -260,7 +260,8 @@ final class AMQPClient {
     case .basicGetEmpty: gets.removeFirst()
     case .channelFlowOk:
       // Acknowledgements before it are durable by now.
-      for sent in flows.removeFirst() { ledger.queues[sent.queue]?[sent.version]?.ackedIn = ledger.epoch }
+      let epoch = ledger.epoch
+      for sent in flows.removeFirst() { ledger.queues[sent.queue]?[sent.version]?.ackedIn = epoch }
     case .txCommitOk: for sent in commits.removeFirst() { ledger.queues[sent.queue]?[sent.version]?.isConfirmed = true }
     case .connectionClose, .channelClose: closed(heard)
     case .basicNack, .basicReturn, .basicCancel: ledger.complain("amqp \(number) heard \(heard.method.name)")

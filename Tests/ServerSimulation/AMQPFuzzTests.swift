@@ -48,7 +48,12 @@ private final class FuzzedHouse {
     var settings = ServerSettings()
     settings.listeners.append(ListenAddress(host: "127.0.0.1", port: 5672, wire: .amqp))
     settings.engine.broker.retentionMsDefault = 60_000
-    settings.engine.checkpointBytes = 1 << 20
+    settings.engine.checkpointBytes = 1 << 18
+    // Files of their usual size take longer than the sessions.
+    settings.engine.reserveBytes = 64 << 10
+    settings.engine.minFreeBytes = 16 << 10
+    settings.engine.broker.segmentBytes = 64 << 10
+    settings.journal.segmentBytes = 128 << 10
     machine = try SimulatedServer(
       disk: SimulatedStorage(seed: seed), settings: settings, network: network, time: time, alarm: alarm, seed: seed)
     bytes = AMQPSessionBytes(seed: seed)

@@ -74,23 +74,33 @@ extension AMQPSession {
   @inline(__always)
   func acknowledge(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicAck = try frame.decode()
-    _ = try asking(.basicAck) { () throws(AMQPError) in
+    note(try asking(.basicAck) { () throws(AMQPError) in
       try channel.operations.acknowledge(method.deliveryTag, multiple: method.multiple)
-    }
+    })
   }
 
   func nack(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicNack = try frame.decode()
-    _ = try asking(.basicNack) { () throws(AMQPError) in
+    note(try asking(.basicNack) { () throws(AMQPError) in
       try channel.operations.refuse(method.deliveryTag, multiple: method.multiple, requeue: method.requeue)
-    }
+    })
   }
 
   func reject(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicReject = try frame.decode()
-    _ = try asking(.basicReject) { () throws(AMQPError) in
+    note(try asking(.basicReject) { () throws(AMQPError) in
       try channel.operations.refuse(method.deliveryTag, multiple: false, requeue: method.requeue)
-    }
+    })
+  }
+
+  /// Deliveries have ended. Nothing says so, but what is answered later tells of it.
+  @inline(__always) private func note(_ gate: Gate) { if gate > .open { hasEnded = true } }
+
+  /// An answer is written: what ended before it is durable when it is sent.
+  func holdForEnds() {
+    guard hasEnded else { return }
+    hasEnded = false
+    output.hold(until: .endOfTurn)
   }
 
   func recover(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {

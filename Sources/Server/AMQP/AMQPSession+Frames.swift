@@ -56,6 +56,7 @@ extension AMQPSession {
   /// The client closes; that it ends the connection, too, is waited for, since several of its threads may close at once.
   private func closedByClient() {
     letGo()
+    holdForEnds()
     out.append(.connectionCloseOk, channel: 0)
     stage = .closing
     output.wakeUpMs = broker.nowMs + AMQPLimits.closeMs
@@ -74,11 +75,12 @@ extension AMQPSession {
 
   private func perform(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     switch frame.method {
-    case .basicPublish: try beginContent(frame, channel)
-    case .basicAck: try acknowledge(frame, channel)
-    case .basicNack: try nack(frame, channel)
-    case .basicReject: try reject(frame, channel)
-    case .basicGet: try get(frame, channel)
+    // What comes often, and is answered later or by what it brings.
+    case .basicPublish: return try beginContent(frame, channel)
+    case .basicAck: return try acknowledge(frame, channel)
+    case .basicNack: return try nack(frame, channel)
+    case .basicReject: return try reject(frame, channel)
+    case .basicGet: return try get(frame, channel)
     case .basicConsume: try consume(frame, channel)
     case .basicCancel: try cancel(frame, channel)
     case .basicQos: try qos(frame, channel)
@@ -110,6 +112,7 @@ extension AMQPSession {
     case .channelCloseOk: return
     default: throw frame.outOfPlace
     }
+    holdForEnds()
   }
 
   private func flow(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {

@@ -69,6 +69,8 @@ final class AMQPSession: WireSession {
   /// The one that had the last delivery.
   @exclusivity(unchecked) var lastSubscription: (sub: Int64, channel: AMQPChannel)?
   var nextSub: Int64 = 1
+  /// Whether deliveries have ended since the last answer.
+  @exclusivity(unchecked) var hasEnded = false
   var isDeliveryPaused = false
   /// No delivery of any channel has been kept for too long before this time.
   @exclusivity(unchecked) var nextTimeoutMs = UnixMs.max
