@@ -142,10 +142,11 @@ public struct ConsumerOptions: Sendable {
   /// A delivery is its own acknowledgement. Only in queues.
   public var acknowledgesItself = false
   /// Whether it takes every message, or this one has one of its tags.
-  func wants(_ record: MessageRecord) -> Bool {
-    guard let tags else { return true }
+  @inline(__always) func wants(_ record: MessageRecord) -> Bool { tags == nil || hasTag(of: record) }
+
+  private func hasTag(of record: MessageRecord) -> Bool {
     let tag = record.tag
-    return tags.contains { $0.count == tag.count && $0.withUnsafeBytes { $0.elementsEqual(tag) } }
+    return tags?.contains { $0.withUnsafeBytes { $0.equals(tag) } } ?? true
   }
   /// The ack wait of consumers that may take as long as they like.
   public static let ackWaitForEver = Int64.max
@@ -169,16 +170,31 @@ public struct Delivery {
   public let record: MessageRecord
   /// 1 for the first delivery; 0 for a private tail.
   public let attempt: UInt32
-
-  /// Whether it would come again after a restart, unless its end is durable by then. Only in queues.
-  public var isPersistent: Bool {
-    consumer.group?.queue?.isDurable == true && record.flags & RecordFlags.transient == 0
-  }
-
   /// Whether it is shown only when its own records are settled: it is its own acknowledgement, and a crash would show it
   /// again, or the log wants it for every delivery.
-  public var waitsForItsEnd: Bool {
-    consumer.waitsForRecords || consumer.options.acknowledgesItself && isPersistent
+  public let waitsForItsEnd: Bool
+
+  init(consumer: Consumer, record: MessageRecord, attempt: UInt32) {
+    self.consumer = consumer
+    self.record = record
+    self.attempt = attempt
+    waitsForItsEnd = consumer.waitsForRecords || consumer.options.acknowledgesItself && consumer.keeps(record)
+  }
+
+  /// Whether it would come again after a restart, unless its end is durable by then. Only in queues.
+  public var isPersistent: Bool { consumer.keeps(record) }
+
+  /// What must be settled before it is shown.
+  ///
+  /// - Parameter last: the last record of the turn.
+  public func gate(last: Sequence) -> Gate {
+    Gate(waitsForItsEnd ? last : consumer.topic.appendSequence)
+  }
+}
+
+extension Consumer {
+  fileprivate func keeps(_ record: MessageRecord) -> Bool {
+    group?.queue?.isDurable == true && record.flags & RecordFlags.transient == 0
   }
 }
 

@@ -31,7 +31,7 @@ public final class DelayStore {
   /// Messages due before this are in memory.
   public internal(set) var loadedMs: UnixMs = 0
   /// Messages that lie on disk only.
-  public internal(set) var onDiskCount = 0
+  @exclusivity(unchecked) public internal(set) var onDiskCount = 0
   /// Messages that have come near since the start.
   public internal(set) var cameNearCount: UInt64 = 0
 
@@ -39,7 +39,7 @@ public final class DelayStore {
   let hasher: SipHash128
   /// Whoever owns the messages; set once before use.
   public unowned(unsafe) var owner: (any DelayStoreOwner)?
-  var slices: [SliceKey: Slice] = [:]
+  @exclusivity(unchecked) var slices: [SliceKey: Slice] = [:]
   var sliceByNumber: [Slice?] = []
   var freeNumbers: [UInt32] = []
   private var nextGeneration: UInt32 = 1

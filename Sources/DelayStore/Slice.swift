@@ -25,9 +25,9 @@ final class Slice {
   let number: UInt32
   let generation: UInt32
   let file: AppendFile
-  var phase: Phase
+  @exclusivity(unchecked) var phase: Phase
   /// Messages that the index places on disk here.
-  var onDiskCount = 0
+  @exclusivity(unchecked) var onDiskCount = 0
 
   init(key: SliceKey, number: UInt32, generation: UInt32, file: AppendFile, phase: Phase) {
     self.key = key

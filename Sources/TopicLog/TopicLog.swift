@@ -30,7 +30,7 @@ struct LogChunk {
   /// Its file is gone, and nobody asks for what was in it.
   var isForgotten = false
 
-  var endOffset: TopicOffset { firstOffset + UInt64(count) }
+  @inline(__always) var endOffset: TopicOffset { firstOffset + UInt64(count) }
 }
 
 /// The log of one topic.

@@ -35,6 +35,13 @@ final class Pending {
     let leaveMs: UnixMs
   }
 
+  /// An id of the server's making, and its hash.
+  private struct MadeID {
+    var topic: UInt32
+    var sequence: Sequence
+    var hash: IDHash
+  }
+
   static let nowhere = TopicOffset.max
   /// More released messages do not wait to be retired: 4 MiB.
   static let retiringMax = 1 << 17
@@ -49,6 +56,8 @@ final class Pending {
   private let outcomes: RecentOutcomes
   @exclusivity(unchecked) private var retiring = Fifo<RetiringMessage>(keptMax: retiringMax)
   private var isSweeping = false
+  /// The id that the server would make next in the topic where it made the last one.
+  @exclusivity(unchecked) private var nextMade = MadeID(topic: 0, sequence: 0, hash: IDHash(low: 0, high: 0))
   /// Everything up to here has been released.
   @exclusivity(unchecked) private(set) var watermark = Watermark(dueMs: 0, sequence: 0)
 
@@ -108,6 +117,25 @@ final class Pending {
   }
 
   // MARK: Scheduling
+
+  /// The hash of an id of the server's making. It also has the processor fetch the index entry of the id that follows it,
+  /// while the next request is read: with millions pending that entry is in no cache, and waiting for it took a sixth of the
+  /// time of a schedule.
+  func hash(of id: GeneratedID, in topic: Topic) -> IDHash {
+    let isExpected = nextMade.sequence == id.sequence && nextMade.topic == topic.number
+    let hash = isExpected ? nextMade.hash : computeHash(of: id, topic.number)
+    let next = GeneratedID(id.sequence + MessageSequence.perRecord)
+    nextMade = MadeID(topic: topic.number, sequence: next.sequence, hash: computeHash(of: next, topic.number))
+    store.index.prefetchEntry(nextMade.hash)
+    return hash
+  }
+
+  private func computeHash(of id: GeneratedID, _ topic: UInt32) -> IDHash {
+    withUnsafeTemporaryAllocation(byteCount: GeneratedID.length, alignment: 1) { text in
+      id.write(to: text.baseAddress!)
+      return hasher.hash(topic: topic, id: UnsafeRawBufferPointer(text))
+    }
+  }
 
   /// When a message may be released: at its due time or, when that is past, as early as order allows. It must stand behind the
   /// watermark and behind what is due already, and not ahead of what the wheel still holds.

@@ -36,9 +36,9 @@ extension Broker {
       return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: outcome))
     }
     try requireRoom()
-    let madeID = acceptWithMadeID(command.parts) { parts in
-      let hash = hasher.hash(topic: topic.number, id: parts.id)
-      accept(parts, topic, dueMs: dueMs, acceptedMs: nowMs, hash: hash)
+    let madeID = GeneratedID(MessageSequence.of(record: records.nextSequence))
+    withMadeID(madeID, command.parts) { parts in
+      accept(parts, topic, dueMs: dueMs, acceptedMs: nowMs, hash: pending.hash(of: madeID, in: topic))
     }
     turn.counters.scheduled += 1
     return answer(ScheduleReply(madeID: madeID, deliverAtMs: dueMs, outcome: .scheduled))

@@ -56,9 +56,7 @@ final class Topics {
 
   /// The topic of this name; nil when there is none. O(1).
   func find(_ name: UnsafeRawBufferPointer) -> Topic? {
-    if let lastNamed, lastNamed.nameBytes.count == name.count, lastNamed.nameBytes.elementsEqual(name) {
-      return lastNamed
-    }
+    if let lastNamed, lastNamed.nameBytes.withUnsafeBytes({ $0.equals(name) }) { return lastNamed }
     guard let topic = byName[nameHash(name)] else { return nil }
     lastNamed = topic
     return topic

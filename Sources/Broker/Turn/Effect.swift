@@ -13,8 +13,7 @@ public enum Effect {
   /// - Parameter last: the last record of the turn.
   public func gate(last: Sequence) -> Gate {
     switch self {
-    case .deliver(let delivery):
-      return Gate(delivery.waitsForItsEnd ? last : delivery.consumer.topic.appendSequence)
+    case .deliver(let delivery): return delivery.gate(last: last)
     case .notice(.fetched(let consumer, _, let deliveries)):
       if deliveries.isEmpty { return .open }
       let needsTurn = !consumer.topic.isQueue || deliveries.contains(where: \.waitsForItsEnd)

@@ -72,10 +72,14 @@ extension LineSession {
 
   // MARK: Exchanges
 
+  private static let exchangeKinds: [(StaticString, ExchangeKind)] = [
+    ("direct", .direct), ("fanout", .fanout), ("topic", .topic), ("headers", .headers), ("x-delayed-message", .delayed),
+  ]
+
   func rabbitMQExchangeDeclare(_ request: Request) throws(RequestStop) {
     let name = try request.requiredAMQPText(.exchange)
     let isPassive = try request.boolean(.passive) ?? false
-    let kind = try request.choice(.type, ExchangeKind.allCases.map { ($0.rawValue, $0) })
+    let kind = try request.choice(.type, Self.exchangeKinds)
     let isDurable = try request.boolean(.durable) ?? false
     let isAutoDelete = try request.boolean(.autoDelete) ?? false
     let isInternal = try request.boolean(.internal) ?? false

@@ -101,7 +101,7 @@ extension LineSession {
     return Array(parts.id)
   }
 
-  private static let ifExistsChoices: [(String, IfExists)] = [
+  private static let ifExistsChoices: [(StaticString, IfExists)] = [
     ("keep", .keep), ("replace", .replace), ("reject", .reject),
   ]
 
