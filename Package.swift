@@ -106,7 +106,8 @@ let package = Package(
     tests(
       "ServerSimulation",
       [
-        "Server", "AMQPProtocol", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives", "SimulatedDisk",
+        "Server", "AMQPProtocol", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives",
+        "SimulatedDisk",
         "SeededRandom",
       ]),
     // Holds the pages and the manifest against the sources.

@@ -45,7 +45,9 @@ extension RabbitMQ {
   /// At a start: finds the relay of an exchange again. A salvage may have left out the record that made it.
   func restoreRelay(_ exchange: Exchange) {
     guard exchange.kind == .delayed else { return }
-    if let relay = broker.findQueue(virtualHost.relayPrefix + exchange.name.description) { return adopt(relay, exchange) }
+    if let relay = broker.findQueue(virtualHost.relayPrefix + exchange.name.description) {
+      return adopt(relay, exchange)
+    }
     try? makeRelay(exchange)
   }
 

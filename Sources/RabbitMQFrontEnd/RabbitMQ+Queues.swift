@@ -87,7 +87,9 @@ extension RabbitMQ {
 
   /// All queues but those of direct replies, by name. O(queues × log queues).
   public var queuesInOrder: [Queue] {
-    queues.values.filter { !$0.name.hasPrefix(DirectReply.tokenPrefix) }.sorted { $0.name.bytes.lexicographicallyPrecedes($1.name.bytes) }
+    queues.values.filter { !$0.name.hasPrefix(DirectReply.tokenPrefix) }.sorted {
+      $0.name.bytes.lexicographicallyPrecedes($1.name.bytes)
+    }
   }
 
   /// Messages that could be delivered now; what is due in this moment is counted out.

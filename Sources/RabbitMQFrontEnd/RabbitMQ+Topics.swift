@@ -26,7 +26,8 @@ extension RabbitMQ {
     switch member.value {
     case .string("topic"): return true
     case .string("exchange"): return false
-    default: throw .preconditionFailed("invalid arg 'x-destination-type': \(member.value.shown) is not topic or exchange")
+    default:
+      throw .preconditionFailed("invalid arg 'x-destination-type': \(member.value.shown) is not topic or exchange")
     }
   }
 

@@ -191,7 +191,9 @@ public final class RabbitMQ {
   ) throws(AMQPError) -> Gate {
     if sourceName.isEmpty || destinationName.isEmpty { throw Self.isDefaultExchange }
     let source = try exchange(sourceName)
-    if try Self.leadsToTopic(arguments) { return try bind(.topic(try useTopic(destinationName)), source, key, arguments) }
+    if try Self.leadsToTopic(arguments) {
+      return try bind(.topic(try useTopic(destinationName)), source, key, arguments)
+    }
     return try bind(.exchange(try exchange(destinationName)), source, key, arguments)
   }
 

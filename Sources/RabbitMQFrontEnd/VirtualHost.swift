@@ -30,7 +30,8 @@ public struct VirtualHost: Sendable, Hashable {
   /// The host that a topic or an entry of the catalog belongs to, which is not the standard one; nil when there is none.
   init?(ofName text: [UInt8]) {
     guard text.starts(with: Self.otherPrefix.utf8) else { return nil }
-    self.init(String(decoding: text.dropFirst(Self.otherPrefix.utf8.count).prefix { $0 != UInt8(ascii: "/") }, as: UTF8.self))
+    self.init(
+      String(decoding: text.dropFirst(Self.otherPrefix.utf8.count).prefix { $0 != UInt8(ascii: "/") }, as: UTF8.self))
   }
 
   var queuePrefix: String { prefix + "queue/" }

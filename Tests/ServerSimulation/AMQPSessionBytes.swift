@@ -23,7 +23,10 @@ struct AMQPSessionBytes {
       [FieldEntry("x-max-priority", .int8(5))], [FieldEntry("x-delayed-type", .text("topic"))],
       [FieldEntry("x-consumer-timeout", .int64(20))], [FieldEntry("x-destination-type", .text("topic"))],
       [FieldEntry("x-delayed-retry-type", .text("all")), FieldEntry("x-delayed-retry-min", .int16(30))],
-      [FieldEntry("x-match", .text("any")), FieldEntry("deep", .table([FieldEntry("er", .array([.void, .double(1)]))]))],
+      [
+        FieldEntry("x-match", .text("any")),
+        FieldEntry("deep", .table([FieldEntry("er", .array([.void, .double(1)]))])),
+      ],
     ]
     var bytes = ByteBuffer()
     bytes.append(fields: pick(entries))
@@ -120,7 +123,9 @@ struct AMQPSessionBytes {
         }
       }
     case 11:
-      return frame(channel, QueueBind.self) { ($0.queue, $0.exchange, $0.routingKey, $0.arguments) = ($1[0], $1[1], $1[2], $2) }
+      return frame(channel, QueueBind.self) {
+        ($0.queue, $0.exchange, $0.routingKey, $0.arguments) = ($1[0], $1[1], $1[2], $2)
+      }
     case 12:
       return frame(channel, ExchangeBind.self) {
         ($0.destination, $0.source, $0.routingKey, $0.arguments) = ($1[0], $1[1], $1[2], $2)
@@ -129,21 +134,31 @@ struct AMQPSessionBytes {
       return frame(channel, QueueUnbind.self) {
         ($0.queue, $0.exchange, $0.routingKey, $0.arguments) = ($1[0], $1[1], $1[2], $2)
       }
-    case 14: return frame(channel, BasicConsume.self) { fields, names, table in
-      (fields.queue, fields.noAck, fields.exclusive, fields.arguments) = (names[0], bit(0), bits & 14 == 0, table)
-    }
-    case 15: return frame(channel, BasicGet.self) { fields, names, _ in (fields.queue, fields.noAck) = (names[0], bit(0)) }
-    case 16: return frame(channel, BasicAck.self) { fields, _, _ in (fields.deliveryTag, fields.multiple) = (tag, isMultiple) }
-    case 17: return frame(channel, BasicNack.self) { fields, _, _ in
-      (fields.deliveryTag, fields.multiple, fields.requeue) = (tag, isMultiple, bit(0))
-    }
-    case 18: return frame(channel, BasicQos.self) { fields, _, _ in (fields.prefetchCount, fields.global) = (UInt16(tag), bit(0)) }
+    case 14:
+      return frame(channel, BasicConsume.self) { fields, names, table in
+        (fields.queue, fields.noAck, fields.exclusive, fields.arguments) = (names[0], bit(0), bits & 14 == 0, table)
+      }
+    case 15:
+      return frame(channel, BasicGet.self) { fields, names, _ in (fields.queue, fields.noAck) = (names[0], bit(0)) }
+    case 16:
+      return frame(channel, BasicAck.self) { fields, _, _ in (fields.deliveryTag, fields.multiple) = (tag, isMultiple) }
+    case 17:
+      return frame(channel, BasicNack.self) { fields, _, _ in
+        (fields.deliveryTag, fields.multiple, fields.requeue) = (tag, isMultiple, bit(0))
+      }
+    case 18:
+      return frame(channel, BasicQos.self) { fields, _, _ in
+        (fields.prefetchCount, fields.global) = (UInt16(tag), bit(0))
+      }
     case 19: return frame(channel, BasicRecover.self) { fields, _, _ in fields.requeue = bits != 0 }
     case 20:
       return frame(channel, QueueDelete.self) { fields, names, _ in
         (fields.queue, fields.ifUnused, fields.ifEmpty) = (names[0], bit(0), bit(1))
       }
-    case 21: return frame(channel, ExchangeDelete.self) { fields, names, _ in (fields.exchange, fields.ifUnused) = (names[0], bit(0)) }
+    case 21:
+      return frame(channel, ExchangeDelete.self) { fields, names, _ in
+        (fields.exchange, fields.ifUnused) = (names[0], bit(0))
+      }
     case 22: return frame(channel, ConfirmSelect.self) { fields, _, _ in fields.noWait = bit(0) }
     default:
       let method = pick([Method.txSelect, .txCommit, .txRollback, .channelOpen, .channelCloseOk, .connectionCloseOk])
@@ -168,13 +183,15 @@ struct AMQPSessionBytes {
     case 0: frames[place][at] ^= 1 << UInt8(below(8))
     case 1: frames[place][at] = pick([0, 1, 0x7F, 0x80, 0xCE, 0xFF])
     case 2: frames[place].removeSubrange(at..<min(frames[place].count, at + 1 + below(8)))
-    case 3: frames[place].insert(contentsOf: (0...below(8)).map { _ in UInt8(truncatingIfNeeded: random.next()) }, at: at)
+    case 3:
+      frames[place].insert(contentsOf: (0...below(8)).map { _ in UInt8(truncatingIfNeeded: random.next()) }, at: at)
     case 4: frames[place] += frames[below(frames.count)]
     case 5: frames[place].removeSubrange(at...)
     case 6: frames.swapAt(place, below(frames.count))
     default:
       let payload = (0..<below(40)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-      frames[place] += [UInt8(pick([1, 2, 3, 8, 9])), 0, UInt8(below(4)), 0, 0, 0, UInt8(payload.count)] + payload + [0xCE]
+      frames[place] +=
+        [UInt8(pick([1, 2, 3, 8, 9])), 0, UInt8(below(4)), 0, 0, 0, UInt8(payload.count)] + payload + [0xCE]
     }
   }
 }

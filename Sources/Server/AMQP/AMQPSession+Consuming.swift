@@ -74,23 +74,26 @@ extension AMQPSession {
   @inline(__always)
   func acknowledge(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicAck = try frame.decode()
-    note(try asking(.basicAck) { () throws(AMQPError) in
-      try channel.operations.acknowledge(method.deliveryTag, multiple: method.multiple)
-    })
+    note(
+      try asking(.basicAck) { () throws(AMQPError) in
+        try channel.operations.acknowledge(method.deliveryTag, multiple: method.multiple)
+      })
   }
 
   func nack(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicNack = try frame.decode()
-    note(try asking(.basicNack) { () throws(AMQPError) in
-      try channel.operations.refuse(method.deliveryTag, multiple: method.multiple, requeue: method.requeue)
-    })
+    note(
+      try asking(.basicNack) { () throws(AMQPError) in
+        try channel.operations.refuse(method.deliveryTag, multiple: method.multiple, requeue: method.requeue)
+      })
   }
 
   func reject(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicReject = try frame.decode()
-    note(try asking(.basicReject) { () throws(AMQPError) in
-      try channel.operations.refuse(method.deliveryTag, multiple: false, requeue: method.requeue)
-    })
+    note(
+      try asking(.basicReject) { () throws(AMQPError) in
+        try channel.operations.refuse(method.deliveryTag, multiple: false, requeue: method.requeue)
+      })
   }
 
   /// Deliveries have ended. Nothing says so, but what is answered later tells of it.

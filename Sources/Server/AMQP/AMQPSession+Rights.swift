@@ -14,7 +14,8 @@ extension AMQPSession {
   func allowed(_ method: Method, _ body: (Rights) throws(MissingRight) -> Void) throws(AMQPFault) {
     guard services.asksWho else { return }
     do throws(MissingRight) { try body(rights) } catch {
-      let thing = error.thing.map { "\($0.kind.rawValue) '\($0.name)' in vhost '\(rabbitMQ.virtualHost.name)'" } ?? "all names"
+      let thing =
+        error.thing.map { "\($0.kind.rawValue) '\($0.name)' in vhost '\(rabbitMQ.virtualHost.name)'" } ?? "all names"
       throw AMQPFault(
         .accessRefused, "\(error.right.rawValue) access to \(thing) refused for user '\(user)'", method: method)
     }

@@ -98,7 +98,9 @@ public final class Server {
       if let failure = surroundings.io.drain() { broker.fail(failure) }
     }
     for name in closed {
-      log("there are queues or exchanges in the virtual host '\(name)', which clients cannot open: see 'amqp-virtual-hosts'")
+      log(
+        "there are queues or exchanges in the virtual host '\(name)', which clients cannot open: see 'amqp-virtual-hosts'"
+      )
     }
   }
 
