@@ -2,15 +2,15 @@
 
 import TimingWheel
 
-/// Numbers that go up and down.
+/// Gauges: numbers that go up and down.
 public struct BrokerGauges: Sendable {
   /// Messages scheduled and not released, in memory and on disk.
   public var pending: Int
   /// Messages that wait in queues for the end of their time to live.
   public var expiring: Int
-  /// Those of both that lie on disk only.
+  /// Pending messages and expiry timers that lie on disk only.
   public var onDisk: Int
-  /// Those that are due and have not been released yet.
+  /// Pending messages that are due and not released yet.
   public var dueNow: Int
   /// Bytes of the messages in memory.
   public var pendingBytes: Int

@@ -44,8 +44,8 @@ public final class Broker {
 
   // MARK: Turns
 
-  /// Begins a turn at service time `nowNs`: releases what is due and fires what has run out. Pointers that the turn before
-  /// gave are bad from here on.
+  /// Begins a turn at service time `nowNs`: releases due messages and fires internal timers. Pointers from the turn before
+  /// are invalid from here on.
   public func beginTurn(nowNs: Int64) {
     turn.begin(nowNs: nowNs, settings)
     topics.evict()

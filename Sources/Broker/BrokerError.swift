@@ -21,9 +21,9 @@ public struct BrokerRefusal: Error, Equatable {
 
 /// Why a command did not finish now.
 public enum BrokerStop: Error {
-  /// It never will.
+  /// The command is refused.
   case refused(BrokerRefusal)
-  /// It needs something from disk: give the same command again when `Notice.retry` names its connection.
+  /// It needs something from disk. Give the same command again when `Notice.retry` names its connection.
   case waitForDisk
 
   static func refuse(_ code: BrokerRefusal.Code, _ message: String) -> BrokerStop {

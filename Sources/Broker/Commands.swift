@@ -56,7 +56,7 @@ public enum CancelOutcome: Sendable { case cancelled, released, unknown }
 public struct PublishReply: Equatable {
   /// The id the server made; nil when the caller gave one.
   public var madeID: GeneratedID?
-  /// Its place in the topic.
+  /// Its offset in the topic.
   public var offset: TopicOffset
 }
 
@@ -168,7 +168,7 @@ public struct Delivery {
   public let consumer: Consumer
   /// The message; its sequence is the offset, its stamp the time of release.
   public let record: MessageRecord
-  /// 1 for the first delivery; 0 for a private tail.
+  /// 1 for the first delivery.
   public let attempt: UInt32
   /// Whether it is shown only when its own records are settled: it is its own acknowledgement, and a crash would show it
   /// again, or the log wants it for every delivery.

@@ -9,7 +9,7 @@ import Primitives
 
 /// One stretch of time on disk.
 final class Slice {
-  /// Where it stands on its way into memory.
+  /// How far it is on its way into memory.
   enum Phase {
     /// Ahead of the hand: takes messages.
     case ahead

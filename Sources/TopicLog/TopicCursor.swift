@@ -1,9 +1,9 @@
-// Reading a topic in order: a place in the log that remembers its chunk, so that the next record is one addition away.
+// Reading a topic in order: a cursor remembers its chunk, so that finding the next record is one addition.
 
 import DataFiles
 import Primitives
 
-/// A place in a topic log.
+/// A position in a topic log.
 public struct TopicCursor: Sendable {
   /// The offset that the next read gives.
   public private(set) var offset: TopicOffset
@@ -78,7 +78,7 @@ extension TopicLog {
       let middle = (low + high) / 2
       if chunks[middle].firstReleasedMs < timeMs { low = middle + 1 } else { high = middle }
     }
-    // Those at or after `timeMs` begin in the chunk before the first one that starts at or after it.
+    // The first message at or after `timeMs` may still lie in the chunk before the first one that starts at or after it.
     guard low > 0 else { return firstOffset }
     let chunk = chunks[low - 1]
     var cursor = TopicCursor(offset: chunk.firstOffset)

@@ -1,4 +1,4 @@
-// Start: the segments that a checkpoint names, read back into a log.
+// A start: the segments that a checkpoint names are read back into a log.
 
 import DataFiles
 import Primitives

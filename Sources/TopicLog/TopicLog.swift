@@ -1,8 +1,9 @@
 // A topic's released messages: segments of an append-only log with dense offsets, the newest part in memory.
 //
-// Holds: offsets firstOffset ..< nextOffset are all there, each in exactly one chunk, but for those of segments that were
-// forgotten; chunks follow each other without gap, forgotten ones among them; a record's `sequence` is its offset and its `stampMs` the time of its release, which never goes back.
-// Leaves to others: durability (the journal has every append until a checkpoint), groups and their places, when to trim.
+// Holds: each offset in firstOffset ..< nextOffset is in exactly one chunk, and chunks have no gaps between them; messages of
+// forgotten segments cannot be read any more. A record's `sequence` is its offset and its `stampMs` the time of its release,
+// which never goes back.
+// Leaves to others: durability (the journal has every append until a checkpoint), groups and their cursors, when to trim.
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
@@ -27,7 +28,7 @@ struct LogChunk {
   var memory: Chunk?
   var isLoading = false
   var wasUsed = true
-  /// Its file is gone, and nobody asks for what was in it.
+  /// Its file is removed, because all messages in it have ended.
   var isForgotten = false
 
   @inline(__always) var endOffset: TopicOffset { firstOffset + UInt64(count) }
@@ -47,7 +48,7 @@ public final class TopicLog {
   @exclusivity(unchecked) public internal(set) var lastReleasedMs: UnixMs = 0
 
   let io: any IOQueue
-  /// Its owner's; it keeps this log alive, not the other way round.
+  /// It outlives the log: its owner owns the logs, too.
   unowned let cache: ChunkCache
   let segmentBytes: Int
   @exclusivity(unchecked) var segments: [Segment] = []
@@ -290,7 +291,7 @@ public final class TopicLog {
     obsolete + segments.flatMap { [$0.file.path, Self.indexPath($0.file.path)] }
   }
 
-  /// Gives its memory back and hears of nothing any more: for a deleted topic. Reads under way end without effect.
+  /// Frees its memory and stops calling `chunkLoaded`: for a deleted topic. Reads under way end without effect.
   public func dropMemory() {
     for chunk in chunks { cache.dropped(chunk) }
     chunks = []

@@ -1,4 +1,4 @@
-// What consumers say about their deliveries: acknowledged, refused, wanted for longer; and what happens when they say nothing.
+// Commands about deliveries: acknowledging, refusing, and extending the ack wait; and what happens when the ack wait ends.
 
 import Primitives
 import TimingWheel
@@ -79,8 +79,8 @@ extension Selection {
 }
 
 extension Groups {
-  /// Takes a delivery from its consumer: something else is to become of it at once. Gives it as it was; nil when no consumer
-  /// has it. O(1).
+  /// Takes a delivery back from its consumer, for a caller that decides at once what becomes of the message. Gives the entry
+  /// as it was; nil when no consumer has the message. O(1).
   func takeBack(_ offset: TopicOffset, _ group: Group) -> Outstanding? {
     guard let delivery = group.outstanding.takeBack(offset) else { return nil }
     timers.stop(delivery.timer)
@@ -121,7 +121,7 @@ extension Groups {
     group.outstanding.setTimer(offset, timers.start(dueMs: untilMs, target))
   }
 
-  /// An ack wait has run out, or the time has come of a delivery that waits.
+  /// The timer of an outstanding message has fired: its ack wait is over, or its redelivery is due.
   func outstandingTimerFired(group number: UInt32, offset: TopicOffset, _ timer: TimerID) {
     guard let group = self[number], let entry = group.outstanding.find(offset), entry.pointee.timer == timer
     else { return }

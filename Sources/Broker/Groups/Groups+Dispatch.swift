@@ -31,7 +31,7 @@ extension Groups {
 
   // MARK: Again
 
-  /// Delivers a message that was out before. False when nothing more can be done now.
+  /// Delivers an outstanding message again. False when nothing more can be delivered now.
   private func redeliver(_ entry: UnsafePointer<Outstanding>, _ group: Group, _ consumer: Consumer) -> Bool {
     let offset = entry.pointee.offset
     let attempts = entry.pointee.attempts
@@ -62,7 +62,7 @@ extension Groups {
     }
   }
 
-  /// A message goes to a consumer, and its ack wait begins.
+  /// Gives a message to a consumer and starts its ack wait.
   @inline(__always)
   private func hand(_ message: MessageRecord, _ attempt: UInt32, _ group: Group, _ consumer: Consumer) {
     let offset = message.sequence
@@ -91,7 +91,7 @@ extension Groups {
     }
   }
 
-  /// Ends what was delivered to consumers that do not acknowledge.
+  /// Ends the messages that were delivered to consumers which do not acknowledge.
   private func endSelfAcknowledged(_ group: Group) {
     let count = group.takeSelfAcknowledged { end($0, in: group) }
     guard count > 0 else { return }
@@ -132,7 +132,7 @@ extension Groups {
       return true
     case .trimmed:
       recordFresh(group)
-      // A record of its own, since the gap may be wider than one that names messages can be.
+      // The gap gets a record of its own, since it may be wider than a record that names messages can span.
       let lost = offset..<group.topic.log.firstOffset
       apply(turn.write(Delivered(group: group.number, offsets: lost, entries: .draft([]))))
       fresh.begin(at: group.cursor)
@@ -161,7 +161,7 @@ extension Groups {
     turn.counters.delivered += 1
   }
 
-  /// Writes down what the group was given since its last record. The same was applied message by message.
+  /// Records what the group was given since its last record. The change was applied message by message before.
   private func recordFresh(_ group: Group) {
     if let delivered = fresh.decision(group) {
       recordEnds(group)

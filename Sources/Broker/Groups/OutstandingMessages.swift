@@ -1,12 +1,12 @@
-// The messages that a group has been given and has not finished: in which state each is, and what comes next.
+// The outstanding messages of a group: the state of each, and which one comes next.
 //
 // Holds: of the messages of one key only the first is not parked; every message in state ready stands in the line of those to
 // be delivered again, unless it is being delivered in this moment; every message in state deadLettering stands in the line of
 // those to be dead-lettered; the counts are those of the table.
 // Leaves to others: the cursor (Group), who gets a message (Groups+Dispatch), timers, the journal.
 //
-// This file alone changes an entry, so every change has a name here. Some are what decisions mean, and happen in replay as
-// well; the others are about consumers, who are gone after a restart.
+// This file alone changes an entry, so every change has a name here. Some changes are made by decisions, in replay as well;
+// the others are about consumers, who are gone after a restart.
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
@@ -121,7 +121,7 @@ final class OutstandingMessages {
     if entry.state == .inFlight { inFlight -= 1 }
     if entry.state == .deadLettering { deadLetteringCount -= 1 }
     if entry.keyHash != 0 { leaveLine(entry) }
-    // Whatever stands in the line is stale.
+    // With no message outstanding, every entry of the line is stale.
     if table.count == 0, !ready.isEmpty { ready.removeAll() }
     return entry
   }
@@ -162,8 +162,8 @@ final class OutstandingMessages {
     inFlight += 1
   }
 
-  /// Takes a message from its consumer: something else is to become of it at once. Gives the entry as it was; nil when no
-  /// consumer has it.
+  /// Takes a message back from its consumer, for a caller that decides at once what becomes of it. Gives the entry as it was;
+  /// nil when no consumer has it.
   func takeBack(_ offset: TopicOffset) -> Outstanding? {
     guard let entry = table.find(offset), entry.pointee.state == .inFlight else { return nil }
     let old = entry.pointee
@@ -208,7 +208,7 @@ final class OutstandingMessages {
 
   // MARK: A start
 
-  /// Takes up an entry of a checkpoint. No consumer of that time is there any more.
+  /// Restores an entry of a checkpoint. The consumers of that time are gone.
   func recover(_ entry: Outstanding) {
     var entry = entry
     if entry.state == .inFlight { entry.state = .ready }

@@ -4,7 +4,7 @@
 import DelayStore
 import Primitives
 
-/// A batch on its way: what was decided about each message, and the records to be written.
+/// A batch in the making: what was decided about each message, and the bytes of the record to be written.
 public final class ScheduleBatch {
   struct Entry {
     /// Where its part of the record begins.
@@ -19,13 +19,14 @@ public final class ScheduleBatch {
   let topicNumber: UInt32
   /// The sequence that the batch's record will have.
   let recordSequence: Sequence
-  var bytes: [UInt8] = []
-  var entries: [Entry] = []
-  var pendingInBatch: [IDHash: UnixMs] = [:]
+  @exclusivity(unchecked) var bytes: [UInt8] = []
+  @exclusivity(unchecked) var entries: [Entry] = []
+  /// When those with an id of the client's are due; nobody names an id that the server makes now.
+  @exclusivity(unchecked) var pendingInBatch: [IDHash: UnixMs] = [:]
   /// Messages that will be pending in addition: those that replace none.
-  var addedCount = 0
+  @exclusivity(unchecked) var addedCount = 0
   /// What became of each message so far.
-  var replies: [ScheduleReply] = []
+  @exclusivity(unchecked) var replies: [ScheduleReply] = []
 
   /// Messages of one batch; they share ten bits of the sequence.
   public static let messagesMax = 1000
@@ -83,6 +84,7 @@ extension Broker {
     }
     if outcome == .scheduled { try takeRoom(batch) }
     append(parts, dueMs, hash, batch)
+    batch.pendingInBatch[hash] = dueMs
     batch.replies.append(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: outcome))
   }
 
@@ -100,7 +102,10 @@ extension Broker {
   private func addWithMadeID(_ parts: MessageParts, _ dueMs: UnixMs, _ batch: ScheduleBatch) {
     let madeID = GeneratedID(MessageSequence.of(record: batch.recordSequence, position: batch.entries.count))
     withMadeID(madeID, parts) { parts in
-      append(parts, dueMs, hasher.hash(topic: batch.topicNumber, id: parts.id), batch)
+      let hash = hasher.hash(topic: batch.topicNumber, id: parts.id)
+      // `commit` will need it.
+      pending.prefetchEntry(hash)
+      append(parts, dueMs, hash, batch)
     }
     batch.replies.append(ScheduleReply(madeID: madeID, deliverAtMs: dueMs, outcome: .scheduled))
   }
@@ -116,7 +121,6 @@ extension Broker {
         at: bytes.baseAddress! + position + 8)
     }
     batch.entries.append(ScheduleBatch.Entry(position: position, dueMs: dueMs, hash: hash))
-    batch.pendingInBatch[hash] = dueMs
   }
 
   /// Accepts the whole batch in one record.

@@ -1,14 +1,14 @@
 // The room of pending messages: accepted and not released yet, in memory or on disk; and what became of messages lately.
 //
 // Holds: messages are released in (time, sequence) order, and `watermark` says how far. A released message is retired later:
-// until then it stands in the index and in its slot, marked there; nobody sees that, because `place(of:)` retires when it
-// meets one, and whatever goes through all messages retires before.
+// until then it stays in the index and, marked, in its slot. No command can see that, because `place(of:)` retires a marked
+// message that it finds, and whatever goes through all messages retires them first.
 // Leaves to others: topics and their logs (Topics), what a release appends where (`Releasing`), reading from disk for a
 // command (ColdReads).
 //
 // Why messages are not retired at once: the index and the table of outcomes are two random places in large tables for each
-// message, half the cost of a release. In a burst the message behind it waits for them, and nothing else does; later they
-// cost the same or less.
+// message, half the cost of a release. In a burst the messages behind it would wait for that; done later, it costs the same
+// or less and nothing waits.
 
 import DataFiles
 import DelayStore
@@ -43,7 +43,7 @@ final class Pending {
   }
 
   static let nowhere = TopicOffset.max
-  /// More released messages do not wait to be retired: 4 MiB.
+  /// So many released messages may wait to be retired at most: 4 MiB.
   static let retiringMax = 1 << 17
 
   private let settings: BrokerSettings
@@ -118,6 +118,9 @@ final class Pending {
 
   // MARK: Scheduling
 
+  /// Has the processor fetch the index entry of a message that is about to be scheduled.
+  func prefetchEntry(_ hash: IDHash) { store.index.prefetchEntry(hash) }
+
   /// The hash of an id of the server's making. It also has the processor fetch the index entry of the id that follows it,
   /// while the next request is read: with millions pending that entry is in no cache, and waiting for it took a sixth of the
   /// time of a schedule.
@@ -150,14 +153,14 @@ final class Pending {
     apply(scheduled, topic, hasher.hash(topic: topic.number, id: record.id))
   }
 
-  /// The same when the topic and the hash of the id are known already.
+  /// As `apply`, when the topic and the hash of the id are known already.
   func apply(_ scheduled: Scheduled, _ topic: Topic, _ hash: IDHash) {
     schedule(scheduled.message.record, topic, leaveMs: scheduled.leaveMs, hash: hash)
   }
 
   func apply(_ scheduled: ScheduledMany) { scheduled.forEach { apply($0) } }
 
-  /// Takes a recorded message, in place of the pending one of the same id if there is one, which then counts no more.
+  /// Stores a recorded message. It replaces the pending message of the same id, if there is one.
   func schedule(_ record: MessageRecord, _ topic: Topic, leaveMs: UnixMs, hash: IDHash) {
     if let old = place(of: hash) { withdraw(hash, old) } else { topic.addPending() }
     if leaveMs > near.currentTimeMs, store.belongsOnDisk(dueMs: leaveMs) {
@@ -175,7 +178,7 @@ final class Pending {
     remember(cancelled.hash, .cancelled, atMs: cancelled.atMs)
   }
 
-  /// Takes a pending message away, as if it had never come; false when it is not there.
+  /// Removes a pending message without remembering an outcome; false when it is not there.
   @discardableResult func withdraw(_ hash: IDHash, _ topic: Topic?) -> Bool {
     guard let place = place(of: hash) else { return false }
     withdraw(hash, place)
@@ -253,7 +256,8 @@ final class Pending {
     }
   }
 
-  /// Fetches what the next ones will need: the slot of one, and the table entries and the record's head of a nearer one.
+  /// Prefetches what the next messages will need: the slot of one, and the table entries and the record's head of an earlier
+  /// one.
   private func prefetchRetiring() {
     if let later = retiring.ahead(16) { prefetch(near[later.slot]) }
     guard let soon = retiring.ahead(8) else { return }
@@ -333,9 +337,9 @@ final class Pending {
 
   // MARK: Checkpoints
 
-  /// Whether a checkpoint may be taken: not while a slice is on the move.
-  var isReadyForCheckpoint: Bool { store.isSettled }
-  /// Whether a checkpoint would set files free.
+  /// Whether a checkpoint may be taken: not while a slice is being demoted.
+  var isReadyForCheckpoint: Bool { store.isAtRest }
+  /// Whether a checkpoint would free files.
   var hasObsoleteFiles: Bool { store.hasObsolete(watermarkMs: releasedMs) }
   /// Everything due before this has been released.
   private var releasedMs: UnixMs { near.hasDue ? watermark.dueMs : near.currentTimeMs }
@@ -387,7 +391,7 @@ final class Pending {
   /// Files that the checkpoint no longer names.
   func takeObsolete() -> [String] { store.takeObsolete() + outcomes.takeObsolete() }
 
-  /// Takes up the state of a checkpoint; topics must be there. Reads every slice and every file of recent outcomes.
+  /// Restores the state of a checkpoint; topics must be restored before. Reads every slice and every file of recent outcomes.
   ///
   /// - Throws: `damaged` when a file does not hold what the checkpoint says.
   func recover(_ state: State, files: OpenFiles) throws(StorageError) {

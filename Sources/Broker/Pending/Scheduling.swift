@@ -1,10 +1,10 @@
-// Scheduling: new messages, cancelling, other times, looking one up.
+// Scheduling: accepting, cancelling, rescheduling and looking up pending messages.
 
 import DelayStore
 import Primitives
 
 extension Broker {
-  /// Takes a message to be released later. A due time that is past releases it in this very turn.
+  /// Accepts a message to be released later. With a due time in the past it is released in the same turn.
   ///
   /// - Throws: `delayOutOfRange`, `badRequest` (negative delay, no such level), `exists`, `diskFull`, `limitExceeded`,
   ///   `bodyTooLarge`, `notFound`; `waitForDisk` when the id is pending on disk and its due time must be read.
@@ -140,7 +140,7 @@ extension Broker {
     return answer(.cancelled)
   }
 
-  /// Gives a pending message another time. It counts as accepted now where order is concerned.
+  /// Gives a pending message another due time. In the order of release it counts as accepted now.
   public func reschedule(
     topic name: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, due: DueTime, connection: UInt64
   ) throws(BrokerStop) -> Answer<ScheduleReply> {

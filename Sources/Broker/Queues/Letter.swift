@@ -33,7 +33,8 @@ public struct QueueTarget {
   public init(_ topic: Topic) { self.topic = topic }
 }
 
-/// A copy of a message with an outside of its own, and the queues that it goes to. Body, key and flags are the message's.
+/// A copy of a message with headers and a tag of its own, and the queues that it goes to. Body, key and flags are the
+/// message's.
 public struct Letter {
   /// Its headers.
   public var headers: [UInt8]

@@ -1,4 +1,4 @@
-// Commands about queues: made, filled, emptied, deleted; used, or not.
+// Commands about queues: making, filling, emptying and deleting them, and their idle timers.
 
 import Primitives
 import TopicLog
@@ -86,7 +86,7 @@ extension Broker {
     return groups.addConsumer(connection, sub, .subscription, group.topic, group, options.withoutAckWait)
   }
 
-  /// The fetching side of a connection on a queue, for `fetch`.
+  /// The consumer that collects a connection's fetches on a queue.
   public func getter(_ group: Group, connection: UInt64, _ options: ConsumerOptions) throws(BrokerStop) -> Consumer {
     try requireWorking()
     return groups.fetcher(of: group, connection: connection, options.withoutAckWait)
@@ -99,7 +99,7 @@ extension Broker {
     groups.dispatch(group)
   }
 
-  /// Takes the deliveries to one consumer out of this turn's effects, for who must show them before something else.
+  /// Takes the deliveries to one consumer out of this turn's effects, for a caller that must show them before something else.
   /// O(effects).
   public func takeDeliveries(to consumer: Consumer) -> [Delivery] {
     var taken: [Delivery] = []

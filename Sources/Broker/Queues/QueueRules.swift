@@ -23,7 +23,7 @@ public enum RecordFlags {
   public static func priority(_ priority: UInt8) -> UInt32 { UInt32(priority) << 20 }
 }
 
-/// The rules of a queue, and what they have to know about its messages.
+/// The rules of a queue, and the state that they need about its messages.
 public final class QueueRules {
   /// Drops the oldest ready messages beyond so many; nil for no bound.
   public var messagesMax: Int?
@@ -48,7 +48,7 @@ public final class QueueRules {
   private(set) var transient = OffsetSet()
   /// Messages whose time to live was nothing: to be delivered at once or never.
   private(set) var immediate: [TopicOffset] = []
-  /// Runs while nobody uses the queue, if that ends it.
+  /// Runs while nobody uses a queue that is to be listed as idle after some time.
   private(set) var idleTimer = TimerID.none
   /// Whether it stands in the line of queues whose rules are to be enforced at once.
   private(set) var isUrgent = false
@@ -88,8 +88,8 @@ public final class QueueRules {
     queues.deadLetter(message, reason, in: group)
   }
 
-  /// Ends a message instead of delivering it when its time to live is over, though its turn to be ended has not come: after a
-  /// start, or when very many expire at once, consumers are faster than expiry. False when it is not over.
+  /// Ends a message instead of delivering it when its time to live is over; false when it is not. Expiry would end the
+  /// message, too, but after a start, and when very many messages expire at once, consumers may be faster.
   @inline(__always) func endIfOver(_ message: MessageRecord, in group: Group) -> Bool {
     guard message.dueMs < queues.turn.nowMs else { return false }
     queues.endReady(message, .expired, in: group)
@@ -121,7 +121,7 @@ public final class QueueRules {
     return immediate
   }
 
-  /// These could neither be delivered nor ended yet.
+  /// Puts messages back that could neither be delivered nor ended yet.
   func putBack(immediate offsets: [TopicOffset]) { immediate = offsets + immediate }
 
   /// A waiting message was purged.

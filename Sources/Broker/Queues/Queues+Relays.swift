@@ -9,7 +9,7 @@ import DelayStore
 import Primitives
 
 extension Queues {
-  /// A message comes into a relay. Without a name it gets one from `sequence`.
+  /// Makes a message pending in a relay. Without a name it gets one from `sequence`.
   func postpone(_ parts: MessageParts, _ topic: Topic, dueMs: UnixMs, _ atMs: UnixMs, _ sequence: Sequence) {
     withGivenID(parts, sequence) { parts in
       withUnsafeTemporaryAllocation(byteCount: parts.recordLength, alignment: 8) { memory in

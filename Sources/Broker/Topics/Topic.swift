@@ -31,7 +31,7 @@ public final class Topic {
   @exclusivity(unchecked) public private(set) var appendSequence: Sequence = 0
   /// Its groups, in the order in which they were made.
   @exclusivity(unchecked) private(set) var groups: [Group] = []
-  /// Its private readers.
+  /// Its private tails.
   @exclusivity(unchecked) private(set) var tails: [Consumer] = []
   /// Connections whose command waits for a part of the log that is on disk.
   @exclusivity(unchecked) private var waitingConnections: [UInt64] = []
@@ -45,10 +45,10 @@ public final class Topic {
     self.retentionBytes = retentionBytes
   }
 
-  /// A retention that means: until acknowledged.
+  /// The retention of a queue: messages are kept until they are acknowledged.
   static let retentionMsOfQueues: Int64 = -1
 
-  /// A retention that means: until passed on.
+  /// The retention of a relay: messages are kept until they are passed on.
   static let retentionMsOfRelays: Int64 = -2
 
   /// Whether a topic of this retention is a queue's.
@@ -75,7 +75,7 @@ public final class Topic {
 
   @inline(__always) func removePending() { pendingCount -= 1 }
 
-  /// Takes up what a checkpoint says.
+  /// Restores the number of pending messages from a checkpoint.
   func recover(pendingCount: Int) { self.pendingCount = pendingCount }
 
   func add(_ group: Group) { groups.append(group) }

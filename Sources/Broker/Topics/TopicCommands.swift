@@ -106,8 +106,8 @@ extension Broker {
     topics.apply(created)
   }
 
-  /// A topic goes from every room. Its pending messages stay where they are and are dropped when their time comes: finding
-  /// them all now would stop the loop for as long as there are messages.
+  /// Removes a topic from every room. Its pending messages stay where they are and are dropped when they are due: finding
+  /// them all now would hold up the loop, the longer the more messages there are.
   func apply(_ deleted: TopicDeleted) {
     guard let topic = topics[deleted.topic] else { return }
     queues.remove(topic)

@@ -41,7 +41,7 @@ final class Topics {
   /// Bytes of logs in memory.
   var cacheBytes: Int { cache.bytes }
 
-  /// Gives memory of logs back. At the beginning of a turn, when nobody looks at records.
+  /// Frees memory of logs beyond the budget. Call at the beginning of a turn, when nobody looks at records.
   func evict() { cache.evict() }
 
   // MARK: Finding
@@ -93,7 +93,8 @@ final class Topics {
     return topic
   }
 
-  /// A record names this topic, which may be one that a salvage left out: its number is not used again.
+  /// Keeps the number of a topic that a record names from being used again: a salvage may have left out the record that made
+  /// the topic.
   func noteNumber(_ number: UInt32) { nextNumber = max(nextNumber, number + 1) }
 
   /// The part of a deletion that is about the topic itself; its files go with the next durable checkpoint.
@@ -170,7 +171,7 @@ final class Topics {
     return (obsoletePaths + inOrder.flatMap { $0.log.takeObsolete() }, obsoleteDirectories)
   }
 
-  /// Takes up the topics of a checkpoint, and reads their active segments.
+  /// Restores the topics of a checkpoint, and reads their active segments.
   ///
   /// - Throws: `damaged` when a file does not hold what the checkpoint says.
   func recover(_ state: State, files: OpenFiles) throws(StorageError) {

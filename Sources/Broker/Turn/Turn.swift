@@ -1,4 +1,4 @@
-// What belongs to the turn at hand: the time, the records and effects that it makes, and how much it may still do.
+// The current turn: its time, the records and effects that it makes, and how much it may still do.
 //
 // Holds: time never goes back; after a failure nothing is recorded, since no command and no turn changes anything then.
 // Leaves to others: what is decided (the commands), taking records and effects away (the engine, at the end of a turn).
@@ -43,10 +43,10 @@ final class Turn {
     nowRoundedUpMs = max(nowMs, TimeUnits.msRoundedUp(ns: nowNs))
   }
 
-  /// In replay: a record says that it was that late.
+  /// In replay: moves the time on to that of a record.
   func note(_ atMs: UnixMs) { nowMs = max(nowMs, atMs) }
 
-  /// Takes up the time of a checkpoint.
+  /// Restores the time of a checkpoint.
   func recover(nowMs: UnixMs) { self.nowMs = nowMs }
 
   /// Ends replay: turns may begin.

@@ -1,7 +1,7 @@
 // Where settings come from: flags before environment variables before the file before defaults.
 //
-// Holds: an unknown flag, variable or key is refused with the known name that is nearest; so is a bad value, wherever it
-// stands, also where something else counts.
+// Holds: an unknown flag, variable or key is refused with the known name that is nearest; so is a bad value in any source,
+// even when another source overrides it.
 // Leaves to others: the rows (`SettingsTable`), the file's JSON (`SettingsFile`), what the settings do.
 
 import Access
@@ -62,10 +62,10 @@ struct ResolvedSettings: Sendable {
     origins[setting.name] = origin
   }
 
-  /// What settings mean for each other.
+  /// Applies the rules that hold between settings.
   private mutating func finish() throws(UsageError) {
     if origins["max-body-bytes"] == nil { settings.server.engine.broker.bodyBytesMax = settings.server.lineBytesMax }
-    // Whole pages.
+    // Rounded up to whole pages.
     settings.server.engine.broker.segmentBytes = (settings.server.engine.broker.segmentBytes + 4095) & ~4095
     if let file = settings.tokenFile { settings.server.tokens = try Self.tokens(file) }
     if let path = settings.accessFile {
