@@ -39,6 +39,9 @@ def main():
     worker = subprocess.Popen(
         [sys.executable, "-m", "celery", "-A", "celery_timeouts", "worker", "--pool", "solo", "-l", "WARNING"], cwd=folder)
     try:
+        # The worker declares the queues that delay.
+        while not app.control.ping(timeout=1):
+            assert worker.poll() is None, "the worker has ended"
         run = time.time_ns()
         results = [cancel_if_unpaid.apply_async((f"order-{run}-{number}", time.time()), countdown=3) for number in (1, 2)]
         pay.delay(f"order-{run}-1").get(timeout=60)
