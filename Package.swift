@@ -109,8 +109,8 @@ let package = Package(
     tests(
       "ServerSimulation",
       [
-        "Server", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives", "SimulatedDisk",
-        "SeededRandom", "RemotingProtocol",
+        "Server", "AMQPProtocol", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives",
+        "SimulatedDisk", "SeededRandom", "RemotingProtocol",
       ]),
     // Holds the pages and the manifest against the sources.
     tests(
