@@ -59,7 +59,11 @@ let package = Package(
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
     program(
-      "bench", ["TimingWheel", "LineProtocol", "Primitives", "Platform", "CLinux", "SeededRandom"],
+      "bench",
+      [
+        "Server", "Engine", "Broker", "DecisionLog", "Journal", "TimingWheel", "LineProtocol", "Platform", "Primitives",
+        "CLinux", "SeededRandom",
+      ],
       path: "Benchmarks/bench"),
 
     .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
@@ -69,6 +73,7 @@ let package = Package(
     .target(
       name: "SimulatedLog", dependencies: ["Primitives", "DecisionLog"], path: "Tests/SimulatedLog",
       swiftSettings: settings),
+    tests("BenchTests", ["bench", "SeededRandom"]),
     tests("PrimitivesTests", ["Primitives"]),
     tests("AccessTests", ["Access", "Primitives", "SeededRandom"]),
     tests("HTTPProtocolTests", ["HTTPProtocol", "Primitives", "SeededRandom"]),

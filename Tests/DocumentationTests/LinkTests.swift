@@ -52,7 +52,10 @@ struct LinkTests {
   func options(_ page: String) throws {
     let known = Set(Program.commands.flatMap(\.options).map(\.name) + ["help", "version"])
     // Of other programs: the examples, the comparison with RabbitMQ, swift format.
-    let others: Set = ["after", "binary", "seed", "strict", "rotate"]
+    var others: Set = ["after", "binary", "seed", "strict", "rotate"]
+    for path in try Repository.swiftFiles(below: "Benchmarks") {
+      for option in try Repository.text(path).matches(of: /(?:Option|\.onOff)\("([a-z-]+)", /) { others.insert(String(option.1)) }
+    }
     for option in try Repository.text(page).matches(of: /(?:^|[\s`(])--([a-z][a-z-]*[a-z])(?![a-z-]*…)/).map({
       String($0.1)
     }) {
