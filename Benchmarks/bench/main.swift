@@ -11,6 +11,7 @@ guard let command = Command.all.first(where: { $0.name == arguments.first }) els
   print(Command.overview)
   exit(arguments.isEmpty || arguments.first == "--help" ? 0 : 2)
 }
+ChildProcess.watchSignals()
 let flags = Flags(command, Array(arguments.dropFirst()))
 let report = command.run(flags)
 Progress.end()

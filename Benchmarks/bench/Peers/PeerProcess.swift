@@ -4,16 +4,20 @@ import Glibc
 import Platform
 
 enum PeerProcess {
-  /// Where a program is: on the PATH, in `/usr/sbin`, or where Debian puts PostgreSQL's; nil when it is nowhere.
+  /// Where a program is: where Debian puts those that are not on the PATH, or whose namesake there changes to another user first; then
+  /// on the PATH; nil when it is nowhere.
   static func find(_ program: String) -> String? {
-    var folders = (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").map(String.init)
+    var folders = folders(like: "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin") + folders(like: "/usr/lib/postgresql/*/bin")
+    folders += (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").map(String.init)
     folders += ["/usr/sbin", "/usr/local/sbin"]
-    var found = glob_t()
-    if glob("/usr/lib/postgresql/*/bin", 0, nil, &found) == 0 {
-      for place in 0..<Int(found.gl_pathc) { folders.append(String(cString: found.gl_pathv[place]!)) }
-    }
-    globfree(&found)
     return folders.map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 }
+  }
+
+  private static func folders(like pattern: String) -> [String] {
+    var found = glob_t()
+    defer { globfree(&found) }
+    guard glob(pattern, 0, nil, &found) == 0 else { return [] }
+    return (0..<Int(found.gl_pathc)).compactMap { found.gl_pathv[$0].map { String(cString: $0) } }.reversed()
   }
 
   /// A port that nobody has at the moment.
@@ -31,8 +35,9 @@ enum PeerProcess {
   ) -> ChildProcess {
     let output = open("\(folder)/output", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
     defer { close(output) }
-    let child = ChildProcess(arguments, environment: environment, output: (output, output))
-    for _ in 0..<1200 {
+    // In its folder, where it may leave what it likes; `env` becomes the program.
+    let child = ChildProcess(["env", "-C", folder] + arguments, environment: environment, output: (output, output))
+    for _ in 0..<3600 {
       if let descriptor = try? Socket.connect(host: "127.0.0.1", port: port) {
         Socket.close(descriptor)
         return child
@@ -40,6 +45,6 @@ enum PeerProcess {
       if !child.isRunning { fail("\(arguments[0]) ended at once; see \(folder)/output") }
       SystemClock.pause(ns: 50_000_000)
     }
-    fail("\(arguments[0]) does not listen after a minute; see \(folder)/output")
+    fail("\(arguments[0]) does not listen after three minutes; see \(folder)/output")
   }
 }

@@ -26,6 +26,9 @@ final class PostgreSQLPeer: Peer {
     child = PeerProcess.start(
       prefix + [postgres, "-D", "\(folder)/data", "-h", "127.0.0.1", "-p", "\(port)", "-k", folder], in: folder,
       listeningOn: port)
+    // It listens before it answers.
+    let isReady = [PeerProcess.find("pg_isready") ?? "pg_isready", "-q", "-h", "127.0.0.1", "-p", "\(port)"]
+    for _ in 0..<600 where ChildProcess.run(isReady) != 0 { SystemClock.pause(ns: 100_000_000) }
     let wire = PostgreSQLWire(port: port)
     wire.query("CREATE TABLE delayed (id bigserial PRIMARY KEY, due bigint NOT NULL, body text NOT NULL)")
     wire.query("CREATE INDEX ON delayed (due)")

@@ -5,6 +5,7 @@
 // Leaves to others: talking to it.
 
 import Glibc
+import Platform
 import Synchronization
 
 final class ChildProcess: @unchecked Sendable {
@@ -31,7 +32,11 @@ final class ChildProcess: @unchecked Sendable {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+    // The benchmark blocks signals to wait for them (`watchSignals`); its children do not.
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
     var inherited: [String] = []
     var next = environ
     while let entry = next.pointee {
@@ -127,6 +132,20 @@ final class ChildProcess: @unchecked Sendable {
     guard fgets(&line, 256, file) != nil else { return 0 }
     let words = String(decoding: line.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
     return (words.count > 1 ? Int(words[1]) ?? 0 : 0) * Int(getpagesize())
+  }
+
+  /// Ends the benchmark, and all that it runs, when somebody asks it to. To be called before any thread is started.
+  static func watchSignals() {
+    var wanted = sigset_t()
+    sigemptyset(&wanted)
+    for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&wanted, signal) }
+    pthread_sigmask(SIG_BLOCK, &wanted, nil)
+    let awaited = wanted
+    _ = try? Thread(name: "signals") {
+      var (awaited, signal) = (awaited, Int32(0))
+      sigwait(&awaited, &signal)
+      fail("stopped by signal \(signal)")
+    }
   }
 
   /// Kills all that run.

@@ -29,7 +29,7 @@ final class ServerProcess {
     let pipe = ChildProcess.pipe()
     process = ChildProcess(
       [binary, "serve", "--data", "\(folder)/data", "--listen", "127.0.0.1:0", "--fsync", fsync]
-        + ["--amqp", "off", "--http", "off"],
+        + ["--amqp", "off", "--http", "off", "--log-level", "warning"],
       environment: stallMs > 0 ? ["ESCAPEMENT_STALL_SYNC_MS=\(stallMs)"] : [], output: (pipe.write, 2))
     close(pipe.write)
     var text = ""

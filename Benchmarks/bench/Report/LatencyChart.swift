@@ -31,7 +31,7 @@ struct LatencyChart {
       drawing.path(points(latency.histogram), "s\(number)")
       drawKey(&drawing, number, latency.name)
     }
-    if latencies.count == 1 { drawMarks(&drawing, latencies[0].histogram) }
+    drawMarks(&drawing, latencies[0].histogram)
     return drawing
   }
 
@@ -67,7 +67,8 @@ struct LatencyChart {
       let value = histogram.quantile(share)
       let (x, y) = (x(share), y(Double(value)))
       drawing.dot(x, y, "d0")
-      drawing.text(x - 6, y - 10, "\(name)  \(Figures.time(ns: value))", "value", .end)
+      let isLeft = x < Self.plot.left + 140
+      drawing.text(x + (isLeft ? 4 : -6), y - 10, "\(name)  \(Figures.time(ns: value))", "value", isLeft ? .start : .end)
     }
   }
 

@@ -28,7 +28,7 @@ struct RateChart {
     for (number, rate) in rates.enumerated() {
       let points = points(rate.series)
       if rates.count == 1, let last = points.last {
-        drawing.path([(Self.plot.left, Self.plot.bottom)] + points + [(last.x, Self.plot.bottom)], "area")
+        drawing.path([(points[0].x, Self.plot.bottom)] + points + [(last.x, Self.plot.bottom)], "area")
       }
       drawing.path(points, "s\(number)")
       let left = Self.plot.left + (Self.plot.right - Self.plot.left) / 4 * Double(number % 4)

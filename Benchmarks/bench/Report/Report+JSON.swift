@@ -6,7 +6,7 @@ extension Report {
   /// The whole report, with keys in order.
   var json: String {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     guard let data = try? encoder.encode(self) else { preconditionFailure("a report is made of values that JSON has") }
     return String(decoding: data, as: UTF8.self) + "\n"
   }

@@ -48,6 +48,7 @@ enum BurstBenchmark {
       findings.cpuNs.append(Double(server.cpuNs - cpuBefore) / Double(count))
     }
     fill(&report, findings, count)
+    GeneratorLimit.fill(&report, bodyBytes: flags.number("body-bytes"))
     return report
   }
 

@@ -33,7 +33,10 @@ enum PrecisionBenchmark {
         \(Figures.spaced(plan.rate)) messages a second fall due, evenly spread, while \(Figures.spaced(plan.pending)) are pending; each \
         counts from its due time until \(end).
         """)
+    let disk = LimitBenchmark.syncs(1000, in: flags.text("folder"))
     if isInProcess { InProcessPrecision.run(plan, flags, &report) } else { runServer(plan, flags, &report) }
+    report.add("the disk alone: write 4 KiB + fdatasync", disk)
+    GeneratorLimit.fill(&report, bodyBytes: flags.number("body-bytes"))
     return report
   }
 

@@ -51,7 +51,7 @@ final class PrecisionPlan {
   func fill(_ report: inout Report, cpuNs: Int64) {
     report.add("lateness", lateness)
     report.add("received", releases)
-    report.add("processor time a message, released and replaced", cpuNs / Int64(max(1, received)), "ns")
+    report.add("processor time a message", cpuNs / Int64(max(1, received)), "ns")
     let missing = seen.filter { !$0 }.count
     report.check(lateness.early == 0, "\(lateness.early) came early")
     report.check(twice == 0, "\(twice) came twice")
