@@ -20,7 +20,8 @@ struct Command: Sendable {
     let width = all.map { $0.name.count }.max() ?? 0
     for option in all {
       let space = String(repeating: " ", count: width - option.name.count + 2)
-      lines.append("  --\(option.name)\(space)\(option.meaning)\(option.standard.isEmpty ? "" : " (\(option.standard))")")
+      lines.append(
+        "  --\(option.name)\(space)\(option.meaning)\(option.standard.isEmpty ? "" : " (\(option.standard))")")
     }
     return lines.joined(separator: "\n")
   }
@@ -29,7 +30,8 @@ struct Command: Sendable {
     var lines = ["usage: bench COMMAND [flags]   (bench COMMAND --help explains the flags)", ""]
     let width = all.map { $0.name.count }.max() ?? 0
     for command in all {
-      lines.append("  \(command.name)\(String(repeating: " ", count: width - command.name.count + 2))\(command.summary)")
+      lines.append(
+        "  \(command.name)\(String(repeating: " ", count: width - command.name.count + 2))\(command.summary)")
     }
     return lines.joined(separator: "\n")
   }

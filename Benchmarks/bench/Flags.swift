@@ -67,7 +67,9 @@ struct Flags {
   }
 
   func text(_ name: String) -> String {
-    guard let option = options.first(where: { $0.name == name }) else { preconditionFailure("there is no flag \(name)") }
+    guard let option = options.first(where: { $0.name == name }) else {
+      preconditionFailure("there is no flag \(name)")
+    }
     return values[name] ?? option.standard
   }
 

@@ -57,7 +57,9 @@ enum Progress {
     let count = done.load(ordering: .relaxed)
     let seconds = Double(SystemClock.bootNs() - now.startNs) / 1e9
     var text = "  \(now.name)"
-    if now.total > 0 { text += ": \(Figures.spaced(count)) of \(Figures.spaced(now.total)), \(100 * count / now.total) %" }
+    if now.total > 0 {
+      text += ": \(Figures.spaced(count)) of \(Figures.spaced(now.total)), \(100 * count / now.total) %"
+    }
     text += ", \(Figures.decimal(seconds, places: 0)) s"
     put(isTerminal ? "\r\u{1B}[K\(text)" : text + "\n")
   }

@@ -27,7 +27,8 @@ struct LatencyHistogramTests {
       let rank = max(1, Int((share * Double(values.count)).rounded(.up)))
       let exact = values[rank - 1]
       let found = histogram.quantile(share)
-      #expect(found >= exact && Double(found) <= max(0, Double(exact) * (1 + 1 / 128.0)), "\(share): \(found), not \(exact)")
+      #expect(
+        found >= exact && Double(found) <= max(0, Double(exact) * (1 + 1 / 128.0)), "\(share): \(found), not \(exact)")
     }
   }
 

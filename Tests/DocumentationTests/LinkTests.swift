@@ -53,8 +53,9 @@ struct LinkTests {
     let known = Set(Program.commands.flatMap(\.options).map(\.name) + ["help", "version"])
     // Of other programs: the examples, the comparison with RabbitMQ, swift format.
     var others: Set = ["after", "binary", "seed", "strict", "rotate"]
+    // Those of the benchmarks, where their commands declare them.
     for path in try Repository.swiftFiles(below: "Benchmarks") {
-      for option in try Repository.text(path).matches(of: /(?:Option|\.onOff)\("([a-z-]+)", /) { others.insert(String(option.1)) }
+      for option in try Repository.text(path).matches(of: /(?:Option|onOff)\("([a-z-]+)"/) { others.insert(String(option.1)) }
     }
     for option in try Repository.text(page).matches(of: /(?:^|[\s`(])--([a-z][a-z-]*[a-z])(?![a-z-]*…)/).map({
       String($0.1)

@@ -21,7 +21,9 @@ enum BreakdownBenchmark {
     sayExpected(seconds: 10 + 3 * count / Load.usualMessagesPerSecond)
     var report = Report(
       flags, title: "Where the server's processor time goes",
-      meaning: "Nanoseconds of processor time of all threads of the server a message, divided by samples of what they were doing.")
+      meaning:
+        "Nanoseconds of processor time of all threads of the server a message, divided by samples of what they were doing."
+    )
     let obstacle = PerfSamples.obstacle()
     if let obstacle { report.notes.append("Not divided into stages: \(obstacle).") }
     let text = RequestText(topic: "breakdown", bodyBytes: flags.number("body-bytes"))
@@ -66,6 +68,7 @@ enum BreakdownBenchmark {
     if isSampled { samples = PerfSamples(of: server.id, in: server.folder, while: work) } else { work() }
     let ns = Double(server.cpuNs - cpuBefore) / count
     report.add("\(name): all", ns, "ns")
+    report.headlines.append(.init(name: name, value: ns, unit: "ns"))
     guard let samples, samples.total > 0 else { return }
     let eachNs = ns / Double(samples.total)
     var stages: [String: Int] = [:]

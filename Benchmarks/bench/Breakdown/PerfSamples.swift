@@ -17,13 +17,15 @@ struct PerfSamples {
   /// Whether `perf` is there and may look; a reason and a remedy when not.
   static func obstacle() -> String? {
     guard PeerProcess.find("perf") != nil else {
-      return "there is no perf; `apt install linux-perf` (Debian) or `apt install linux-tools-generic` (Ubuntu) brings it"
+      return
+        "there is no perf; `apt install linux-perf` (Debian) or `apt install linux-tools-generic` (Ubuntu) brings it"
     }
     let folder = Folder.make(in: "/tmp")
     defer { Folder.remove(folder) }
-    let status = ChildProcess.run(["perf", "record", "-e", "cpu-clock", "-o", "\(folder)/data", "--", "true"])
+    let status = ChildProcess.run(["perf", "record", "-e", "cpu-clock", "-o", "\(folder)/perf.data", "--", "true"])
     return status == 0
-      ? nil : "perf may not look; `sysctl kernel.perf_event_paranoid=1`, or root, or the capability CAP_PERFMON allows it"
+      ? nil
+      : "perf may not look; `sysctl kernel.perf_event_paranoid=1`, or root, or the capability CAP_PERFMON allows it"
   }
 
   /// Samples the process `id` while `work` runs.
@@ -32,12 +34,15 @@ struct PerfSamples {
     defer { close(null) }
     // The clock of the processor and not its counters, which virtual machines often do not have.
     let recorder = ChildProcess(
-      ["perf", "record", "-e", "cpu-clock", "-F", "1999", "-p", "\(id)", "-o", "\(folder)/data"], output: (null, null))
+      ["perf", "record", "-e", "cpu-clock", "-F", "1999", "-p", "\(id)", "-o", "\(folder)/perf.data"],
+      output: (null, null))
     SystemClock.pause(ns: 500_000_000)
     work()
     let threads = Self.threads(of: id)
     recorder.end(SIGINT)
-    let text = ChildProcess.output(["perf", "script", "-i", "\(folder)/data", "-F", "tid,ip,sym,dso", "--no-inline"])
+    let text = ChildProcess.output([
+      "perf", "script", "-i", "\(folder)/perf.data", "-F", "tid,ip,sym,dso", "--no-inline",
+    ])
     for line in text.split(separator: "\n") {
       // 29450  7f08bbb9919a $s7Journal… (/path/escapement)
       let words = line.split(separator: " ")

@@ -18,8 +18,10 @@ struct Stage {
         "12appendRecord", "8register", "5flush", "7deliver", "ReplyToken",
       ]),
     Stage(name: "parse", symbols: ["$s12LineProtocol", "6Server7Request", "AA7Request", "14OperationTable"]),
-    Stage(name: "index", symbols: ["12PendingIndex", "SipHash", "6Broker7PendingC4hash", "6IDHash", "14RecentOutcomes"]),
-    Stage(name: "record", symbols: ["$s11DecisionLog", "13RecordBuffer", "crc32c", "12MessageRecord", "12MessageParts"]),
+    Stage(
+      name: "index", symbols: ["12PendingIndex", "SipHash", "6Broker7PendingC4hash", "6IDHash", "14RecentOutcomes"]),
+    Stage(
+      name: "record", symbols: ["$s11DecisionLog", "13RecordBuffer", "crc32c", "12MessageRecord", "12MessageParts"]),
     Stage(name: "slice or wheel", symbols: ["$s10DelayStore", "$s11TimingWheel", "12NearMessages", "5Slice"]),
     Stage(name: "topic log", symbols: ["$s8TopicLog", "$s9DataFiles"]),
     Stage(name: "groups", symbols: ["6Broker6Group", "6Broker8Consumer", "Outstanding", "8Delivery", "11acknowledge"]),

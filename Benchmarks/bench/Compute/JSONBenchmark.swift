@@ -51,7 +51,8 @@ enum JSONBenchmark {
     let reader = RequestReader()
     sayExpected(seconds: flags.number("rounds") * lines / 450_000)
     var report = Report(
-      flags, title: "Reading request lines", meaning: "Time to validate a line and read all of its fields, on one thread; best of the rounds.")
+      flags, title: "Reading request lines",
+      meaning: "Time to validate a line and read all of its fields, on one thread; best of the rounds.")
     var bars: [Report.Comparison.Bar] = []
     for one in cases where flags.text("case").isEmpty || one.name.contains(flags.text("case")) {
       Progress.begin(one.name)

@@ -36,16 +36,21 @@ enum WheelBenchmark {
 
   private static func run(_ flags: Flags) -> Report {
     let size = flags.number("wheel-size")
-    guard (2...TimingWheel.wheelSizeMax).contains(size) else { fail("--wheel-size goes from 2 to \(TimingWheel.wheelSizeMax)") }
+    guard (2...TimingWheel.wheelSizeMax).contains(size) else {
+      fail("--wheel-size goes from 2 to \(TimingWheel.wheelSizeMax)")
+    }
     let options = Options(
-      wheelSize: size, tickMs: Int64(max(1, flags.number("tick-ms"))), stepTicks: Int64(max(1, flags.number("step-ticks"))))
+      wheelSize: size, tickMs: Int64(max(1, flags.number("tick-ms"))),
+      stepTicks: Int64(max(1, flags.number("step-ticks"))))
     let rounds = max(1, flags.number("rounds"))
     let sizes = flags.number("timers") > 0 ? [flags.number("timers")] : [1_000_000, 10_000_000]
     // Half a microsecond for each timer: made, shuffled, inserted, replaced, expired.
     sayExpected(seconds: rounds * sizes.reduce(0, +) / 2_000_000)
     var report = Report(
       flags, title: "What the timing wheel costs a timer",
-      meaning: "Nanoseconds of processor time of the thread a timer, due times uniformly random over a span; median of the rounds.")
+      meaning:
+        "Nanoseconds of processor time of the thread a timer, due times uniformly random over a span; median of the rounds."
+    )
     for timers in sizes {
       let ticks = flags.number("ticks") > 0 ? Int64(flags.number("ticks")) : Int64(Double(timers) * 3.6)
       var costs = Costs()

@@ -48,7 +48,8 @@ final class InProcessEngine {
   /// One turn in which `commands` asks the broker; it says whether an answer must be durable. Gives the turn's last record.
   @discardableResult func turn(_ commands: () -> Bool) -> Sequence {
     engine.turn(
-      nowNs: SystemClock.wallNs(), finished: io.takeFinished, isWaitingForSpace: io.isWaitingForSpace, commands: commands)
+      nowNs: SystemClock.wallNs(), finished: io.takeFinished, isWaitingForSpace: io.isWaitingForSpace,
+      commands: commands)
   }
 
   /// Blocks until there is something to do, or until `atMost` ns have passed.

@@ -77,7 +77,9 @@ enum InProcessPrecision {
     }
   }
 
-  private static func schedule(_ engine: InProcessEngine, _ topic: StaticString, _ id: Int, _ dueMs: Int64, _ body: [UInt8]) {
+  private static func schedule(
+    _ engine: InProcessEngine, _ topic: StaticString, _ id: Int, _ dueMs: Int64, _ body: [UInt8]
+  ) {
     let topic = UnsafeRawBufferPointer(start: topic.utf8Start, count: topic.utf8CodeUnitCount)
     var id = String(id)
     id.withUTF8 { id in
@@ -102,7 +104,9 @@ enum InProcessPrecision {
     let endNs = plan.dueMs(plan.count) * 1_000_000 + 10_000_000_000
     while plan.received < plan.count, lastNs < endNs {
       let last = engine.turn {
-        if let offset = seenUpTo, let group = consumer.group { _ = try? engine.broker.acknowledge(group, .upTo(offset)) }
+        if let offset = seenUpTo, let group = consumer.group {
+          _ = try? engine.broker.acknowledge(group, .upTo(offset))
+        }
         seenUpTo = nil
         guard feed > 0 else { return false }
         let due = min(plan.count, Int(max(0, lastNs / 1_000_000 - plan.startMs)) * plan.rate / 1000)

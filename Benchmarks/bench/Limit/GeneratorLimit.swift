@@ -14,7 +14,8 @@ enum GeneratorLimit {
     Progress.end()
     report.add("the generator alone writes", limit.written, "requests/s")
     report.add("the generator alone reads", limit.read, "replies/s")
-    report.notes.append("The load generator and the server share the processors: the generator's own limits are for one thread alone.")
+    report.notes.append(
+      "The load generator and the server share the processors: the generator's own limits are for one thread alone.")
   }
 
   /// Requests a second written into a sink, and replies a second taken from a source, over loopback.
@@ -55,7 +56,8 @@ enum GeneratorLimit {
     let source = try? Thread(name: "source") {
       let descriptor = accept(listener)
       defer { Socket.close(descriptor) }
-      let line = Array("{\"ok\":true,\"id\":\"m0000000000001\",\"deliverAtMs\":1795253803024,\"outcome\":\"scheduled\"}\n".utf8)
+      let line = Array(
+        "{\"ok\":true,\"id\":\"m0000000000001\",\"deliverAtMs\":1795253803024,\"outcome\":\"scheduled\"}\n".utf8)
       var out = ByteBuffer(capacity: 300 << 10)
       var written = 0
       while written < replies {

@@ -16,15 +16,19 @@ enum LimitBenchmark {
     ], run: run)
 
   private static func run(_ flags: Flags) -> Report {
-    sayExpected(seconds: flags.number("requests") / 300_000 + flags.number("syncs") / 2000 + flags.number("wakes") / 900)
+    sayExpected(
+      seconds: flags.number("requests") / 300_000 + flags.number("syncs") / 2000 + flags.number("wakes") / 900)
     var report = Report(
       flags, title: "What the machine can do without the server",
-      meaning: "A write of 4 KiB over written blocks with fdatasync; how late a sleep of 1 ms ends; the generator against a sink.")
+      meaning:
+        "A write of 4 KiB over written blocks with fdatasync; how late a sleep of 1 ms ends; the generator against a sink."
+    )
     report.add("write 4 KiB + fdatasync", syncs(flags.number("syncs"), in: flags.text("folder")))
     report.add("late out of a sleep of 1 ms", wakes(flags.number("wakes")))
     report.add("copied in memory, one thread", copied(), "GB/s")
     Progress.begin("the generator alone")
-    let limit = GeneratorLimit.measure(requests: max(1, flags.number("requests")), bodyBytes: flags.number("body-bytes"))
+    let limit = GeneratorLimit.measure(
+      requests: max(1, flags.number("requests")), bodyBytes: flags.number("body-bytes"))
     report.add("the generator alone writes", limit.written, "requests/s")
     report.add("the generator alone reads", limit.read, "replies/s")
     return report
@@ -75,11 +79,12 @@ enum LimitBenchmark {
     }
     memset(from, 1, bytes)
     memset(to, 2, bytes)
-    let best = (0..<5).map { _ -> Int64 in
-      let startNs = SystemClock.bootNs()
-      memcpy(to, from, bytes)
-      return SystemClock.bootNs() - startNs
-    }.min() ?? 1
+    let best =
+      (0..<5).map { _ -> Int64 in
+        let startNs = SystemClock.bootNs()
+        memcpy(to, from, bytes)
+        return SystemClock.bootNs() - startNs
+      }.min() ?? 1
     return Double(bytes) / Double(max(1, best))
   }
 }

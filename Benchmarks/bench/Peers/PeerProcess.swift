@@ -7,7 +7,8 @@ enum PeerProcess {
   /// Where a program is: where Debian puts those that are not on the PATH, or whose namesake there changes to another user first; then
   /// on the PATH; nil when it is nowhere.
   static func find(_ program: String) -> String? {
-    var folders = folders(like: "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin") + folders(like: "/usr/lib/postgresql/*/bin")
+    var folders =
+      folders(like: "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin") + folders(like: "/usr/lib/postgresql/*/bin")
     folders += (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").map(String.init)
     folders += ["/usr/sbin", "/usr/local/sbin"]
     return folders.map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 }

@@ -74,6 +74,11 @@ enum PeersBenchmark {
     compare("Scheduled one at a time, median", "ns", isLowBetter: true) { time($0.single, 0.5) }
     compare("Late, median, \(pace)", "ns", isLowBetter: true) { time($0.lateness, 0.5) }
     compare("Late, 99 %, \(pace)", "ns", isLowBetter: true) { time($0.lateness, 0.99) }
+    report.headlines = report.comparisons.compactMap { comparison in
+      comparison.bars.first(where: \.isOurs).map {
+        .init(name: "Escapement: \(comparison.title)", value: $0.value, unit: comparison.unit)
+      }
+    }
     for (kind, rounds) in found {
       var lateness = LatencyHistogram()
       var single = LatencyHistogram()
@@ -115,6 +120,7 @@ enum PeersBenchmark {
       for findings in found[place] { lateness.add(findings.lateness) }
       report.add("\(kind.name) in memory, late", lateness)
     }
-    report.notes.append("In memory: one mutex and condition around each; processor time of the thread; nothing is kept on disk.")
+    report.notes.append(
+      "In memory: one mutex and condition around each; processor time of the thread; nothing is kept on disk.")
   }
 }

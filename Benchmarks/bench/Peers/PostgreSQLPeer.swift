@@ -7,7 +7,8 @@ import Primitives
 
 final class PostgreSQLPeer: Peer {
   static let kind = PeerKind(
-    name: "PostgreSQL", settings: "fsync and synchronous_commit on; INSERT, a transaction a piece; DELETE … SKIP LOCKED each ms",
+    name: "PostgreSQL",
+    settings: "fsync and synchronous_commit on; INSERT, a transaction a piece; DELETE … SKIP LOCKED each ms",
     program: "initdb", package: "apt install postgresql"
   ) { folder, _ in PostgreSQLPeer(folder) }
 
@@ -21,7 +22,8 @@ final class PostgreSQLPeer: Peer {
     guard let initdb = PeerProcess.find("initdb"), let postgres = PeerProcess.find("postgres") else {
       fail("PostgreSQL has no initdb or postgres")
     }
-    let made = ChildProcess.run(prefix + [initdb, "-D", "\(folder)/data", "-A", "trust", "-U", "bench", "-E", "UTF8", "--no-locale"])
+    let made = ChildProcess.run(
+      prefix + [initdb, "-D", "\(folder)/data", "-A", "trust", "-U", "bench", "-E", "UTF8", "--no-locale"])
     guard made == 0 else { fail("initdb failed") }
     child = PeerProcess.start(
       prefix + [postgres, "-D", "\(folder)/data", "-h", "127.0.0.1", "-p", "\(port)", "-k", folder], in: folder,
@@ -116,7 +118,8 @@ private final class PostgreSQLWire {
   /// Prepares the nameless statement.
   func prepare(_ text: String, types: [UInt32]) {
     out.append(
-      Self.message("P", [0] + Array(text.utf8) + [0] + AMQPWire.bytes(UInt16(types.count)) + types.flatMap(AMQPWire.bytes)))
+      Self.message(
+        "P", [0] + Array(text.utf8) + [0] + AMQPWire.bytes(UInt16(types.count)) + types.flatMap(AMQPWire.bytes)))
     out.append(Self.message("S", []))
     connection.send(&out)
     waitUntilReady { _ in }

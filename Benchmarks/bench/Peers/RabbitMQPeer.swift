@@ -7,7 +7,8 @@ import Primitives
 
 final class RabbitMQPeer: Peer {
   static let kind = PeerKind(
-    name: "RabbitMQ", settings: "durable classic queues, persistent, publisher confirms; expiration and a dead-letter exchange",
+    name: "RabbitMQ",
+    settings: "durable classic queues, persistent, publisher confirms; expiration and a dead-letter exchange",
     program: "rabbitmq-server", package: "apt install rabbitmq-server"
   ) { folder, _ in RabbitMQPeer(folder) }
 
@@ -20,7 +21,9 @@ final class RabbitMQPeer: Peer {
     for name in ["home", "mnesia", "log"] {
       try? FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
     }
-    for (name, text) in [("env.conf", ""), ("rabbitmq.conf", "log.file.level = warning\n"), ("enabled_plugins", "[].\n")] {
+    for (name, text) in [
+      ("env.conf", ""), ("rabbitmq.conf", "log.file.level = warning\n"), ("enabled_plugins", "[].\n"),
+    ] {
       try? text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
     }
     let environment = [
@@ -36,9 +39,11 @@ final class RabbitMQPeer: Peer {
       "RUNNING_UNDER_SYSTEMD=true",
     ]
     epmd = PeerProcess.start(
-      ["epmd", "-address", "127.0.0.1", "-port", "\(epmdPort)"], environment: environment, in: folder, listeningOn: epmdPort)
+      ["epmd", "-address", "127.0.0.1", "-port", "\(epmdPort)"], environment: environment, in: folder,
+      listeningOn: epmdPort)
     child = PeerProcess.start(
-      [PeerProcess.find("rabbitmq-server") ?? "rabbitmq-server"], environment: environment, in: folder, listeningOn: port)
+      [PeerProcess.find("rabbitmq-server") ?? "rabbitmq-server"], environment: environment, in: folder,
+      listeningOn: port)
     AMQPWire(port: port).declareQueues()
   }
 

@@ -12,7 +12,8 @@ final class RedisPeer: Peer {
 
   private static func kind(_ name: String, _ sync: String) -> PeerKind {
     PeerKind(
-      name: name, settings: "appendonly yes, appendfsync \(sync), save \"\"; ZADD; a Lua script each ms takes what is due",
+      name: name,
+      settings: "appendonly yes, appendfsync \(sync), save \"\"; ZADD; a Lua script each ms takes what is due",
       program: "redis-server", package: "apt install redis-server"
     ) { folder, _ in RedisPeer(folder, sync: sync) }
   }

@@ -34,7 +34,9 @@ final class ServerProcess {
     close(pipe.write)
     var text = ""
     var byte: UInt8 = 0
-    while byte != UInt8(ascii: "\n"), read(pipe.read, &byte, 1) == 1 { text.unicodeScalars.append(Unicode.Scalar(byte)) }
+    while byte != UInt8(ascii: "\n"), read(pipe.read, &byte, 1) == 1 {
+      text.unicodeScalars.append(Unicode.Scalar(byte))
+    }
     close(pipe.read)
     guard let number = text.split(separator: ":").last.flatMap({ UInt16($0.filter(\.isNumber)) }) else {
       fail("the server did not start: \(text)")

@@ -4,8 +4,8 @@
 import Foundation
 
 struct BarChart {
-  private static let left = 236.0
-  private static let right = 726.0
+  private static let left = 288.0
+  private static let right = 744.0
   private static let rowHeight = 27.0
 
   let comparison: Report.Comparison

@@ -25,7 +25,8 @@ struct Drawing {
   }
 
   mutating func bar(_ x: Double, _ y: Double, _ width: Double, _ height: Double, _ style: String) {
-    content += "<rect x=\"\(at(x))\" y=\"\(at(y))\" width=\"\(at(width))\" height=\"\(at(height))\" rx=\"3\" class=\"\(style)\"/>\n"
+    content +=
+      "<rect x=\"\(at(x))\" y=\"\(at(y))\" width=\"\(at(width))\" height=\"\(at(height))\" rx=\"3\" class=\"\(style)\"/>\n"
   }
 
   mutating func dot(_ x: Double, _ y: Double, _ style: String) {
@@ -35,6 +36,19 @@ struct Drawing {
   mutating func text(_ x: Double, _ y: Double, _ text: String, _ style: String = "label", _ anchor: Anchor = .start) {
     content +=
       "<text x=\"\(at(x))\" y=\"\(at(y))\" class=\"\(style)\" text-anchor=\"\(anchor.rawValue)\">\(Self.escaped(text))</text>\n"
+  }
+
+  /// Which colour is which, in as many lines as it takes.
+  mutating func key(_ names: [String], from left: Double, to right: Double) {
+    var (x, y) = (left, 12.0)
+    for (number, name) in names.enumerated() {
+      // Letters of this size are about 6.3 wide.
+      let width = 34 + 6.3 * Double(name.count)
+      if x > left, x + width > right { (x, y) = (left, y + 16) }
+      bar(x, y - 8, 14, 8, "d\(number)")
+      text(x + 20, y, name, "label")
+      x += width
+    }
   }
 
   /// Draws `other` with its corner at (`x`, `y`).
@@ -59,7 +73,8 @@ struct Drawing {
   }
 
   static func escaped(_ text: String) -> String {
-    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;").replacing("\"", with: "&quot;")
+    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;").replacing(
+      "\"", with: "&quot;")
   }
 
   private func at(_ value: Double) -> String {

@@ -7,7 +7,7 @@ import Foundation
 
 struct LatencyChart {
   private static let size = (width: 860.0, height: 330.0)
-  private static let plot = (left: 76.0, right: 836.0, top: 46.0, bottom: 286.0)
+  private static let plot = (left: 76.0, right: 836.0, top: 52.0, bottom: 286.0)
 
   private let latencies: [Report.Latency]
   private let decades: ClosedRange<Int>
@@ -29,9 +29,10 @@ struct LatencyChart {
     drawAxes(&drawing)
     for (number, latency) in latencies.enumerated() {
       drawing.path(points(latency.histogram), "s\(number)")
-      drawKey(&drawing, number, latency.name)
     }
-    drawMarks(&drawing, latencies[0].histogram)
+    drawing.key(latencies.map(\.name), from: Self.plot.left, to: Self.plot.right)
+    // Beside many lines the words would hide more than they say.
+    if latencies.count <= 2 { drawMarks(&drawing, latencies[0].histogram) }
     return drawing
   }
 
@@ -54,21 +55,15 @@ struct LatencyChart {
     (0.99999, "99.999 %"), (0.999999, "99.9999 %"),
   ]
 
-  private func drawKey(_ drawing: inout Drawing, _ number: Int, _ name: String) {
-    let column = (Self.plot.right - Self.plot.left) / 4
-    let x = Self.plot.left + column * Double(number % 4)
-    let y = 14 + 17 * Double(number / 4)
-    drawing.bar(x, y - 8, 14, 8, "d\(number)")
-    drawing.text(x + 20, y, name, "label")
-  }
-
   private func drawMarks(_ drawing: inout Drawing, _ histogram: LatencyHistogram) {
-    for (share, name) in [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")] where rarity(share) <= nines {
+    for (share, name) in [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")]
+    where rarity(share) <= log10(Double(histogram.count)) {
       let value = histogram.quantile(share)
       let (x, y) = (x(share), y(Double(value)))
       drawing.dot(x, y, "d0")
       let isLeft = x < Self.plot.left + 140
-      drawing.text(x + (isLeft ? 4 : -6), y - 10, "\(name)  \(Figures.time(ns: value))", "value", isLeft ? .start : .end)
+      drawing.text(
+        x + (isLeft ? 4 : -6), y - 10, "\(name)  \(Figures.time(ns: value))", "value", isLeft ? .start : .end)
     }
   }
 

@@ -2,7 +2,7 @@
 
 struct RateChart {
   private static let size = (width: 860.0, height: 250.0)
-  private static let plot = (left: 76.0, right: 836.0, top: 40.0, bottom: 206.0)
+  private static let plot = (left: 76.0, right: 836.0, top: 52.0, bottom: 206.0)
 
   private let rates: [Report.Rate]
   private let peak: Double
@@ -31,11 +31,8 @@ struct RateChart {
         drawing.path([(points[0].x, Self.plot.bottom)] + points + [(last.x, Self.plot.bottom)], "area")
       }
       drawing.path(points, "s\(number)")
-      let left = Self.plot.left + (Self.plot.right - Self.plot.left) / 4 * Double(number % 4)
-      let top = 12 + 17 * Double(number / 4)
-      drawing.bar(left, top - 8, 14, 8, "d\(number)")
-      drawing.text(left + 20, top, rate.name, "label")
     }
+    drawing.key(rates.map { "\($0.name), a second" }, from: Self.plot.left, to: Self.plot.right)
     return drawing
   }
 

@@ -1,16 +1,16 @@
 // A report as one page that needs nothing else, and as a picture.
 
 extension Report {
-  /// The numbers that matter most, at the top: of the first distribution, then of the figures.
-  private var headlines: [(value: String, name: String)] {
-    var headlines: [(value: String, name: String)] = []
-    if let first = latencies.first {
-      headlines = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")].map { share, name in
-        (Figures.time(ns: first.histogram.quantile(share)), "\(first.name), \(name)")
+  /// The numbers that matter most, at the top: those that the command names; or of the first distribution, then of the figures.
+  private var shownHeadlines: [(value: String, name: String)] {
+    var shown = headlines
+    if shown.isEmpty, let first = latencies.first {
+      shown = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")].map { share, name in
+        Figure(name: "\(first.name), \(name)", value: Double(first.histogram.quantile(share)), unit: "ns")
       }
+      shown += figures.prefix(1)
     }
-    headlines += figures.prefix(4 - headlines.count).map { (Figures.text($0.value, $0.unit), $0.name) }
-    return headlines
+    return (shown.isEmpty ? figures : shown).prefix(4).map { (Figures.text($0.value, $0.unit), $0.name) }
   }
 
   /// The page.
@@ -28,7 +28,7 @@ extension Report {
     <header><p class="brand">Escapement · bench \(Drawing.escaped(command))</p><h1>\(Drawing.escaped(title))</h1>
     <p>\(Drawing.escaped(meaning))</p></header>
     \(faults.map { "<p class=\"fault\">\(Drawing.escaped($0))</p>\n" }.joined())
-    <div class="tiles">\(headlines.map { "<div><b>\(Drawing.escaped($0.value))</b><span>\(Drawing.escaped($0.name))</span></div>" }.joined())</div>
+    <div class="tiles">\(shownHeadlines.map { "<div><b>\(Drawing.escaped($0.value))</b><span>\(Drawing.escaped($0.name))</span></div>" }.joined())</div>
     \(charts)
     \(tables)
     <footer><p>\(Drawing.escaped(machine.text))</p><p>\(settings.map { "<code>--\(Drawing.escaped($0.name)) \(Drawing.escaped($0.value))</code>" }.joined(separator: " "))</p></footer>
@@ -41,7 +41,8 @@ extension Report {
   private var charts: String {
     var sections = comparisons.map { Self.section(nil, BarChart(comparison: $0).draw().inPage(named: $0.title)) }
     if let chart = LatencyChart(latencies)?.draw() {
-      sections.append(Self.section("How it is distributed, up to the slowest of all", chart.inPage(named: "Distribution")))
+      sections.append(
+        Self.section("How it is distributed, up to the slowest of all", chart.inPage(named: "Distribution")))
     }
     if let chart = RateChart(rates)?.draw() {
       sections.append(Self.section("A second, over time", chart.inPage(named: "Rate over time")))
@@ -55,7 +56,7 @@ extension Report {
       let rows = latencies.map { [$0.name] + Self.row($0.histogram) }
       text += Self.section("In numbers", Self.table([""] + Self.latencyColumns, rows))
     }
-    for comparison in comparisons where comparison.bars.contains(where: \.isOurs) {
+    for comparison in comparisons where !comparison.bars.allSatisfy(\.isOurs) {
       let rows = comparison.bars.map {
         [$0.name, Figures.text($0.value, comparison.unit), comparison.ratio(of: $0)]
       }
@@ -105,7 +106,7 @@ extension Report {
     let height = parts.reduce(138) { $0 + $1.drawing.height + $1.gap } + 26
     var drawing = Drawing(width: 920, height: height)
     drawing.text(30, 42, title, "title")
-    for (place, headline) in headlines.enumerated() {
+    for (place, headline) in shownHeadlines.enumerated() {
       let x = 30 + 220 * Double(place)
       drawing.text(x, 88, headline.value, "big")
       drawing.text(x, 108, headline.name, "label")

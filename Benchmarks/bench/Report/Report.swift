@@ -55,6 +55,8 @@ struct Report: Codable {
   var latencies: [Latency] = []
   var rates: [Rate] = []
   var figures: [Figure] = []
+  /// The few figures that stand at the top, when they are not those of the first distribution.
+  var headlines: [Figure] = []
   var comparisons: [Comparison] = []
   /// What a reader must know about the figures.
   var notes: [String] = []

@@ -19,7 +19,8 @@ enum ConnectionsBenchmark {
     sayExpected(seconds: flags.number("seconds") + wanted / 5000 + 1)
     guard clinux_raise_open_files() > wanted + 100 else { fail("this system allows too few open files") }
     var report = Report(
-      flags, title: "\(Figures.spaced(wanted)) idle connections", meaning: "What the server uses while nobody says anything.")
+      flags, title: "\(Figures.spaced(wanted)) idle connections",
+      meaning: "What the server uses while nobody says anything.")
     let server = ServerProcess(flags)
     defer { server.stop() }
     let emptyBytes = server.residentBytes

@@ -28,7 +28,8 @@ enum BurstBenchmark {
     sayExpected(seconds: rounds * (Int(leadMs(count)) + count / 200) / 1000)
     var report = Report(
       flags, title: "\(Figures.spaced(count)) messages due in one millisecond",
-      meaning: "Each message counts from its due time until the read that brought it returned, by one consumer of the topic.")
+      meaning:
+        "Each message counts from its due time until the read that brought it returned, by one consumer of the topic.")
     let server = ServerProcess(flags)
     defer { server.stop() }
     let burst = RequestText(topic: "burst", bodyBytes: flags.number("body-bytes"))

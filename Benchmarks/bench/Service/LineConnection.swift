@@ -4,7 +4,6 @@
 // Leaves to others: what lines say (LineScan), requests (RequestText).
 
 import Glibc
-import Glibc
 import LineProtocol
 import Platform
 import Primitives

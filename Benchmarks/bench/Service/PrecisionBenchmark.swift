@@ -16,7 +16,8 @@ enum PrecisionBenchmark {
       Option("rate", 5000, "messages due in a second, evenly spread"),
       Option("seconds", 20, "how long"),
       Option("body-bytes", 128, "size of a body"),
-      Option("feed", 1, "replace every released message by a new one at the same pace: 1, into another topic: 2, no: 0"),
+      Option(
+        "feed", 1, "replace every released message by a new one at the same pace: 1, into another topic: 2, no: 0"),
       Option("stall", 0, "ms that every sync of the server takes longer"),
       .onOff("in-process", "the engine in this process, without sockets and the wire"),
     ] + Option.ofServers, run: run)
@@ -57,7 +58,8 @@ enum PrecisionBenchmark {
     }
     if SystemClock.wallNs() / 1_000_000 > startMs { fail("loading took too long; take fewer messages") }
     server.pause(flags)
-    let feedText = RequestText(topic: flags.number("feed") == 2 ? "other" : "precision", bodyBytes: flags.number("body-bytes"))
+    let feedText = RequestText(
+      topic: flags.number("feed") == 2 ? "other" : "precision", bodyBytes: flags.number("body-bytes"))
     let feeder = flags.number("feed") == 0 ? nil : feed(loader, feedText, plan)
     Progress.begin("receiving", of: plan.count)
     while SystemClock.wallNs() / 1_000_000 < startMs - 5 { SystemClock.pause(ns: 1_000_000) }

@@ -49,6 +49,7 @@ enum ThroughputBenchmark {
       Progress.end()
       server.stop()
     }
+    report.headlines = report.comparisons[0].bars.map { .init(name: $0.name, value: $0.value, unit: "/s") }
     GeneratorLimit.fill(&report, bodyBytes: flags.number("body-bytes"))
     return report
   }
@@ -167,7 +168,7 @@ enum ThroughputBenchmark {
     server.pause(flags)
     Progress.begin("consuming", of: count)
     let time = timed(server) { finish(GroupReader(server, text), count) }
-    add(&report, "consume a backlog, acknowledged", count, ns: time.ns, cpuNs: time.cpuNs)
+    add(&report, "consume and acknowledge a backlog", count, ns: time.ns, cpuNs: time.cpuNs)
   }
 
   private static func release(_ server: ServerProcess, _ text: RequestText, _ flags: Flags, _ report: inout Report) {
@@ -188,7 +189,7 @@ enum ThroughputBenchmark {
     let cpuBefore = server.cpuNs
     finish(reader, count)
     let ns = reader.lastReadNs - startMs * 1_000_000
-    add(&report, "release \(Figures.spaced(rate)) a second and consume", count, ns: ns, cpuNs: server.cpuNs - cpuBefore)
+    add(&report, "release \(Figures.spaced(rate))/s and consume", count, ns: ns, cpuNs: server.cpuNs - cpuBefore)
   }
 
   private static func finish(_ reader: GroupReader, _ count: Int) {

@@ -23,7 +23,10 @@ enum FiguresPage {
     (["precision", "--feed", "0"], ["--pending", "10000", "--rate", "1000", "--seconds", "3"]),
     (["precision"], ["--pending", "10000", "--rate", "1000", "--seconds", "3"]),
     (["precision", "--in-process"], ["--pending", "10000", "--rate", "1000", "--seconds", "3"]),
-    (["precision", "--pending", "1000000", "--rate", "20000"], ["--pending", "20000", "--rate", "2000", "--seconds", "3"]),
+    (
+      ["precision", "--pending", "1000000", "--rate", "20000"],
+      ["--pending", "20000", "--rate", "2000", "--seconds", "3"]
+    ),
     (["precision", "--stall", "300", "--feed", "2"], ["--pending", "10000", "--rate", "1000", "--seconds", "3"]),
     (["throughput", "--connections", "1"], ["--messages", "20000", "--single", "50"]),
     (
@@ -39,13 +42,15 @@ enum FiguresPage {
   ]
 
   private static func run(_ flags: Flags) -> Report {
-    var report = Report(flags, title: "The figures of the page", meaning: "Every command at the size that the page quotes.")
+    var report = Report(
+      flags, title: "The figures of the page", meaning: "Every command at the size that the page quotes.")
     let page = flags.text("page")
     guard let before = try? String(contentsOfFile: page, encoding: .utf8), let first = before.range(of: begin),
       let last = before.range(of: end), first.upperBound <= last.lowerBound
     else { fail("\(page) is not there, or has no section between '\(begin)' and '\(end)'") }
     var sections = [
-      "Measured \(report.machine.date) on \(report.machine.text)." + (flags.has("quick") ? " **Small sizes: no figure counts.**" : "")
+      "Measured \(report.machine.date) on \(report.machine.text)."
+        + (flags.has("quick") ? " **Small sizes: no figure counts.**" : "")
     ]
     for (number, one) in runs.enumerated() {
       let arguments = one.call + (flags.has("quick") ? one.quick : [])
@@ -62,7 +67,9 @@ enum FiguresPage {
   }
 
   private static func run(_ words: [String], _ flags: Flags) -> Report {
-    guard let command = Command.all.first(where: { $0.name == words[0] }) else { fail("there is no command \(words[0])") }
+    guard let command = Command.all.first(where: { $0.name == words[0] }) else {
+      fail("there is no command \(words[0])")
+    }
     say("\n== bench \(words.joined(separator: " "))")
     let takesBinary = command.options.contains { $0.name == "binary" } && !flags.text("binary").isEmpty
     let found = command.run(

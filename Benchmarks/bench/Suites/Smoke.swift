@@ -2,7 +2,8 @@
 
 enum Smoke {
   static let command = Command(
-    name: "smoke", summary: "every command once, tiny", options: [Option("binary", "", "the server; empty: beside this program")],
+    name: "smoke", summary: "every command once, tiny",
+    options: [Option("binary", "", "the server; empty: beside this program")],
     run: run)
 
   /// One run of a command. A command that is not named here is a fault.
@@ -26,16 +27,21 @@ enum Smoke {
   ]
 
   private static func run(_ flags: Flags) -> Report {
-    var report = Report(flags, title: "Every command once", meaning: "Tiny runs that show that the commands work; no figure counts.")
+    var report = Report(
+      flags, title: "Every command once", meaning: "Tiny runs that show that the commands work; no figure counts.")
     for words in runs {
-      guard let command = Command.all.first(where: { $0.name == words[0] }) else { fail("there is no command \(words[0])") }
+      guard let command = Command.all.first(where: { $0.name == words[0] }) else {
+        fail("there is no command \(words[0])")
+      }
       let takesBinary = command.options.contains { $0.name == "binary" } && !flags.text("binary").isEmpty
       let arguments = words.dropFirst() + (takesBinary ? ["--binary", flags.text("binary")] : [])
       say("\n== bench \(words.joined(separator: " "))")
       let found = command.run(Flags(command, Array(arguments)))
       Progress.end()
       say(found.text)
-      report.check(!found.json.isEmpty && found.page.contains("</html>") && found.picture.contains("</svg>"), "\(words[0]) shows nothing")
+      report.check(
+        !found.json.isEmpty && found.page.contains("</html>") && found.picture.contains("</svg>"),
+        "\(words[0]) shows nothing")
       report.faults += found.faults.map { "\(words.joined(separator: " ")): \($0)" }
     }
     for command in Command.all where !["smoke", "figures"].contains(command.name) {
