@@ -55,7 +55,9 @@ struct LinkTests {
     var others: Set = ["after", "binary", "seed", "strict", "rotate"]
     // Those of the benchmarks, where their commands declare them.
     for path in try Repository.swiftFiles(below: "Benchmarks") {
-      for option in try Repository.text(path).matches(of: /(?:Option|onOff)\("([a-z-]+)"/) { others.insert(String(option.1)) }
+      for option in try Repository.text(path).matches(of: /(?:Option|onOff)\("([a-z-]+)"/) {
+        others.insert(String(option.1))
+      }
     }
     for option in try Repository.text(page).matches(of: /(?:^|[\s`(])--([a-z][a-z-]*[a-z])(?![a-z-]*…)/).map({
       String($0.1)

@@ -99,6 +99,12 @@ enum BreakdownBenchmark {
   /// Names as people write them, where the toolchain is there.
   private static func demangled(_ names: [String]) -> [String] {
     guard PeerProcess.find("swift-demangle") != nil, !names.isEmpty else { return names }
+    // Names of C stay as they are.
+    guard let place = names.firstIndex(where: { !$0.hasPrefix("$s") }) else { return demangledAll(names) }
+    return demangled(Array(names[..<place])) + [names[place]] + demangled(Array(names[(place + 1)...]))
+  }
+
+  private static func demangledAll(_ names: [String]) -> [String] {
     let pieces = names.map { $0.split(separator: " ", maxSplits: 1).map(String.init) }
     let lines = ChildProcess.output(["swift-demangle", "--simplified", "--compact"] + pieces.map { $0[0] })
       .split(separator: "\n").map(String.init)

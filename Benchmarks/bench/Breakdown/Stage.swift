@@ -12,14 +12,15 @@ struct Stage {
   static let ofLoop = [
     Stage(name: "frame", symbols: ["12LineProtocol0A6Framer", "memchr"]),
     Stage(
+      name: "index",
+      symbols: ["12PendingIndex", "SipHash", "6Broker7PendingC4hash", "6IDHash", "14RecentOutcomes", "8prefetch"]),
+    Stage(
       name: "reply",
       symbols: [
         "10ByteBufferV12LineProtocolE", "11GeneratedIDV", "11EventWriter", "6Server6Output", "ByteBufferV6append",
-        "12appendRecord", "8register", "5flush", "7deliver", "ReplyToken",
+        "8register", "5flush", "7deliver", "ReplyToken",
       ]),
     Stage(name: "parse", symbols: ["$s12LineProtocol", "6Server7Request", "AA7Request", "14OperationTable"]),
-    Stage(
-      name: "index", symbols: ["12PendingIndex", "SipHash", "6Broker7PendingC4hash", "6IDHash", "14RecentOutcomes"]),
     Stage(
       name: "record", symbols: ["$s11DecisionLog", "13RecordBuffer", "crc32c", "12MessageRecord", "12MessageParts"]),
     Stage(name: "slice or wheel", symbols: ["$s10DelayStore", "$s11TimingWheel", "12NearMessages", "5Slice"]),
@@ -27,7 +28,10 @@ struct Stage {
     Stage(name: "groups", symbols: ["6Broker6Group", "6Broker8Consumer", "Outstanding", "8Delivery", "11acknowledge"]),
     Stage(name: "decide", symbols: ["$s6Broker", "$s6Engine", "$s10Primitives"]),
     Stage(name: "read and turn", symbols: ["$s6Server", "$s8Platform", "recv", "send", "epoll", "syscall"]),
-    Stage(name: "language and memory", symbols: ["swift", "$s", "malloc", "free", "mem", "alloc", "tls", "chunk"]),
+    Stage(name: "retain and release", symbols: ["swift_retain", "swift_release", "swift_bridgeObject"]),
+    Stage(name: "exclusivity", symbols: ["swift_beginAccess", "swift_endAccess", "AccessSet"]),
+    Stage(name: "memory", symbols: ["malloc", "free", "mem", "alloc", "chunk"]),
+    Stage(name: "language", symbols: ["swift", "$s", "tls"]),
   ]
 
   private static let other = "other"
@@ -43,5 +47,6 @@ struct Stage {
   /// In the order of a message's way.
   static let order =
     ["read and turn", "frame", "parse", "decide", "index", "record", "slice or wheel", "topic log", "groups", "reply"]
-    + ["language and memory", other, "kernel, for the loop", "journal thread", "journal thread, kernel", "I/O threads"]
+    + ["retain and release", "exclusivity", "memory", "language", other]
+    + ["kernel, for the loop", "journal thread", "journal thread, kernel", "I/O threads"]
 }

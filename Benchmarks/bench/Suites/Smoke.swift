@@ -22,7 +22,10 @@ enum Smoke {
     ["headofline", "--messages", "200", "--longest-ms", "2000"],
     // Ends with a fault when one message is early, there twice or missing; a kill of the server is part of it.
     ["expiry", "--messages", "5000", "--from-ms", "12000", "--to-ms", "15000"],
-    ["peers", "--messages", "500", "--single", "5", "--rate", "100", "--seconds", "1", "--rounds", "1"],
+    [
+      "peers", "--only", "Redis", "--messages", "500", "--single", "5", "--rate", "100", "--seconds", "1", "--rounds",
+      "1",
+    ],
     ["breakdown", "--messages", "20000"],
   ]
 
