@@ -17,8 +17,8 @@ final class AMQPWire {
     send(
       0, 10, 11, [0, 0, 0, 0] + Self.text("PLAIN") + [0, 0, 0, UInt8(login.count)] + login + Self.text("en_US"))
     expect(10, 30)
-    // No limit of channels, frames of 128 KiB, no heartbeats.
-    send(0, 10, 31, [0, 0, 0, 2, 0, 0, 0, 0])
+    // One channel, frames of 128 KiB, no heartbeats.
+    send(0, 10, 31, [0, 1, 0, 2, 0, 0, 0, 0])
     send(0, 10, 40, Self.text("/") + [0, 0])
     expect(10, 41)
     call(20, 10, [0])

@@ -87,6 +87,7 @@ enum PeersBenchmark {
         single.add(round.single)
       }
       report.add("\(kind.name), late", lateness)
+      if let received = rounds.last?.received { report.add("\(kind.name), received", received) }
       report.notes.append("\(kind.name): \(kind.settings).")
       // What others do wrong is their figure; what ours does wrong is a fault of the run.
       if kind.isOurs { report.faults += rounds.flatMap(\.faults) } else { report.notes += rounds.flatMap(\.faults) }

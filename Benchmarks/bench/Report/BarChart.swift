@@ -9,7 +9,6 @@ struct BarChart {
   private static let rowHeight = 27.0
 
   let comparison: Report.Comparison
-
   func draw() -> Drawing {
     let bars = comparison.bars
     var drawing = Drawing(width: 860, height: 34 + Self.rowHeight * Double(bars.count))
@@ -17,7 +16,9 @@ struct BarChart {
     let (low, high) = (positive.min() ?? 1, positive.max() ?? 1)
     let isLogarithmic = high / low > 50
     drawing.text(0, 14, comparison.title, "heading")
-    let better = comparison.isLowBetter ? "shorter is better" : "longer is better"
+    let better =
+      (comparison.bars.allSatisfy(\.isOurs) ? "" : "× = how many times better ours is; ")
+      + (comparison.isLowBetter ? "shorter is better" : "longer is better")
     drawing.text(860, 14, isLogarithmic ? "\(better), log scale" : better, "label", .end)
     for (place, bar) in bars.enumerated() {
       let y = 28 + Self.rowHeight * Double(place)
@@ -25,7 +26,10 @@ struct BarChart {
       let width = max(2, (Self.right - Self.left) * share)
       drawing.text(Self.left - 12, y + 14, bar.name, "name", .end)
       drawing.bar(Self.left, y, width, 19, bar.isOurs ? "ours" : "others")
-      drawing.text(Self.left + width + 8, y + 14, Figures.text(bar.value, comparison.unit), "value")
+      let value = Figures.text(bar.value, comparison.unit)
+      drawing.text(Self.left + width + 8, y + 14, value, "value")
+      // How many times better ours is stands at the left, before the name.
+      drawing.text(0, y + 14, comparison.ratio(of: bar), "label")
     }
     return drawing
   }
