@@ -51,7 +51,6 @@ enum Figures {
     case "ns": return time(ns: value)
     case "B" where value >= 1_048_576: return significant(value / 1_048_576) + " MiB"
     case "B" where value >= 1024: return significant(value / 1024) + " KiB"
-    case "×": return decimal(value) + " ×"
     default: return unit.isEmpty ? significant(value) : "\(significant(value)) \(unit)"
     }
   }

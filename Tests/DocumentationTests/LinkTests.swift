@@ -55,7 +55,7 @@ struct LinkTests {
     var others: Set = ["after", "binary", "seed", "strict", "rotate"]
     // Those of the benchmarks, where their commands declare them.
     for path in try Repository.swiftFiles(below: "Benchmarks") {
-      for option in try Repository.text(path).matches(of: /(?:Option|onOff)\("([a-z-]+)"/) {
+      for option in try Repository.text(path).matches(of: /(?:Option|onOff)\(\s*"([a-z-]+)"/) {
         others.insert(String(option.1))
       }
     }

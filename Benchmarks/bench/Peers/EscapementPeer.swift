@@ -7,7 +7,7 @@ import Primitives
 final class EscapementPeer: Peer {
   static let kind = PeerKind(
     name: "Escapement", settings: "--fsync always; pushed to a subscription, acknowledged", isOurs: true,
-    program: "sh", package: "swift build -c release --product escapement"
+    program: nil, package: "swift build -c release --product escapement"
   ) { _, flags in EscapementPeer(ServerProcess(flags)) }
 
   private let server: ServerProcess

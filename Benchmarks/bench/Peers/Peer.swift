@@ -39,11 +39,13 @@ struct PeerKind: Sendable {
   /// How it is set, for the report.
   let settings: String
   var isOurs = false
-  /// The program that must be there, and what brings it.
-  let program: String
+  /// The program that must be there, nil for ours, and what brings it.
+  let program: String?
   let package: String
   /// Starts it on a folder.
   let start: @Sendable (_ folder: String, _ flags: Flags) -> any Peer
+
+  var isInstalled: Bool { program.map { PeerProcess.find($0) != nil } ?? true }
 
   static let all =
     [EscapementPeer.kind, RedisPeer.always, RedisPeer.everySecond, BeanstalkdPeer.always, BeanstalkdPeer.standard]

@@ -28,9 +28,10 @@ enum PeersBenchmark {
         the receiver has the message.
         """)
     let wanted = PeerKind.all.filter { $0.isOurs || flags.text("only").isEmpty || $0.name.contains(flags.text("only")) }
-    let kinds = wanted.filter { PeerProcess.find($0.program) != nil }
-    for kind in wanted where PeerProcess.find(kind.program) == nil {
-      report.notes.append("\(kind.name) is left out: there is no \(kind.program); \(kind.package) brings it.")
+    let kinds = wanted.filter(\.isInstalled)
+    for kind in wanted where !kind.isInstalled {
+      report.notes.append(
+        "\(kind.name) is left out: there is no \(kind.program ?? kind.name); `\(kind.package)` brings it.")
     }
     let rounds = max(1, flags.number("rounds"))
     sayExpected(seconds: rounds * kinds.count * (2 * flags.number("seconds") + flags.number("messages") / 20_000 + 8))

@@ -1,5 +1,5 @@
 // The same number of several competitors as bars, ours in its own colour. Where the largest is more than fifty times the smallest,
-// the bars are logarithmic, and the chart says so.
+// the bars are logarithmic, and the chart says so; parts of ours alone are never, since they are to be added up by eye.
 
 import Foundation
 
@@ -14,10 +14,11 @@ struct BarChart {
     var drawing = Drawing(width: 860, height: 34 + Self.rowHeight * Double(bars.count))
     let positive = bars.map(\.value).filter { $0 > 0 }
     let (low, high) = (positive.min() ?? 1, positive.max() ?? 1)
-    let isLogarithmic = high / low > 50
+    let isOursAlone = bars.allSatisfy(\.isOurs)
+    let isLogarithmic = !isOursAlone && high / low > 50
     drawing.text(0, 14, comparison.title, "heading")
     let better =
-      (comparison.bars.allSatisfy(\.isOurs) ? "" : "× = how many times better ours is; ")
+      (isOursAlone ? "" : "× = how many times better ours is; ")
       + (comparison.isLowBetter ? "shorter is better" : "longer is better")
     drawing.text(860, 14, isLogarithmic ? "\(better), log scale" : better, "label", .end)
     for (place, bar) in bars.enumerated() {

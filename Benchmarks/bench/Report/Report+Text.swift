@@ -51,6 +51,6 @@ extension Report.Comparison {
   /// How many times better ours is than a bar of others: `3.10 ×`; empty for ours, or when there is nothing to compare.
   func ratio(of bar: Bar) -> String {
     guard !bar.isOurs, let ours = bars.first(where: \.isOurs), bar.value > 0, ours.value > 0 else { return "" }
-    return Figures.decimal(isLowBetter ? bar.value / ours.value : ours.value / bar.value) + " ×"
+    return Figures.significant(isLowBetter ? bar.value / ours.value : ours.value / bar.value) + " ×"
   }
 }
