@@ -62,7 +62,10 @@ let package = Package(
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
     program(
       "bench",
-      ["TimingWheel", "LineProtocol", "RemotingProtocol", "Primitives", "Platform", "CLinux", "SeededRandom"],
+      [
+        "Server", "Engine", "Broker", "DecisionLog", "Journal", "TimingWheel", "LineProtocol", "RemotingProtocol",
+        "Platform", "Primitives", "CLinux", "SeededRandom",
+      ],
       path: "Benchmarks/bench"),
 
     .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
@@ -72,6 +75,7 @@ let package = Package(
     .target(
       name: "SimulatedLog", dependencies: ["Primitives", "DecisionLog"], path: "Tests/SimulatedLog",
       swiftSettings: settings),
+    tests("BenchTests", ["bench", "SeededRandom"]),
     tests("PrimitivesTests", ["Primitives"]),
     tests("AccessTests", ["Access", "Primitives", "SeededRandom"]),
     tests("HTTPProtocolTests", ["HTTPProtocol", "Primitives", "SeededRandom"]),

@@ -60,6 +60,7 @@ extension DiskStorage {
   /// Makes the names in a folder durable; see `Storage`.
   public func syncDirectory(_ path: String) throws(StorageError) {
     try refuseChange("sync folder", path)
+    if stallNs > 0 { SystemClock.pause(ns: stallNs) }
     try DiskStorage.syncFolder(full(path), named: path)
   }
 

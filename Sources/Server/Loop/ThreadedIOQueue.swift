@@ -11,7 +11,7 @@ import Primitives
 import Synchronization
 
 /// Runs tasks on one thread a lane.
-final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
+package final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   private final class Lane: Sendable {
     let queue = Mutex<[IOTask]>([])
     let signal: EventSignal
@@ -31,7 +31,7 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   var isInterrupted: () -> Bool = { false }
 
   /// Starts the threads; `notify` is raised when a task is finished.
-  init(_ storage: any Storage, notify: EventSignal, log: @escaping ServerLog) throws(SystemError) {
+  package init(_ storage: any Storage, notify: EventSignal, log: @escaping ServerLog) throws(SystemError) {
     self.notify = notify
     self.log = log
     var lanes: [Lane] = []
@@ -69,9 +69,9 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   }
 
   /// Whether a write waits for space.
-  var isWaitingForSpace: Bool { isFull.load(ordering: .acquiring) }
+  package var isWaitingForSpace: Bool { isFull.load(ordering: .acquiring) }
 
-  func submit(_ task: IOTask, _ lane: IOLane) {
+  package func submit(_ task: IOTask, _ lane: IOLane) {
     let lane = lanes[lane.rawValue]
     pending += 1
     let wasEmpty = lane.queue.withLock { queue in
@@ -82,7 +82,7 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   }
 
   /// The tasks that have finished since the last call.
-  func takeFinished() -> [IOTask] {
+  package func takeFinished() -> [IOTask] {
     let finished = mailbox.withLock { tasks in
       defer { tasks = [] }
       return tasks
@@ -91,7 +91,7 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
     return finished
   }
 
-  func drain() -> StorageError? {
+  package func drain() -> StorageError? {
     var hasSaid = false
     while pending > 0 {
       if isWaitingForSpace, !hasSaid {
@@ -112,7 +112,7 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   }
 
   /// Ends the threads; what is queued is not run.
-  func stop() {
+  package func stop() {
     isStopping.store(true, ordering: .releasing)
     for lane in lanes { lane.signal.raise() }
     for thread in threads { thread.join() }
