@@ -31,7 +31,6 @@ extension RemotingSession {
     let offsets = topic.log.offsets(ofQueue: queue)
     guard let wanted = UInt64(exactly: request.queueOffset), offsets.lowerBound...offsets.upperBound ~= wanted else {
       let next = min(max(UInt64(max(request.queueOffset, 0)), offsets.lowerBound), offsets.upperBound)
-      output.hold(until: Gate(topic.appendSequence))
       return answerPull(RequestReference(header), .pullOffsetMoved, topic, queue, next: next)
     }
     let messagesMax = Int(min(max(request.messagesMax, 1), RemotingLimits.pullMessagesMax))
@@ -82,7 +81,6 @@ extension RemotingSession {
     let queue = pull.state.cursor.queue
     if count > 0 {
       noteRead(pull.state)
-      output.hold(until: Gate(topic.appendSequence))
       answerPull(pull.request, .success, topic, queue, next: pull.state.cursor.offset)
       return true
     }
@@ -108,6 +106,7 @@ extension RemotingSession {
   private func answerPull(
     _ request: RequestReference, _ code: ResponseCode, _ topic: Topic, _ queue: UInt8, next: UInt64
   ) {
+    output.hold(until: Gate(topic.appendSequence))
     let offsets = topic.log.offsets(ofQueue: queue)
     var frame = RemotingFrameWriter(response: code, to: request, &out)
     frame.field("maxOffset", Int64(offsets.upperBound), &out)
