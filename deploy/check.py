@@ -31,6 +31,8 @@ NOBODY = 65534
 DEADLINE_S = 60
 # systemd's scale from 0 to 10, in tenths.
 EXPOSURE_MAX = 20
+# Listeners of a server.
+WIRES = 4
 checks = []
 
 
@@ -78,13 +80,13 @@ class Program:
         for line in self.process.stdout:
             if match := re.search(rb"listening on \S+:(\d+)(?: for (\w+))?$", line.strip()):
                 self.ports[(match[2] or b"line").decode()] = int(match[1])
-                if len(self.ports) == 3:
+                if len(self.ports) == WIRES:
                     self.ready.set()
         self.ready.set()
 
     def wait_ready(self):
         assert self.ready.wait(DEADLINE_S), "it neither listened nor ended"
-        assert len(self.ports) == 3, b"".join(self.errors).decode("utf-8", "replace")
+        assert len(self.ports) == WIRES, b"".join(self.errors).decode("utf-8", "replace")
 
     def line(self, op, **fields):
         with socket.create_connection(("127.0.0.1", self.ports["line"]), timeout=DEADLINE_S) as connection:
@@ -134,7 +136,7 @@ def use(program):
 
 # What is found by name is found; nothing else comes from here.
 PATH_ALONE = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")}
-ANYWHERE = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--amqp", "127.0.0.1:0"]
+ANYWHERE = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--amqp", "127.0.0.1:0", "--rocketmq", "127.0.0.1:0"]
 
 
 def certificate(folder):
@@ -256,6 +258,7 @@ def unit_command_without_rights(options):
         environment = {
             "ESCAPEMENT_DATA": str(home / "data"), "NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "1000000",
             "ESCAPEMENT_LISTEN": "127.0.0.1:0", "ESCAPEMENT_HTTP": "127.0.0.1:0", "ESCAPEMENT_AMQP": "127.0.0.1:0",
+            "ESCAPEMENT_ROCKETMQ": "127.0.0.1:0",
         }
         command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs", "--inh-caps=-all",
                    "--bounding-set=-all", "--reset-env", "env", *[f"{key}={value}" for key, value in environment.items()], *words]

@@ -58,7 +58,7 @@ public struct ServerSettings: Sendable {
   public var hostNames: [String] = []
   /// How long a client may take for the handshake of TLS, and to say who it is, where it must.
   public var handshakeTimeoutMs: Int64 = 10_000
-  /// How long a line, or a request of HTTP, may take to come in once it has begun.
+  /// How long a line, a request of HTTP or a frame of RocketMQ may take to come in once it has begun.
   public var requestTimeoutMs: Int64 = 30_000
   /// How long a connection of HTTP may rest between two requests.
   public var idleTimeoutMs: Int64 = 120_000

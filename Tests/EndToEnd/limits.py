@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import tempfile
 import time
 
@@ -248,3 +249,23 @@ def what_is_on_the_way_to_the_disk_is_bounded():
     lines = [("publish", {"topic": "t", "body": "x" * 20_000, "acks": "memory"}) for _ in range(200)]
     rids = client.send_many(lines)
     equal([client.reply(rid)["offset"] for rid in rids], list(range(200)))
+
+
+@case
+def a_frame_of_rocketmq_must_come_in_whole_in_time():
+    """A frame of RocketMQ's protocol that does not come in whole in `--request-timeout-ms` ends its connection, however it drips."""
+    server = own("--rocketmq", "127.0.0.1:0", "--request-timeout-ms", 400)
+    with socket.create_connection(server.address_for("RocketMQ"), timeout=20) as slow:
+        slow.sendall(b"\x00\x00\x01\x00\x00\x00\x00\x20{")
+        end = time.monotonic() + 20
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < end:
+                slow.sendall(b" ")
+                slow.settimeout(0.05)
+                try:
+                    if not slow.recv(100):
+                        break
+                except socket.timeout:
+                    pass
+        assert time.monotonic() < end, "the one that drips was not closed"
+    equal(server.client().ok("stats")["connectionsTimedOut"], 1)

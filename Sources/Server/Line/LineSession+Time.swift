@@ -30,8 +30,13 @@ extension LineSession {
   private var speakByMs: UnixMs? { settings.lineIdleTimeoutMs > 0 ? heardMs + settings.lineIdleTimeoutMs : nil }
 
   func wakeUp(nowMs: UnixMs) {
-    // What it was told is sent, or cannot be, and it has not closed its end.
-    if output.closesWhenSent { return output.closeNow() }
+    if let closeMs {
+      // What it was told is sent, or cannot be, and it has not closed its end.
+      if closeMs <= nowMs { output.closeNow() } else { output.wakeUpMs = closeMs }
+      return
+    }
+    // It has ended its side, and gets the rest of its replies.
+    if output.closesWhenSent { return }
     if !isRead { noteNotRead(nowMs) }
     if let tellByMs, tellByMs <= nowMs {
       let text = "no good 'token' came in \(settings.handshakeTimeoutMs) ms"

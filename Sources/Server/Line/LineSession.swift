@@ -26,6 +26,8 @@ final class LineSession: WireSession {
   var strangerSinceMs: UnixMs
   /// When the line that has not come in whole began to come in.
   @exclusivity(unchecked) var lineStartMs: UnixMs?
+  /// When it is closed, whatever has not been sent.
+  private(set) var closeMs: UnixMs?
   /// When something last came from the client.
   @exclusivity(unchecked) var heardMs: UnixMs
   /// The code of the last refusal.
@@ -124,7 +126,8 @@ final class LineSession: WireSession {
     writeRefusal(refusal, rid: nil)
     output.closeWhenSent()
     // Whoever does not close its end then is cut off.
-    output.wakeUpMs = broker.nowMs + settings.requestTimeoutMs
+    closeMs = broker.nowMs + settings.requestTimeoutMs
+    output.wakeUpMs = closeMs
   }
 
   // MARK: Pressure

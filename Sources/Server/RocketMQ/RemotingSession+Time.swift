@@ -30,7 +30,32 @@ extension RemotingSession {
     putOff(Array(bytes.readable), request)
   }
 
+  /// A part of a frame is there: the rest must follow in time.
+  func expectRestOfFrame() {
+    guard frameStartMs == nil else { return }
+    frameStartMs = broker.nowMs
+    planWakeUp()
+  }
+
+  /// Whether the rest of a frame stays away for too long, and not because it is not read.
+  private func isFrameLate(_ nowMs: UnixMs) -> Bool {
+    guard let frameStartMs, frameStartMs + settings.requestTimeoutMs <= nowMs else { return false }
+    let isRead =
+      !isWaiting && !services.engine.isBackedUp(settings.inFlightBytesMax)
+      && output.bytes.count <= settings.unsentBytesMax
+    if !isRead { self.frameStartMs = nowMs }
+    return isRead
+  }
+
   func wakeUp(nowMs: UnixMs) {
+    if let closeMs {
+      if closeMs <= nowMs { output.closeNow() } else { output.wakeUpMs = closeMs }
+      return
+    }
+    if isFrameLate(nowMs) {
+      services.counters.connectionsTimedOut += 1
+      return output.closeNow()
+    }
     for answer in putOffAnswers where answer.atMs <= nowMs {
       output.register(RemotingToken(answer.request).bits)
       answer.bytes.withBytes { out.append($0) }
@@ -45,6 +70,7 @@ extension RemotingSession {
   func planWakeUp() {
     let nowMs = broker.nowMs
     var nextMs = heardMs + RemotingLimits.silenceMs
+    if let frameStartMs { nextMs = min(nextMs, frameStartMs + settings.requestTimeoutMs) }
     for answer in putOffAnswers { nextMs = min(nextMs, answer.atMs) }
     if !isDeliveryPaused {
       for pull in held where !pull.waitsForDisk { nextMs = min(nextMs, pull.untilMs) }

@@ -61,6 +61,10 @@ final class RemotingSession: WireSession {
   @exclusivity(unchecked) var isDeliveryPaused = false
   /// When something last came.
   @exclusivity(unchecked) private(set) var heardMs: UnixMs
+  /// When the frame that has not come in whole began to come in.
+  @exclusivity(unchecked) var frameStartMs: UnixMs?
+  /// When it is closed, whatever has not been sent.
+  private(set) var closeMs: UnixMs?
   /// What it is as a producer.
   let producer = RocketMQSession()
   private var hasEnded = false
@@ -90,6 +94,8 @@ final class RemotingSession: WireSession {
 
   // MARK: Commands
 
+  var inputBytes: Int { frames.bufferedBytes }
+
   func receive(_ bytes: UnsafeRawBufferPointer) {
     frames.append(bytes)
     heardMs = broker.nowMs
@@ -98,15 +104,19 @@ final class RemotingSession: WireSession {
   func performNext() -> Bool {
     do throws(RemotingError) {
       guard let frame = try frames.next() else {
-        if frames.bufferedBytes == 0 { frames.shrink(keepingBytes: 0) }
+        if frames.bufferedBytes == 0 { frames.shrink(keepingBytes: 0) } else { expectRestOfFrame() }
         return false
       }
+      frameStartMs = nil
       try perform(frame)
       return true
     } catch {
       // Where the next frame begins, or whose request this is, is not known.
       services.counters.refusals += 1
       output.closeWhenSent()
+      // Whoever does not close its end then is cut off.
+      closeMs = broker.nowMs + settings.requestTimeoutMs
+      output.wakeUpMs = closeMs
       return false
     }
   }

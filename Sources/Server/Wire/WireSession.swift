@@ -106,7 +106,8 @@ protocol WireSession: AnyObject {
 }
 
 extension WireSession {
+  var inputBytes: Int { 0 }
+
   // Most wires watch no topics.
   func grown(_ topic: Topic) {}
-  var inputBytes: Int { 0 }
 }

@@ -18,7 +18,8 @@ extension SettingsTable {
       "how long a client may take for the handshake of TLS or AMQP, and to say who it is, where it must",
       \.server.handshakeTimeoutMs),
     .number(
-      "request-timeout-ms", 1...86_400_000, .ms, "how long a line, or a request of HTTP, may take to come in",
+      "request-timeout-ms", 1...86_400_000, .ms,
+      "how long a line, a request of HTTP or a frame of RocketMQ may take to come in",
       \.server.requestTimeoutMs),
     .number(
       "idle-timeout-ms", 1...86_400_000, .ms, "how long a connection of HTTP may rest between requests",
