@@ -55,14 +55,17 @@ let package = Package(
     program(
       "escapement",
       [
-        "Access", "EscapementClient", "Server", "Engine", "Broker", "DecisionLog", "Journal", "LineProtocol", "Logs",
-        "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd", "TLS",
+        "Access", "EscapementClient", "Server", "Engine", "Broker", "DataFiles", "DecisionLog", "Journal",
+        "LineProtocol", "Logs", "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd", "TLS",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
     program(
       "bench",
-      ["TimingWheel", "LineProtocol", "RemotingProtocol", "Primitives", "Platform", "CLinux", "SeededRandom"],
+      [
+        "Server", "Engine", "Broker", "DecisionLog", "Journal", "TimingWheel", "LineProtocol", "RemotingProtocol",
+        "Platform", "Primitives", "CLinux", "SeededRandom",
+      ],
       path: "Benchmarks/bench"),
 
     .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
@@ -72,6 +75,7 @@ let package = Package(
     .target(
       name: "SimulatedLog", dependencies: ["Primitives", "DecisionLog"], path: "Tests/SimulatedLog",
       swiftSettings: settings),
+    tests("BenchTests", ["bench", "SeededRandom"]),
     tests("PrimitivesTests", ["Primitives"]),
     tests("AccessTests", ["Access", "Primitives", "SeededRandom"]),
     tests("HTTPProtocolTests", ["HTTPProtocol", "Primitives", "SeededRandom"]),
@@ -109,8 +113,8 @@ let package = Package(
     tests(
       "ServerSimulation",
       [
-        "Server", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives", "SimulatedDisk",
-        "SeededRandom", "RemotingProtocol",
+        "Server", "AMQPProtocol", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives",
+        "SimulatedDisk", "SeededRandom", "RemotingProtocol",
       ]),
     // Holds the pages and the manifest against the sources.
     tests(

@@ -1,9 +1,10 @@
-// Figures as people read them: quantiles, rates, times and sizes, without Foundation.
+// Figures as people read them.
 
-import Glibc
+import Foundation
 
 /// Prints a line at once, also into a file or a pipe.
 func say(_ line: String) {
+  Progress.clearLine()
   print(line)
   fflush(nil)
 }
@@ -12,39 +13,53 @@ func say(_ line: String) {
 func sayExpected(seconds: Int) { say("about \(max(1, seconds)) s on a quiet machine with two processors") }
 
 enum Figures {
-  /// The value below which `share` of `sorted` lies.
-  static func quantile(_ sorted: [Int64], _ share: Double) -> Int64 {
-    precondition(!sorted.isEmpty, "quantiles need values")
-    return sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]
-  }
-
   /// `value` with `places` decimals.
-  static func decimal(_ value: Double, places: Int = 2) -> String {
-    var scale = 1
-    for _ in 0..<places { scale *= 10 }
-    let scaled = Int((value * Double(scale)).rounded())
-    let fraction = String(abs(scaled) % scale)
-    let zeros = String(repeating: "0", count: max(0, places - fraction.count))
-    return "\(scaled < 0 ? "-" : "")\(abs(scaled) / scale).\(zeros)\(fraction)"
+  static func decimal(_ value: Double, places: Int = 2) -> String { String(format: "%.\(places)f", value) }
+
+  /// A time in the unit that leaves one to three digits before the point: `850 ns`, `1.23 ms`, `12.3 s`.
+  static func time(ns: Double) -> String {
+    for (unit, scale) in [("ns", 1.0), ("µs", 1e3), ("ms", 1e6)] where abs(ns) < 999.5 * scale {
+      return significant(ns / scale) + " " + unit
+    }
+    return significant(ns / 1e9) + " s"
   }
 
-  static func ms(ns: Int64) -> String { decimal(Double(ns) / 1e6) + " ms" }
-  static func seconds(ns: Int64) -> String { decimal(Double(ns) / 1e9) + " s" }
-  static func mebibytes(_ bytes: Int) -> String { decimal(Double(bytes) / 1_048_576, places: 1) + " MiB" }
+  static func time(ns: Int64) -> String { time(ns: Double(ns)) }
 
-  /// Events a second, whole.
-  static func rate(_ count: Int, ns: Int64) -> Int { ns <= 0 ? 0 : Int(Double(count) * 1e9 / Double(ns)) }
+  /// Three digits that mean something, and groups of three before the point.
+  static func significant(_ value: Double) -> String {
+    let size = abs(value)
+    if value == value.rounded(), size < 1e15 { return spaced(Int(value)) }
+    if size >= 99.95 { return spaced(Int(value.rounded())) }
+    return decimal(value, places: size >= 9.995 ? 1 : size >= 0.01 ? 2 : 4)
+  }
 
-  /// `p50 … p90 … p99 … p99.9 … max …` of nanoseconds.
-  static func distribution(ns values: [Int64]) -> String {
+  /// 1 000 000
+  static func spaced(_ number: Int) -> String {
+    let digits = Array(String(abs(number)))
+    var text = number < 0 ? "-" : ""
+    for (place, digit) in digits.enumerated() {
+      if place > 0, (digits.count - place) % 3 == 0 { text.append("\u{202F}") }
+      text.append(digit)
+    }
+    return text
+  }
+
+  /// A number with its unit; times and bytes in the unit that fits.
+  static func text(_ value: Double, _ unit: String) -> String {
+    switch unit {
+    case "ns": return time(ns: value)
+    case "B" where value >= 1_048_576: return significant(value / 1_048_576) + " MiB"
+    case "B" where value >= 1024: return significant(value / 1024) + " KiB"
+    default: return unit.isEmpty ? significant(value) : "\(significant(value)) \(unit)"
+    }
+  }
+
+  /// Events a second.
+  static func rate(_ count: Int, ns: Int64) -> Double { ns <= 0 ? 0 : (Double(count) * 1e9 / Double(ns)).rounded() }
+
+  static func median(_ values: [Double]) -> Double {
     let sorted = values.sorted()
-    return [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1)]
-      .map { "\($0.0) \(ms(ns: quantile(sorted, $0.1)))" }.joined(separator: "  ")
-  }
-
-  /// The machine's load over the last minute: figures taken beside other work need it.
-  static func machineLoad() -> String {
-    var loads = [0.0]
-    return getloadavg(&loads, 1) == 1 ? decimal(loads[0]) : "unknown"
+    return sorted.isEmpty ? 0 : (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
   }
 }

@@ -1,39 +1,19 @@
-// `bench`: measures parts of the system. One line in `commands` adds a command.
+// `bench`: measures parts of the system. One line in `Command.all` adds a command.
 //
-// Holds: every command explains itself with `--help` and checks its own results.
-// Leaves to others: what is measured and how (one file a command).
+// Holds: every command explains itself with `--help`, shows how far it is, checks its own results, and ends with a report; exit
+// status 1 when something came out that must not.
+// Leaves to others: what is measured and how (one file a command), how it is shown (Report).
 
-struct Command {
-  let name: String
-  let summary: String
-  let run: ([String]) -> Void
-}
-
-let commands = [
-  Command(name: "wheel", summary: "insert, cancel and expiry in the timing wheel", run: WheelBenchmark.run),
-  Command(name: "json", summary: "validating and decoding request lines", run: JSONBenchmark.run),
-  Command(name: "precision", summary: "how late messages reach a consumer", run: PrecisionBenchmark.run),
-  Command(
-    name: "throughput", summary: "messages a second: scheduled, consumed, released", run: ThroughputBenchmark.run),
-  Command(name: "burst", summary: "many messages due in the same millisecond", run: BurstBenchmark.run),
-  Command(name: "idle", summary: "what many pending messages cost while nothing is due", run: RestingBenchmarks.idle),
-  Command(name: "memory", summary: "memory, load rate and recovery with very many", run: RestingBenchmarks.memory),
-  Command(
-    name: "headofline", summary: "how late RabbitMQ messages expire behind longer-lived ones",
-    run: HeadOfLineBenchmark.run),
-  Command(
-    name: "expiry", summary: "very many RabbitMQ messages with times to live: cost, start, lateness",
-    run: ExpiryBenchmark.run),
-  Command(
-    name: "remoting", summary: "messages a second that RocketMQ clients could send and pull", run: RemotingBenchmark.run
-  ),
-  Command(name: "connections", summary: "what idle connections and groups cost", run: RestingBenchmarks.connections),
-]
+import Glibc
 
 let arguments = CommandLine.arguments.dropFirst()
-if let name = arguments.first, let command = commands.first(where: { $0.name == name }) {
-  command.run(Array(arguments.dropFirst()))
-} else {
-  print("usage: bench <command> [flags]   (bench <command> --help explains the flags)\n")
-  for command in commands { print("  \(command.name)  \(command.summary)") }
+guard let command = Command.all.first(where: { $0.name == arguments.first }) else {
+  print(Command.overview)
+  exit(arguments.isEmpty || arguments.first == "--help" ? 0 : 2)
 }
+ChildProcess.watchSignals()
+let flags = Flags(command, Array(arguments.dropFirst()))
+let report = command.run(flags)
+Progress.end()
+report.show(flags)
+exit(report.faults.isEmpty ? 0 : 1)

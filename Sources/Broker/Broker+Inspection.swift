@@ -1,5 +1,7 @@
 // What people may see of the inside: gauges and the wheel.
 
+import DelayStore
+import Primitives
 import TimingWheel
 
 /// Gauges: numbers that go up and down.
@@ -54,4 +56,20 @@ extension Broker {
 
   /// Pending messages that lie on disk only.
   public var onDiskCount: Int { pending.onDiskCount }
+
+  /// The slices of the wheels on disk that hold messages, the finest level first. O(slices), a few hundred at most.
+  public var diskSlices: [SliceSnapshot] { pending.diskSlices }
+
+  /// Messages that have been moved from a slice to a finer one or into memory, since the start.
+  public var demotedCount: UInt64 { pending.demotedCount }
+
+  /// The first `limit` topics by name of those that `isShown`. O(topics).
+  public func firstTopics(_ limit: Int, where isShown: (Topic) -> Bool) -> [Topic] {
+    topics.all.lazy.filter(isShown).smallest(limit) { $0.name < $1.name }
+  }
+
+  /// The first `limit` groups of a topic by name of those that `isShown`. O(groups of the topic).
+  public func firstGroups(_ limit: Int, of topic: Topic, where isShown: (Group) -> Bool) -> [Group] {
+    topic.groups.lazy.filter(isShown).smallest(limit) { $0.name < $1.name }
+  }
 }

@@ -65,15 +65,55 @@ public struct CheckpointState {
   }
 }
 
-// What a check of the folder looks at.
+// What a check of the folder looks at, and what a copy of it takes.
 extension CheckpointState {
   /// Slice files and how much of them counts.
   public var sliceFiles: [(path: String, length: Int)] { pending.slices.map { ($0.path, $0.length) } }
+
+  /// The slices.
+  public var slices: [DelayStore.SliceState] { pending.slices }
+
+  /// Files of recent outcomes and how much of them counts.
+  public var outcomeFiles: [(path: String, length: Int)] {
+    pending.buckets.map { (RecentOutcomes.path($0.bucket), $0.length) }
+  }
+
+  /// The offset behind the last message of a topic.
+  public func nextOffset(ofTopic number: UInt32) -> TopicOffset? {
+    topics.topics.first { $0.number == number }?.nextOffset
+  }
 
   /// Topics by number and name, with their segments.
   public var topicFiles: [(topic: UInt32, name: String, segments: [TopicLog.SegmentState])] {
     topics.topics.map { ($0.number, $0.name, $0.segments) }
   }
+
+  /// A data file and how much of it counts.
+  public struct CountedFile {
+    /// Where it is.
+    public var path: String
+    /// Bytes that count; what lies behind them belongs to a later checkpoint.
+    public var length: Int
+    /// Whether it will never change any more.
+    public var isFinal = false
+  }
+
+  /// Every data file.
+  public var countedFiles: [CountedFile] {
+    var files = pending.slices.map { CountedFile(path: $0.path, length: $0.length) }
+    for topic in topics.topics {
+      files += topic.segments.map { segment in
+        CountedFile(
+          path: TopicLog.path(topic.number, segment: segment.baseOffset), length: segment.length,
+          isFinal: segment.isSealed)
+      }
+    }
+    files += pending.buckets.map { CountedFile(path: RecentOutcomes.path($0.bucket), length: $0.length) }
+    return files
+  }
+
+  /// Mends the bytes of a file of recent outcomes; gives how many of them were lost.
+  public static func mendOutcomes(_ bytes: UnsafeMutableRawBufferPointer) -> Int { RecentOutcomes.mend(bytes) }
 
   /// Reads the files of recent outcomes; gives how many entries they have.
   public func checkOutcomes(_ files: OpenFiles) throws(StorageError) -> Int {

@@ -2,7 +2,7 @@
 //
 // Holds: `run` is called on an I/O thread, once, or again while the disk is full, so it must do no harm when repeated;
 // `finished` afterwards, on the loop thread, and only when `failure` is nil. Tasks of one lane run in the order in which
-// they were submitted; the two lanes know nothing of each other.
+// they were submitted; the lanes know nothing of each other.
 // Leaves to others: which thread a lane is (the server), or that there is none (the simulator runs tasks by hand).
 
 import Primitives
@@ -39,9 +39,9 @@ open class IOTask: @unchecked Sendable {
   }
 }
 
-/// The two orders of work. What is read was written before, so the lanes need no order between them, and a consumer's
-/// cold read never waits behind a checkpoint.
-public enum IOLane: Sendable { case write, read }
+/// The orders of work. What is read was written before, so the lanes need no order between them, and a consumer's cold read
+/// never waits behind a checkpoint. `copy` is for work that takes minutes and that nothing else waits for.
+public enum IOLane: Int, CaseIterable, Sendable { case write, read, copy }
 
 /// Takes tasks from the loop thread; gives them back by way of the loop's mailbox.
 public protocol IOQueue: AnyObject {

@@ -76,6 +76,10 @@ public protocol DecisionLog: AnyObject, Sendable {
   /// checkpoint that rests on them. Blocks; may be called beside all other calls.
   func persist() throws(StorageError)
 
+  /// Puts into the folder of a copy what a start there needs of the log, when a checkpoint as of `sequence` stands there: that
+  /// nothing follows. A log that is not kept in the folder has nothing to put there. Blocks.
+  func beginCopy(in storage: any Storage, behind sequence: Sequence) throws(StorageError)
+
   // MARK: The log's thread
 
   /// Does what there is to do without waiting for more.

@@ -7,10 +7,11 @@ extension DelayStore {
   /// Takes over the slices of a checkpoint whose hand stood at `routedMs`. What lies behind `length` in a file was not part
   /// of the checkpoint and is cut off: the journal has it. Reads every slice whole and checks every record.
   ///
-  /// - Parameter keeps: called once for each message that is not withdrawn: whether it still waits.
+  /// - Parameter isPending: whether a message that no tombstone names is pending: it had not left already, and its topic is there.
+  ///   Called once for each.
   /// - Throws: `damaged` when a file is shorter than the checkpoint says or a record does not match its checksum.
   public func recover(
-    _ states: [SliceState], routedMs: UnixMs, files: OpenFiles, keeps: (MessageRecord) -> Bool
+    _ states: [SliceState], routedMs: UnixMs, files: OpenFiles, isPending: (MessageRecord) -> Bool
   ) throws(StorageError) {
     self.routedMs = routedMs
     loadedMs = routedMs
@@ -21,7 +22,7 @@ extension DelayStore {
       try cut(slice.file.path, to: state.length, files)
       let dead = try tombstones(slice, files)
       try Self.forEachRecord(files, slice.file.path, state.length, hasher) { record, hash, position in
-        guard record.kind == RecordKind.message, !dead.contains(position), keeps(record) else { return }
+        guard record.kind != RecordKind.tombstone, !dead.contains(position), isPending(record) else { return }
         if isNear {
           owner?.cameNear(record, hash: hash, slice: slice.number, position: position)
         } else {

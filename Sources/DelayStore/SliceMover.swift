@@ -115,7 +115,7 @@ struct SliceBlock {
           reason: "the record at byte \(memory.filePosition + bytes) does not match its checksum")
         return
       }
-      if record.kind == RecordKind.message {
+      if record.kind != RecordKind.tombstone {
         found.append(Found(place: bytes, hash: hasher.hash(topic: record.topic, id: record.id)))
       }
       bytes += record.length

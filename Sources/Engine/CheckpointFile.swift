@@ -51,7 +51,7 @@ public struct CheckpointFile {
 
   /// Reads the checkpoint of a folder; nil when it has none.
   ///
-  /// - Throws: `damaged` when the file is not a whole checkpoint of a known version.
+  /// - Throws: `damaged` when the file is not a whole checkpoint; `failed` when it is of a version that is not known.
   public static func load(_ storage: any Storage) throws(StorageError) -> CheckpointFile? {
     let file: FileID
     do throws(StorageError) {
@@ -75,7 +75,10 @@ public struct CheckpointFile {
       bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) }
     }
     let found = UInt32(truncatingIfNeeded: word(8))
-    guard found == version else { throw damaged("it is of format version \(found); this program reads \(version)") }
+    guard found == version else {
+      let reason = "it is of format version \(found), and this program reads \(version); use the program that wrote it"
+      throw StorageError(kind: .failed, operation: "read", path: path, reason: reason)
+    }
     let checksum = bytes.withUnsafeBytes { CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[16...])) }
     guard checksum == UInt32(truncatingIfNeeded: word(8) >> 32) else { throw damaged("it does not match its checksum") }
     guard word(64) == UInt64(bytes.count - headerBytes) else { throw damaged("its length is not what it says") }

@@ -57,6 +57,12 @@ public final class Engine {
   private var bytesSinceCheckpoint = 0
   private var lastCheckpointMs: UnixMs = 0
   private var waitingCheckpoint: CheckpointPlan?
+  /// A snapshot that waits for the next checkpoint to begin.
+  private var wantedSnapshot: SnapshotTask?
+  /// A snapshot that copies, or whose checkpoint is on its way.
+  private var snapshot: SnapshotTask?
+  /// Files that checkpoints do not name any more, and that a snapshot may still be copying.
+  private var heldRemovals: [(paths: [String], directories: [String])] = []
   private var isCheckpointing = false
   /// Whether a checkpoint waits for messages in memory to be written out, some in each turn.
   private var isPreparing = false
@@ -104,6 +110,7 @@ public final class Engine {
       bytesSinceCheckpoint += records.byteCount
       counters.logBytes += records.byteCount
     }
+    if broker.isDiskFull { snapshot?.abandon() }
     isPreparing = wantsCheckpoint
     if isPreparing, broker.prepareCheckpoint() || isCheckpointUrgent { planCheckpoint() }
     if !records.isEmpty {
@@ -139,6 +146,7 @@ public final class Engine {
 
   private var wantsCheckpoint: Bool {
     guard !isCheckpointing, broker.isReadyForCheckpoint else { return false }
+    if wantedSnapshot != nil { return true }
     if bytesSinceCheckpoint >= checkpointBytes { return true }
     // On a full disk, a checkpoint also frees slices whose messages have been released.
     let isRested = broker.nowMs >= lastCheckpointMs + SpaceWatch.intervalMs
@@ -164,6 +172,10 @@ public final class Engine {
     lastCheckpointMs = broker.nowMs
     bytesSinceCheckpoint = 0
     waitingCheckpoint = broker.checkpoint()
+    if let wantedSnapshot {
+      snapshot = wantedSnapshot
+      self.wantedSnapshot = nil
+    }
   }
 
   private func beginCheckpointIfWritten() {
@@ -176,16 +188,51 @@ public final class Engine {
       counters.checkpoints += 1
       log.release(upTo: plan.sequence)
       if !plan.removals.isEmpty || !plan.emptyDirectories.isEmpty {
-        io.submit(CloseTask(paths: plan.removals), .read)
-        io.submit(RemoveTask(paths: plan.removals, directories: plan.emptyDirectories), .write)
+        heldRemovals.append((plan.removals, plan.emptyDirectories))
       }
+      if let snapshot, snapshot.file == nil {
+        snapshot.file = file
+        io.submit(snapshot, .copy)
+      }
+      removeHeld()
     }
     io.submit(task, .write)
+  }
+
+  /// Removes what checkpoints do not name any more, unless a snapshot is being made of one that does.
+  private func removeHeld() {
+    guard snapshot == nil else { return }
+    for held in heldRemovals {
+      io.submit(CloseTask(paths: held.paths), .read)
+      io.submit(RemoveTask(paths: held.paths, directories: held.directories), .write)
+    }
+    heldRemovals = []
+  }
+
+  // MARK: Snapshots
+
+  /// Makes a snapshot of all that has been submitted to the log by the end of this turn, beside everything else: a checkpoint,
+  /// then a copy of its files. What the data folder would give back meanwhile it keeps until the copy is made. `done` is called
+  /// on the loop. Given up when the engine stops, and when the disk is nearly full.
+  ///
+  /// - Returns: false, and `done` is not called, while another one is being made.
+  public func makeSnapshot(
+    _ target: SnapshotTarget, done: @escaping (Result<SnapshotSummary, StorageError>) -> Void
+  ) -> Bool {
+    guard snapshot == nil, wantedSnapshot == nil else { return false }
+    wantedSnapshot = SnapshotTask(target, log: log) { [unowned self] result in
+      snapshot = nil
+      removeHeld()
+      done(result)
+    }
+    return true
   }
 
   /// Takes a checkpoint for a clean stop. `waitForLog` must return when the log has written what was submitted.
   public func stop(waitForLog: () -> Void) {
     guard broker.failure == nil else { return }
+    wantedSnapshot = nil
+    snapshot?.abandon()
     while !broker.isReadyForCheckpoint || isCheckpointing {
       _ = endTurn(mustSync: true)
       waitForLog()

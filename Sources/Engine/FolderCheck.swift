@@ -79,11 +79,17 @@ public enum FolderCheck {
       attempt(&report) { () throws(StorageError) in
         var messages = 0
         var tombstones = 0
+        var lost = 0
         try requireLength(path, length, files)
         try DelayStore.forEachRecord(files, path, length, hasher) { record, _, _ in
-          if record.kind == RecordKind.message { messages += 1 } else { tombstones += 1 }
+          switch record.kind {
+          case RecordKind.message: messages += 1
+          case RecordKind.tombstone: tombstones += 1
+          default: lost += 1
+          }
         }
-        return "\(path): \(counted(messages, "message")), \(counted(tombstones, "tombstone"))"
+        let rest = lost == 0 ? "" : ", \(counted(lost, "place")) of what a salvage found lost"
+        return "\(path): \(counted(messages, "message")), \(counted(tombstones, "tombstone"))\(rest)"
       }
     }
     for (topic, name, segments) in state.topicFiles {
@@ -109,7 +115,7 @@ public enum FolderCheck {
     }
   }
 
-  private static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+  static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
   private static func attempt(_ report: inout FolderReport, _ body: () throws(StorageError) -> String) {
     do throws(StorageError) { report.findings.append(try body()) } catch { report.damages.append("\(error)") }

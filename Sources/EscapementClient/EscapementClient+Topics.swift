@@ -32,11 +32,29 @@ extension EscapementClient {
 
   /// All topics with their groups.
   public func topics() async throws -> [TopicInfo] {
-    var topics: [TopicInfo] = []
-    for fields in try await request(RequestLine("topics"), isRepeatable: true).fields.objects("topics") {
-      topics.append(try TopicInfo(fields))
-    }
-    return topics
+    try await request(RequestLine("topics"), isRepeatable: true).fields
+      .all("topics") { fields throws(EscapementError) in try TopicInfo(fields) }
+  }
+
+  /// All queues of the RabbitMQ front end.
+  public func queues() async throws -> [QueueInfo] {
+    try await request(RequestLine("rabbitmq.queues"), isRepeatable: true).fields
+      .all("queues") { fields throws(EscapementError) in try QueueInfo(fields) }
+  }
+
+  /// All exchanges of the RabbitMQ front end but the default one.
+  public func exchanges() async throws -> [ExchangeInfo] {
+    try await request(RequestLine("rabbitmq.exchanges"), isRepeatable: true).fields
+      .all("exchanges") { fields throws(EscapementError) in try ExchangeInfo(fields) }
+  }
+
+  /// The server at a glance.
+  ///
+  /// - Parameter limit: how many topics, queues and exchanges to name at most, 1 to 1000 of each.
+  public func overview(limit: Int = 100) async throws -> ServerOverview {
+    var line = RequestLine("overview")
+    line.set("limit", limit)
+    return try await ServerOverview(request(line, isRepeatable: true).fields)
   }
 
   /// Counters and gauges.
@@ -47,5 +65,16 @@ extension EscapementClient {
   /// The timing wheels as they stand.
   public func wheel() async throws -> WheelInfo {
     try await WheelInfo(request(RequestLine("wheel"), isRepeatable: true).fields)
+  }
+
+  /// Has the server make a snapshot of its data folder, in a new folder on its own machine; returns when it is whole.
+  ///
+  /// - Parameters:
+  ///   - folder: an absolute path on the server's machine, where nothing is yet.
+  ///   - waitMs: how long the copy may take.
+  public func snapshot(folder: String, waitMs: Int64 = 86_400_000) async throws -> SnapshotReceipt {
+    var line = RequestLine("snapshot")
+    line.set("folder", folder)
+    return try await SnapshotReceipt(request(line, isRepeatable: false, extraMs: waitMs).fields)
   }
 }

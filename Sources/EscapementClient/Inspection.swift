@@ -45,9 +45,7 @@ public struct TopicInfo: Sendable, Codable, Equatable {
     firstOffset = try fields.offset("firstOffset")
     nextOffset = try fields.offset("nextOffset")
     bytes = try fields.int("bytes")
-    var groups: [GroupInfo] = []
-    for group in try fields.objects("groups") { groups.append(try GroupInfo(group)) }
-    self.groups = groups
+    groups = try fields.all("groups") { group throws(EscapementError) in try GroupInfo(group) }
   }
 }
 
@@ -103,6 +101,14 @@ public struct WheelInfo: Sendable, Codable, Equatable {
     public let pending: Int64
     /// Occupied slots as pairs: slot, messages.
     public let slots: [[Int64]]
+
+    init(_ fields: RawObject) throws(EscapementError) {
+      level = try fields.int("level")
+      tickMs = try fields.int("tickMs")
+      intervalMs = try fields.int("intervalMs")
+      pending = try fields.int("pending")
+      slots = (fields["slots"]?.elements ?? []).map { $0.elements.compactMap(\.int) }
+    }
   }
 
   /// The server's time, in Unix ms.
@@ -121,14 +127,6 @@ public struct WheelInfo: Sendable, Codable, Equatable {
     tickMs = try reply.int("tickMs")
     wheelSize = try reply.int("wheelSize")
     onDisk = try reply.int("onDisk")
-    var levels: [Level] = []
-    for fields in try reply.objects("levels") {
-      levels.append(
-        Level(
-          level: try fields.int("level"), tickMs: try fields.int("tickMs"), intervalMs: try fields.int("intervalMs"),
-          pending: try fields.int("pending"),
-          slots: (fields["slots"]?.elements ?? []).map { $0.elements.compactMap(\.int) }))
-    }
-    self.levels = levels
+    levels = try reply.all("levels") { fields throws(EscapementError) in try Level(fields) }
   }
 }

@@ -169,3 +169,22 @@ public struct PendingPage: Sendable, Equatable {
     cursor = reply["cursor"].map { PageCursor(json: [UInt8]($0.data)) }
   }
 }
+
+/// The answer to `snapshot`.
+public struct SnapshotReceipt: Sendable, Codable, Equatable {
+  /// The snapshot holds what the server had done up to this record of its journal.
+  public let sequence: UInt64
+  /// Files that it shares with the data folder.
+  public let linkedFiles: Int64
+  /// Files that were copied.
+  public let copiedFiles: Int64
+  /// Bytes that were copied.
+  public let copiedBytes: Int64
+
+  init(_ reply: RawObject) throws(EscapementError) {
+    sequence = try reply.offset("sequence")
+    linkedFiles = try reply.int("linkedFiles")
+    copiedFiles = try reply.int("copiedFiles")
+    copiedBytes = try reply.int("copiedBytes")
+  }
+}

@@ -79,4 +79,20 @@ extension JournalLog {
       try storage.sync(file)
     }
   }
+
+  /// Makes a journal in another folder that begins behind `sequence` and holds no record.
+  public func beginCopy(in storage: any Storage, behind sequence: Sequence) throws(StorageError) {
+    try storage.makeDirectory(Self.folder)
+    let first = sequence + 1
+    let file = try storage.open("\(Self.folder)/\(Segment.name(first: first))", create: true)
+    defer { storage.close(file) }
+    let bytes = SegmentHeader.bytes + RecordBuffer.endBytes
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 16)
+    defer { block.deallocate() }
+    block.initializeMemory(as: UInt8.self, repeating: 0)
+    SegmentHeader(firstSequence: first, store: identity.store, fileBytes: bytes).write(into: block)
+    try storage.write(file, at: 0, UnsafeRawBufferPointer(block))
+    try storage.sync(file)
+    try storage.syncDirectory(Self.folder)
+  }
 }

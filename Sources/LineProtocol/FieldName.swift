@@ -17,14 +17,14 @@ public enum FieldName: String, CaseIterable, Sendable {
   case group, credit, ackWaitMs, maxAttempts, from, tags, ordered
   case sub, offset, offsets, upTo, max, waitMs, to, timeMs
   // Topics.
-  case retentionMs, retentionBytes
+  case retentionMs, retentionBytes, folder
   // RocketMQ front end.
   case keys, shardingKey, properties, delayTimeLevel, delayTimeSec, delayTimeMs, deliverTimeMs, recallHandle
   case consumerGroup, subExpression, maxReconsumeTimes, msgId, producerGroup, transactionId, state
   // RabbitMQ front end.
   case exchange, type, durable, autoDelete, `internal`, passive, arguments, ifUnused, ifEmpty
   case queue, exclusive, routingKey, mandatory, consumerTag, noAck, prefetch, deliveryTag, multiple, requeue
-  case destination, source
+  case destination, source, global
   // Inside its `properties`.
   case expiration, messageId, correlationId, replyTo, contentType, contentEncoding, deliveryMode, priority, timestamp
   case userId, appId

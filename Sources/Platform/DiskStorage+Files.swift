@@ -47,6 +47,7 @@ extension DiskStorage {
   /// Makes data and length durable; see `Storage`.
   public func sync(_ file: FileID) throws(StorageError) {
     try refuseChange("sync", path(of: file))
+    if stallNs > 0 { SystemClock.pause(ns: stallNs) }
     let (result, number) = uninterrupted { fdatasync(file.rawValue) }
     // Whatever the reason, also a full disk: after a failed sync nobody knows what is durable, so it is never tried again.
     if result != 0 {

@@ -60,7 +60,19 @@ extension DiskStorage {
   /// Makes the names in a folder durable; see `Storage`.
   public func syncDirectory(_ path: String) throws(StorageError) {
     try refuseChange("sync folder", path)
+    if stallNs > 0 { SystemClock.pause(ns: stallNs) }
     try DiskStorage.syncFolder(full(path), named: path)
+  }
+
+  /// Links; see `Storage`. The folder must be there.
+  public func link(_ path: String, into other: any Storage) throws(StorageError) -> Bool {
+    guard let other = other as? DiskStorage else { return false }
+    try other.refuseChange("link", path)
+    if Glibc.link(full(path), other.full(path)) == 0 { return true }
+    let number = errno
+    // Another file system, one without links, or too many of them.
+    if [EXDEV, EPERM, EMLINK, EOPNOTSUPP].contains(number) { return false }
+    throw storageError("link", path, number)
   }
 
   /// Free bytes for a process without privileges; 0 when the file system does not say.
@@ -71,7 +83,7 @@ extension DiskStorage {
     return overflow ? .max : Int(clamping: bytes)
   }
 
-  private static func syncFolder(_ folder: String, named path: String) throws(StorageError) {
+  static func syncFolder(_ folder: String, named path: String) throws(StorageError) {
     let descriptor = clinux_open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
     if descriptor < 0 { throw storageError("sync folder", path, errno) }
     defer { _ = Glibc.close(descriptor) }

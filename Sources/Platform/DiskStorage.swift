@@ -16,6 +16,9 @@ public final class DiskStorage: Storage {
   /// Whether every change is refused.
   public let isReadOnly: Bool
 
+  // For tests and measurements: every sync takes so much longer. From the environment, read once.
+  let stallNs: Int64
+
   // For error texts only: which path a descriptor was opened with.
   private let paths = Mutex<[Int32: String]>([:])
   private let lockDescriptor = Mutex<Int32>(-1)
@@ -26,6 +29,7 @@ public final class DiskStorage: Storage {
   public init(root: String, readOnly: Bool = false) throws(StorageError) {
     self.root = root
     self.isReadOnly = readOnly
+    stallNs = DiskStorage.stallFromEnvironment()
     if !readOnly { try DiskStorage.makeFolders(root) }
     let descriptor = clinux_open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
     if descriptor < 0 { throw storageError("open the data folder", root, errno) }
@@ -61,6 +65,12 @@ public final class DiskStorage: Storage {
       return held
     }
     if earlier >= 0 { _ = Glibc.close(earlier) }
+  }
+
+  /// `ESCAPEMENT_STALL_SYNC_MS`, up to a minute: how a server does on a disk that takes its time, without such a disk.
+  private static func stallFromEnvironment() -> Int64 {
+    guard let text = getenv("ESCAPEMENT_STALL_SYNC_MS"), let ms = Int64(String(cString: text)) else { return 0 }
+    return min(max(0, ms), 60_000) * TimeUnits.nsPerMs
   }
 
   func full(_ path: String) -> String { path.isEmpty ? root : "\(root)/\(path)" }

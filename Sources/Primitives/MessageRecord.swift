@@ -21,6 +21,9 @@ public enum RecordKind {
   public static let message: UInt16 = 1
   /// In a slice: the record at the file position given as its sequence is dead.
   public static let tombstone: UInt16 = 2
+  /// A message that damage has taken, and that holds its place: times, topic, sequence or offset are its own, the rest is empty.
+  /// In topic 0, which nobody has: bytes that mean nothing. Made by a salvage only.
+  public static let lost: UInt16 = 3
 }
 
 /// How the bytes of a body came, and so how a JSON protocol shows them.
@@ -121,8 +124,10 @@ public struct MessageRecord {
     get { load(32, as: UInt32.self) }
     nonmutating set { store(newValue, 32) }
   }
-  /// Message or tombstone.
+  /// Message, tombstone or lost.
   @inlinable public var kind: UInt16 { load(42, as: UInt16.self) }
+  /// Whether there was a message here that damage has taken.
+  @inlinable public var isLost: Bool { kind == RecordKind.lost }
   /// The encoding of the body, and bits that are free for the broker and the front ends.
   @inlinable public var flags: UInt32 { load(52, as: UInt32.self) }
   /// The queue of its topic that it belongs to; 0 where nobody has chosen one.
@@ -210,6 +215,28 @@ public struct MessageRecord {
     record.seal()
   }
 
+  /// Writes what stands for a lost message at `base`, `length` bytes, sealed.
+  ///
+  /// - Precondition: `length` is a multiple of 8 and has room for a header and the id.
+  public static func writeLost(
+    length: Int, sequence: UInt64, dueMs: UnixMs, stampMs: UnixMs, topic: UInt32, id: [UInt8] = [],
+    at base: UnsafeMutableRawPointer
+  ) {
+    precondition(length % 8 == 0 && length >= headerLength + id.count, "a record has room for what it says")
+    base.initializeMemory(as: UInt8.self, repeating: 0, count: length)
+    let record = MessageRecord(base)
+    record.store(UInt32(length), 0)
+    record.sequence = sequence
+    record.dueMs = dueMs
+    record.stampMs = stampMs
+    record.topic = topic
+    record.store(UInt16(id.count), 36)
+    record.store(RecordKind.lost, 42)
+    record.store(BodyEncoding.bytes.flags, 52)
+    (base + headerLength).copyMemory(from: id, byteCount: id.count)
+    record.seal()
+  }
+
   /// Puts the checksum in.
   @inlinable public func seal() { store(CRC32C.checksum(part(8, length - 8)), 4) }
 
@@ -222,7 +249,7 @@ public struct MessageRecord {
     guard CRC32C.checksum(record.part(8, length - 8)) == record.load(4, as: UInt32.self) else { return nil }
     let parts = record.idLength + record.keyLength + record.tagLength + record.headersLength + record.bodyLength
     guard headerLength + parts <= length else { return nil }
-    guard record.kind == RecordKind.message || record.kind == RecordKind.tombstone else { return nil }
+    guard (RecordKind.message...RecordKind.lost).contains(record.kind) else { return nil }
     return record
   }
 }

@@ -72,6 +72,14 @@ public protocol Storage: AnyObject, Sendable {
   func removeDirectory(_ path: String) throws(StorageError)
   /// Makes the names in a folder durable.
   func syncDirectory(_ path: String) throws(StorageError)
+  /// Gives a file a second name, the same, in another storage; false where that cannot be. The two are one file from then on:
+  /// only for files that never change.
+  func link(_ path: String, into other: any Storage) throws(StorageError) -> Bool
   /// Bytes that can still be written to this storage.
   func freeBytes() -> Int
+}
+
+extension Storage {
+  /// No file has two names here.
+  public func link(_ path: String, into other: any Storage) throws(StorageError) -> Bool { false }
 }

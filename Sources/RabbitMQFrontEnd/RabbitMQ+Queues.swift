@@ -36,20 +36,30 @@ extension RabbitMQ {
     }
     let arguments = try QueueArguments(declaration.arguments, queue: name)
     try QueueArguments.requireKnownStorage(declaration.arguments, queue: name)
-    let owner = declaration.isExclusive ? connection : nil
     if name.hasPrefix("amq."), !declaration.name.isEmpty {
       throw .accessRefused("queue name '\(name)' contains reserved prefix 'amq.*'")
     }
+    var named = declaration
+    named.name = name
+    let queue = try makeQueue(named, arguments, owner: declaration.isExclusive ? connection : nil)
+    use(queue)
+    return Answer(queue, gate: broker.gate)
+  }
+
+  /// Makes a queue of a name that nobody has.
+  func makeQueue(
+    _ declaration: QueueDeclaration, _ arguments: QueueArguments, owner: UInt64?
+  ) throws(AMQPError) -> Queue {
+    let name = declaration.name
     let group: Group
-    do throws(BrokerStop) { group = try broker.makeQueue(Queue.topicPrefix + name.description) } catch {
+    do throws(BrokerStop) { group = try broker.makeQueue(virtualHost.queuePrefix + name.description) } catch {
       throw .stopped(error)
     }
     let queue = Queue(
       name, group, isDurable: declaration.isDurable, isAutoDelete: declaration.isAutoDelete, owner: owner, arguments)
     add(queue)
     if queue.isKept { keep(queue) }
-    use(queue)
-    return Answer(queue, gate: broker.gate)
+    return queue
   }
 
   func add(_ queue: Queue) {
@@ -75,9 +85,17 @@ extension RabbitMQ {
     try same.require(QueueArguments.compared, given: declaration.arguments, current: old.arguments.all)
   }
 
-  /// All queues, by name. O(queues × log queues).
+  /// All queues but those of direct replies, by name. O(queues × log queues).
   public var queuesInOrder: [Queue] {
-    queues.values.sorted { $0.name.bytes.lexicographicallyPrecedes($1.name.bytes) }
+    queues.values.filter { !$0.name.hasPrefix(DirectReply.tokenPrefix) }.sorted {
+      $0.name.bytes.lexicographicallyPrecedes($1.name.bytes)
+    }
+  }
+
+  /// The first `limit` queues by name of those that `isShown`. O(queues) for a small limit.
+  public func firstQueues(_ limit: Int, where isShown: (Queue) -> Bool) -> [Queue] {
+    queues.values.lazy.filter(isShown)
+      .smallest(limit) { $0.name.bytes.lexicographicallyPrecedes($1.name.bytes) }
   }
 
   /// Messages that could be delivered now; what is due in this moment is counted out.
@@ -113,7 +131,7 @@ extension RabbitMQ {
     try broker.deleteQueue(queue.group)
     queues[queue.name] = nil
     queueByGroup[queue.group.number] = nil
-    if queue.isKept { broker.removeFromCatalog(Self.catalogName(queue)) }
+    if queue.isKept { broker.removeFromCatalog(catalogName(queue)) }
     if let owner = queue.owner { ownQueues[owner]?[queue.name] = nil }
     for binding in queue.bindings {
       remove(binding)
@@ -169,7 +187,9 @@ extension RabbitMQ {
   }
 
   /// The queue that a consumer of the broker belongs to; nil when it was deleted.
-  public func queue(of consumer: Consumer) -> Queue? { consumer.group.flatMap { queueByGroup[$0.number] } }
+  public func queue(of consumer: Consumer) -> Queue? { consumer.group.flatMap(queue(of:)) }
+
+  func queue(of group: Group) -> Queue? { queueByGroup[group.number] }
 
   /// A consumer of a queue is gone: an auto-delete queue goes with its last one, an expiring one begins to.
   public func consumerLeft(_ queue: Queue, _ consumer: Consumer) {
@@ -188,9 +208,14 @@ extension RabbitMQ {
   /// Deletes the queues that nobody has used for as long as they say. Their messages are no dead letters. To be called when a
   /// turn has begun.
   public func deleteIdleQueues() {
-    for group in broker.takeIdleQueues() {
-      guard let queue = queueByGroup[group.number], queue.consumerCount == 0 else { continue }
-      try? delete(queue)
-    }
+    for group in broker.takeIdleQueues() { deleteIfIdle(group) }
   }
+
+  func deleteIfIdle(_ group: Group) {
+    guard let queue = queueByGroup[group.number], queue.consumerCount == 0 else { return }
+    try? delete(queue)
+  }
+
+  /// Whether a queue or relay of the broker is this host's.
+  func owns(_ group: Group) -> Bool { queueByGroup[group.number] != nil || exchangeByRelay[group.number] != nil }
 }

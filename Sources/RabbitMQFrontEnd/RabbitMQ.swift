@@ -12,11 +12,15 @@ import Primitives
 /// The front end's tables.
 public final class RabbitMQ {
   let broker: Broker
+  /// Whose tables these are.
+  public let virtualHost: VirtualHost
   var exchanges: [Text: Exchange] = [:] { didSet { knownRoutes.forget() } }
   var queues: [Text: Queue] = [:] { didSet { knownRoutes.forget() } }
   var queueByGroup: [UInt32: Queue] = [:]
   /// The exchanges that delay, by the groups of their relays.
   var exchangeByRelay: [UInt32: Exchange] = [:]
+  /// Native topics that bindings lead to, or led to.
+  var boundTopics: [Text: BoundTopic] = [:]
   /// Told of messages that were dropped because the exchange in which they were pending went, in words for people.
   public var noteDropped: ((String) -> Void)?
   var nextBinding = 1
@@ -33,9 +37,16 @@ public final class RabbitMQ {
   var routings: UInt64 = 0
   let reader = RequestReader()
 
-  /// The tables of a broker; `restore` follows.
-  public init(_ broker: Broker, exchangesMax: Int = 100_000, bindingsMax: Int = 1_000_000) {
+  /// The tables of a virtual host; `restore` follows.
+  ///
+  /// - Parameters:
+  ///   - exchangesMax: no more exchanges are declared.
+  ///   - bindingsMax: no more bindings are made.
+  public init(
+    _ broker: Broker, _ virtualHost: VirtualHost = .standard, exchangesMax: Int = 100_000, bindingsMax: Int = 1_000_000
+  ) {
     self.broker = broker
+    self.virtualHost = virtualHost
     self.exchangesMax = exchangesMax
     self.bindingsMax = bindingsMax
     exchanges[""] = Exchange("", .direct, isDurable: true)
@@ -159,7 +170,7 @@ public final class RabbitMQ {
     while let exchange = going.popLast() {
       guard exchanges[exchange.name] === exchange else { continue }
       exchanges[exchange.name] = nil
-      if exchange.isDurable { broker.removeFromCatalog(Self.catalogName(exchange)) }
+      if exchange.isDurable { broker.removeFromCatalog(catalogName(exchange)) }
       dropRelay(exchange)
       for binding in exchange.incoming {
         remove(binding)
@@ -182,12 +193,15 @@ public final class RabbitMQ {
   }
 
   /// Binds an exchange to another one, the source, whose messages it gets from here on; the same binding again changes
-  /// nothing.
+  /// nothing. With the argument `x-destination-type` the destination is a native topic.
   public func bindExchange(
     _ destinationName: Text, to sourceName: Text, _ key: Text, _ arguments: [JSONTree.Member]
   ) throws(AMQPError) -> Gate {
     if sourceName.isEmpty || destinationName.isEmpty { throw Self.isDefaultExchange }
     let source = try exchange(sourceName)
+    if try Self.leadsToTopic(arguments) {
+      return try bind(.topic(try useTopic(destinationName)), source, key, arguments)
+    }
     return try bind(.exchange(try exchange(destinationName)), source, key, arguments)
   }
 
@@ -232,9 +246,12 @@ public final class RabbitMQ {
     _ destinationName: Text, from sourceName: Text, _ key: Text, _ arguments: [JSONTree.Member]
   ) throws(AMQPError) -> Gate {
     if sourceName.isEmpty || destinationName.isEmpty { throw Self.isDefaultExchange }
-    guard let destination = exchanges[destinationName],
-      let binding = exchanges[sourceName]?.binding(.exchange(destination), key, arguments)
-    else { return broker.gate }
+    let destination: BindingDestination? =
+      try Self.leadsToTopic(arguments)
+      ? boundTopics[destinationName].map { .topic($0) } : exchanges[destinationName].map { .exchange($0) }
+    guard let destination, let binding = exchanges[sourceName]?.binding(destination, key, arguments) else {
+      return broker.gate
+    }
     return unbind(binding)
   }
 

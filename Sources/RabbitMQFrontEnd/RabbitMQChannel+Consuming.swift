@@ -34,19 +34,25 @@ extension RabbitMQChannel {
   ///   - sub: the connection's number for the consumer, which its deliveries carry.
   ///   - isExclusive: whether it is to be the queue's only consumer.
   ///   - priority: consumers of a higher one are served first (`x-priority`).
-  /// - Throws: 403, 404, 405; 530 when the tag is taken.
+  ///   The name `amq.rabbitmq.reply-to` asks for replies to the channel's own requests.
+  /// - Throws: 403, 404, 405; 406 for replies that would have to be acknowledged, or are consumed already; 530 when the tag is
+  ///   taken.
   public func consume(
     _ queueName: Text, tag wantedTag: Text, prefetch: Int? = nil, noAck: Bool, sub: Int64, isExclusive: Bool = false,
     priority: Int32 = 0
   ) throws(AMQPError) -> (consumer: Consumer, tag: Text) {
     let tag = wantedTag.isEmpty ? madeConsumerTag() : wantedTag
-    let queue = try rabbitMQ.queue(resolve(queueName), connection)
     if consumers[tag] != nil { throw AMQPError.notAllowed("attempt to reuse consumer tag '\(tag)'") }
+    let queue =
+      queueName == DirectReply.name
+      ? try openReplies(noAck: noAck) : try rabbitMQ.queue(resolve(queueName), connection)
     let consumer = try rabbitMQ.consume(
       queue, sub: sub, connection: connection, prefetch: prefetch ?? self.prefetch, noAck: noAck,
       isExclusive: isExclusive, priority: priority)
     consumers[tag] = consumer
-    shown[sub] = ShownConsumer(tag: tag, showsCount: queue.arguments.isQuorum)
+    shown[sub] = ShownConsumer(
+      tag: tag, showsCount: queue.arguments.isQuorum,
+      timeoutMs: queue.arguments.consumerTimeoutMs ?? consumerTimeoutMs)
     if let sharedCredit { broker.bind(consumer, by: sharedCredit) }
     return (consumer, tag)
   }
@@ -127,8 +133,11 @@ extension RabbitMQChannel {
 
   private func got(_ deliveries: [Delivery], _ consumer: Consumer) -> GetReply {
     guard let delivery = deliveries.first else { return .empty }
-    let showsCount = rabbitMQ.queue(of: consumer)?.arguments.isQuorum == true
-    return .message(tag(delivery, nil, showsCount: showsCount), remaining: consumer.group?.readyCount ?? 0)
+    let arguments = rabbitMQ.queue(of: consumer)?.arguments
+    let got = tag(
+      delivery, nil, showsCount: arguments?.isQuorum == true,
+      timeoutMs: arguments?.consumerTimeoutMs ?? consumerTimeoutMs)
+    return .message(got, remaining: consumer.group?.readyCount ?? 0)
   }
 
   // MARK: What the broker says
@@ -136,7 +145,7 @@ extension RabbitMQChannel {
   /// How a delivery to one of the channel's consumers is shown; nil when the consumer was cancelled.
   public func show(_ delivery: Delivery) -> ChannelDelivery? {
     guard let consumer = shown[delivery.consumer.sub] else { return nil }
-    return tag(delivery, consumer.tag, showsCount: consumer.showsCount)
+    return tag(delivery, consumer.tag, showsCount: consumer.showsCount, timeoutMs: consumer.timeoutMs)
   }
 
   /// A queue was deleted under a consumer, which the broker has forgotten. Gives the tag that the client is told of; nil when

@@ -28,7 +28,7 @@ public struct CommitOutcome {
   /// What the answer waits for.
   public var gate = Gate.open
   /// Mandatory messages that found no queue, with their bodies.
-  public var returned: [(outcome: PublicationOutcome, body: [UInt8])] = []
+  public var returned: [(outcome: PublicationOutcome, body: [UInt8], encoding: BodyEncoding)] = []
 }
 
 extension RabbitMQChannel {
@@ -58,11 +58,11 @@ extension RabbitMQChannel {
       let outcome = try body.withBytes { (body) throws(AMQPError) in try rabbitMQ.send(message, body) }
       commit.gate = max(commit.gate, outcome.gate)
       refusedBy = refusedBy ?? outcome.refusedBy
-      if outcome.returned != nil { commit.returned.append((outcome, body)) }
+      if outcome.returned != nil { commit.returned.append((outcome, body, BodyEncoding(flags: message.flags))) }
     }
     for (_, delivery, verdict) in transaction.ends {
       try carryOut(verdict, [delivery])
-      if delivery.isPersistent, verdict != .requeued { commit.gate = .endOfTurn }
+      if delivery.isPersistent, !verdict.goesBack { commit.gate = .endOfTurn }
     }
     removeEndedConsumers()
     guard refusedBy == nil else { throw .preconditionFailed("partial tx completion") }

@@ -3,6 +3,7 @@
 import Access
 import Engine
 import Journal
+import RabbitMQFrontEnd
 import TLS
 
 /// How a server is run.
@@ -23,6 +24,10 @@ public struct ServerSettings: Sendable {
   public var rocketMQQueues = 4
   /// `HOST:PORT` as RocketMQ clients are told to connect; nil for where we listen.
   public var rocketMQAdvertised: (host: String, port: UInt16)?
+  /// The virtual hosts that AMQP clients may open besides `/`.
+  public var virtualHosts: [VirtualHost] = []
+  /// How long an AMQP client may keep a delivery without acknowledging it, where its queue does not say; 0: for ever.
+  public var amqpConsumerTimeoutMs: Int64 = 1_800_000
   /// Connections at a time; one more is told `busy` and closed.
   public var connectionsMax = 50_000
   /// Connections from one address at a time; one more is told `busy` and closed.

@@ -24,6 +24,8 @@ public struct TopicCursor: Sendable {
 public enum TopicRead {
   /// The message; good until the next turn of the loop.
   case record(MessageRecord)
+  /// There was one, and damage has taken it: it is over for everybody. The record tells how to get past it.
+  case lost(MessageRecord)
   /// It lies on disk and is being read; `chunkLoaded` says when to ask again.
   case loading
   /// Nothing there yet.
@@ -66,7 +68,7 @@ extension TopicLog {
     }
     let record = MessageRecord(memory.base + cursor.position)
     precondition(record.sequence == cursor.offset, "topic \(topic): offset \(cursor.offset) is not where it should be")
-    return .record(record)
+    return record.isLost ? .lost(record) : .record(record)
   }
 
   /// The first offset released at or after `timeMs`; nil when the log must be read from disk first (ask again when
@@ -84,7 +86,7 @@ extension TopicLog {
     var cursor = TopicCursor(offset: chunk.firstOffset)
     while cursor.offset < chunk.endOffset {
       switch read(&cursor) {
-      case .record(let record):
+      case .record(let record), .lost(let record):
         if record.stampMs >= timeMs { return cursor.offset }
         cursor.pass(record)
       case .loading: return nil

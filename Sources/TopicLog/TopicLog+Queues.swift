@@ -55,10 +55,11 @@ extension TopicLog {
     guard cursor.offset >= offsets.lowerBound else { return .trimmed }
     while true {
       if cursor.place.offset >= cursor.chunkEnd || cursor.place.offset < firstOffset { enterChunk(&cursor) }
-      switch read(&cursor.place) {
-      case .record(let record):
+      let found = read(&cursor.place)
+      switch found {
+      case .record(let record), .lost(let record):
         if record.queue == cursor.queue {
-          if cursor.passed == cursor.offset { return .record(record) }
+          if cursor.passed == cursor.offset { return found }
           cursor.passed += 1
         }
         cursor.place.pass(record)
@@ -111,7 +112,7 @@ extension TopicLog {
     var cursor = TopicCursor(offset: chunk.firstOffset)
     while cursor.offset < offset {
       switch read(&cursor) {
-      case .record(let record):
+      case .record(let record), .lost(let record):
         if record.queue == queue { count += 1 }
         cursor.pass(record)
       case .loading: return nil

@@ -1,4 +1,4 @@
-// topics, stats, top, wheel: tables for people, `--json` for machines.
+// topics, queues, exchanges, stats, wheel: tables for people, `--json` for machines.
 
 import EscapementClient
 import Foundation
@@ -16,33 +16,32 @@ extension Command {
     }
   }
 
+  static let queues = Command(
+    name: "queues", summary: "Show the queues of the RabbitMQ front end.", options: [json] + connectionOptions
+  ) { options in
+    try await Session.run(options) { client in
+      let queues = try await client.queues()
+      Output.line(options.has("json") ? try Output.json(queues) : Tables.queues(queues))
+      return 0
+    }
+  }
+
+  static let exchanges = Command(
+    name: "exchanges", summary: "Show the exchanges of the RabbitMQ front end.", options: [json] + connectionOptions
+  ) { options in
+    try await Session.run(options) { client in
+      let exchanges = try await client.exchanges()
+      Output.line(options.has("json") ? try Output.json(exchanges) : Tables.exchanges(exchanges))
+      return 0
+    }
+  }
+
   static let stats = Command(
     name: "stats", summary: "Show the server's counters and gauges.", options: [json] + connectionOptions
   ) { options in
     try await Session.run(options) { client in
       let stats = try await client.stats()
       Output.line(options.has("json") ? String(decoding: stats.json, as: UTF8.self) : Tables.stats(stats))
-      return 0
-    }
-  }
-
-  static let top = Command(
-    name: "top", summary: "Show topics and counters, fresh every second, until interrupted.",
-    options: connectionOptions
-  ) { options in
-    try await Session.run(options, reconnect: ReconnectBackoff(maxMs: 1_000)) { client in
-      do {
-        try await Interruption.cancelling {
-          var last: ServerStats?
-          while true {
-            let (topics, stats) = (try await client.topics(), try await client.stats())
-            // Home and clear: the screen is redrawn whole, so nothing of the last one stays.
-            Output.line("\u{1B}[H\u{1B}[2J\(Tables.topics(topics))\n\n\(Tables.stats(stats, since: last))")
-            last = stats
-            try await Task.sleep(for: .seconds(1))
-          }
-        }
-      } catch is CancellationError {}
       return 0
     }
   }
@@ -84,14 +83,28 @@ enum Tables {
     return Output.table(header, rows)
   }
 
-  /// With `since`, one more column: the change from then on.
-  static func stats(_ stats: ServerStats, since last: ServerStats? = nil) -> String {
-    guard let last else { return Output.table(["name", "value"], stats.entries.map { [$0.name, $0.text] }) }
-    let rows = stats.entries.map { entry in
-      let change = entry.value - (last[entry.name] ?? entry.value)
-      return [entry.name, entry.text, change == 0 ? "" : (change > 0 ? "+" : "") + String(format: "%g", change)]
-    }
-    return Output.table(["name", "value", "change"], rows)
+  static func queues(_ queues: [QueueInfo]) -> String {
+    if queues.isEmpty { return "no queues" }
+    return Output.table(
+      ["queue", "ready", "unacknowledged", "expiring", "consumers", "bytes", "durable"],
+      queues.map {
+        [
+          Output.printable($0.queue), "\($0.messageCount)", "\($0.unacknowledged)", "\($0.expiring)",
+          "\($0.consumerCount)",
+          "\($0.bytesOnDisk)", $0.durable ? "yes" : "no",
+        ]
+      })
+  }
+
+  static func exchanges(_ exchanges: [ExchangeInfo]) -> String {
+    if exchanges.isEmpty { return "no exchanges" }
+    return Output.table(
+      ["exchange", "type", "pending", "durable"],
+      exchanges.map { [Output.printable($0.exchange), $0.type, "\($0.pending)", $0.durable ? "yes" : "no"] })
+  }
+
+  static func stats(_ stats: ServerStats) -> String {
+    Output.table(["name", "value"], stats.entries.map { [$0.name, $0.text] })
   }
 
   static func wheel(_ wheel: WheelInfo) -> String {
@@ -112,9 +125,13 @@ enum Tables {
     for pair in level.slots where pair.count == 2 && (0..<max(1, slots)).contains(pair[0]) {
       counts[Int(pair[0] * columns / max(1, slots))] &+= max(0, pair[1])
     }
+    return bar(counts).padded(to: Int(barColumns))
+  }
+
+  /// A column for each number, as high as it is compared with the largest.
+  static func bar(_ counts: [Int64]) -> String {
     let most = max(1, counts.max() ?? 1)
     let shades = Array("▁▂▃▄▅▆▇█")
     return String(counts.map { $0 == 0 ? " " : shades[Int(Double($0) / Double(most) * Double(shades.count - 1))] })
-      .padded(to: Int(barColumns))
   }
 }

@@ -14,8 +14,8 @@ enum Program {
   /// Every sub-command. One more is one more line.
   static let commands: [Command] = [
     .serve, .schedule, .publish, .cancel, .reschedule, .get, .list,
-    .listen, .redrive, .topics, .stats, .top, .wheel,
-    .accessAdd, .accessRemove, .accessList, .health, .check, .demo,
+    .listen, .redrive, .topics, .queues, .exchanges, .stats, .top, .wheel,
+    .accessAdd, .accessRemove, .accessList, .snapshot, .health, .check, .demo,
   ]
 
   static func main() {

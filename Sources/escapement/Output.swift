@@ -18,6 +18,12 @@ enum Output {
 
   static func quoted(_ text: String) throws -> String { try json(text) }
 
+  /// A name from outside as a terminal may show it: without control characters, which could be commands to it.
+  static func printable(_ name: String) -> String {
+    String(
+      String.UnicodeScalarView(name.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 }))
+  }
+
   /// Columns as wide as their widest cell; all but the first are aligned to the right.
   static func table(_ header: [String], _ rows: [[String]]) -> String {
     let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }

@@ -59,12 +59,37 @@ struct CommandTests {
       #expect(wheel[0].contains("512 slots") && wheel.last!.hasPrefix("on disk, for later: "))
       let top = try ChildProcess(
         path: built("escapement"), arguments: ["top", "--server", await server.address], log: "/dev/null")
-      #expect(await blocking { top.readLine(timeoutMs: 30_000) }?.contains("topic / group") == true)
+      #expect(await blocking { top.readLine(timeoutMs: 30_000) }?.hasPrefix("escapement/") == true)
       #expect(await blocking { top.end(with: SIGINT, timeoutMs: 20_000) }, "top ends when it is interrupted")
       top.discardOutput()
       await server.end(with: SIGTERM)
       let check = try await run("escapement", ["check", server.data])
       #expect(check.status == 0 && check.output.hasSuffix("good\n"), "\(check)")
+    }
+  }
+
+  @Test("queues and exchanges on the command line, and the whole at a glance, plain where there is no terminal")
+  func frontEnds() async throws {
+    try await RealServer.with { server in
+      let client = try await server.client()
+      _ = try await lines(server, "schedule", "far", "--in", "40d")
+      _ = try await lines(server, "publish", "t")
+      #expect(try await lines(server, "queues") == ["no queues"])
+      #expect(try await lines(server, "exchanges").contains { $0.hasPrefix("amq.topic ") })
+      let listed = try await lines(server, "exchanges", "--json")[0]
+      #expect(listed.contains(#""exchange":"amq.topic""#))
+      let once = try await lines(server, "top", "--once")
+      let text = once.joined(separator: "\n")
+      #expect(once[0].hasPrefix("escapement/") && !text.contains("\u{1B}"), "\(text)")
+      for word in ["pending 1 ", "wheel 1", "disk ", "topic / group", "far ", "late: "] {
+        #expect(text.contains(word), "\(word) in \(text)")
+      }
+      let overview = try await client.overview(limit: 1)
+      #expect(overview.topics.map(\.topic) == ["far"] && overview.hasMore)
+      let inside = try #require(overview.inside)
+      #expect(inside.slices.reduce(0) { $0 + $1.pending } == 1 && inside.stats["pending"] == 1)
+      #expect(inside.latenessCounts.count == inside.latenessBoundsMs.count + 1)
+      await client.close()
     }
   }
 

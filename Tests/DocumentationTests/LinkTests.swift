@@ -52,9 +52,15 @@ struct LinkTests {
   func options(_ page: String) throws {
     let known = Set(Program.commands.flatMap(\.options).map(\.name) + ["help", "version"])
     // Of other programs: the examples, the comparison with RabbitMQ, swift format and build, curl, systemctl.
-    let others: Set = [
+    var others: Set = [
       "after", "binary", "seed", "strict", "rotate", "static-swift-stdlib", "product", "cacert", "now",
     ]
+    // Those of the benchmarks, where their commands declare them.
+    for path in try Repository.swiftFiles(below: "Benchmarks") {
+      for option in try Repository.text(path).matches(of: /(?:Option|onOff)\(\s*"([a-z-]+)"/) {
+        others.insert(String(option.1))
+      }
+    }
     for option in try Repository.text(page).matches(of: /(?:^|[\s`(])--([a-z][a-z-]*[a-z])(?![a-z-]*…)/).map({
       String($0.1)
     }) {

@@ -8,7 +8,8 @@ enum Repository {
 
   /// The pages for readers.
   static let pages =
-    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] + names(in: "docs").map { "docs/\($0)" }
+    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+    + names(in: "docs").filter { $0.hasSuffix(".md") }.map { "docs/\($0)" }
 
   static func text(_ path: String) throws -> String {
     try String(contentsOf: root.appending(path: path), encoding: .utf8)

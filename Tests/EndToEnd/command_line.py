@@ -9,8 +9,8 @@ import sys
 from escapement_driver import equal, run_command
 from suite import case, own
 
-COMMANDS = ("serve", "access", "schedule", "publish", "cancel", "reschedule", "get", "list", "listen", "redrive", "topics", "stats", "top",
-            "wheel", "check", "demo")
+COMMANDS = ("serve", "access", "schedule", "publish", "cancel", "reschedule", "get", "list", "listen", "redrive", "topics", "queues",
+            "exchanges", "stats", "top", "wheel", "snapshot", "check", "demo")
 
 
 @case

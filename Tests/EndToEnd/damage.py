@@ -120,6 +120,28 @@ def damage_in_an_older_file_refuses_to_start():
 
 
 @case
+def a_folder_of_a_newer_format_is_refused():
+    """A folder that a newer program has written is refused with both versions in the message, and nothing in it is changed."""
+    server = own()
+    filled(server, 20)
+    server.stop()
+    path = os.path.join(server.data, "checkpoint")
+    with open(path, "r+b") as file:
+        file.seek(8)
+        file.write((7).to_bytes(4, "little"))
+    before = {path: open(path, "rb").read() for path in files(server, lambda path: True)}
+    assert not server.try_start(), "the server started"
+    assert server.exit_status > 0 and "format version 7, and this program reads 1" in server.errors(), server.errors()
+    assert "restore" not in server.errors(), server.errors()
+    out = os.path.join(server.folder, "saved")
+    for arguments in ((), ("--salvage", out)):
+        status, output = run_command("check", server.data, *arguments)
+        assert status != 0 and "format version 7" in output and "restore" not in output, output
+    assert not os.path.exists(out)
+    equal({path: open(path, "rb").read() for path in files(server, lambda path: True)}, before, "files")
+
+
+@case
 def check_passes_good_data():
     """`escapement check DIR` of good data exits 0, after a stop and after a crash, and changes nothing."""
     server = own("--checkpoint-bytes", 16_384, "--journal-segment-bytes", 16_384, "--slice-ms", 1_000)

@@ -1,7 +1,10 @@
 """HTTP: `POST /v1` for the operations of the line protocol, health, and what is refused."""
 
+import base64
 import contextlib
+import hashlib
 import json
+import re
 import socket
 import subprocess
 import tempfile
@@ -215,6 +218,27 @@ def other_paths_and_methods_are_refused():
     response = client.request("HEAD", "/healthz")
     equal((response.status, response.fields["content-length"]), (200, "3"))
     equal(client.request("GET", "/healthz").body, b"ok\n")
+
+
+@case
+def the_page_is_whole_and_may_do_little():
+    """`GET /` is a page that needs nothing else; its policy lets only its own script and style run, and foreign hosts do not get it."""
+    running = server()
+    client = connect(running)
+    response = client.request("GET", "/")
+    equal((response.status, response.fields["content-type"]), (200, "text/html; charset=utf-8"))
+    page, policy = response.body.decode(), response.fields["content-security-policy"]
+    for start, end, rule in (("<style>", "</style>", "style-src"), ("<script>", "</script>", "script-src")):
+        inside = page.split(start)[1].split(end)[0]
+        equal(page.count(start), 1)
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"{rule} 'sha256-{digest}'" in policy, f"{rule} in {policy}"
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy, policy
+    # Nothing that a browser would have to fetch, or to refuse.
+    assert not re.search(r"""\b(src|href)=(?!["'](data:|#))|url\(|@import|\bstyle=|\son\w+=""", page), "the page points somewhere"
+    equal(client.request("HEAD", "/").fields["content-length"], str(len(response.body)))
+    client.send(b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+    equal(client.response().status, 421)
 
 
 @case

@@ -4,7 +4,7 @@ import os
 import time
 
 import remoting_driver as wire
-from escapement_driver import equal, eventually, unique
+from escapement_driver import equal, unique
 from remoting_basics import FLAGS, peer, server
 from remoting_driver import Ended, messages
 from suite import case, own, randomness
@@ -90,6 +90,28 @@ def large_messages():
             pass
 
 
+@case
+def cold_messages():
+    """Messages that have left memory are pulled, looked at and sent back like others, also behind each other and after a restart."""
+    one, topic = own(*FLAGS, "--cache-bytes", "1048576", "--segment-bytes", "1048576"), unique("t")
+    body = os.urandom(20_000)
+    with peer(one) as p:
+        ids = [p.publish(topic, b"%d " % number + body, queue=number % 4)["msgId"] for number in range(300)]
+    for _ in range(2):
+        with peer(one) as p:
+            numbers = [p.send(wire.PULL, p.pull_fields(topic, queue=queue, offset=place, maximum=1, wait_ms=5000))
+                       for place in (0, 40, 70) for queue in range(4)]
+            views = [p.send(wire.VIEW, {"offset": int(ids[place][16:], 16)}) for place in (5, 100, 200)]
+            found = [messages(p.response(number).body)[0]["body"].split()[0] for number in numbers]
+            equal(found, [b"%d" % (place * 4 + queue) for place in (0, 40, 70) for queue in range(4)], "what was pulled")
+            equal([messages(p.response(number).body)[0]["body"].split()[0] for number in views], [b"5", b"100", b"200"], "what was looked at")
+            equal(p.call(wire.SEND_BACK, {"offset": int(ids[7][16:], 16), "group": "g", "delayLevel": -1}).code, 0, "sent back")
+            equal(sum(len(p.pull(topic, queue=queue, offset=offset)[2]) > 0 for queue in range(4) for offset in range(0, 75, 5)), 60, "pulls")
+        one.restart()
+    with peer(one) as p:
+        equal([m["body"].split()[0] for m in p.collect("%DLQ%g", 2, queues=1)], [b"7", b"7"], "the dead letters")
+
+
 @case(limit_s=170)
 def spoiled_requests():
     """Requests with bytes changed, left out, doubled and moved: the server lives, and a client that behaves is served."""
@@ -131,5 +153,5 @@ def spoiled_requests():
                     pass
         assert one.alive(), "the server died"
         equal(good.pull(topic)[2][0]["body"], b"kept", "the one who behaves")
-        good.publish(topic, b"last")
-        eventually(lambda: b"last" in [m["body"] for m in good.collect(topic, 2)], what="its message")
+        offset = int(good.publish(topic, b"last")["queueOffset"])
+        equal(good.pull(topic, offset=offset)[2][0]["body"], b"last", "its message")

@@ -11,13 +11,18 @@ import sys
 import time
 
 import amqp_suites
+import page_suites
 import rocketmq_suites
 import server
 
-WIRES = {
-    "amqp": (["--amqp", "127.0.0.1:0"], amqp_suites.SUITES),
-    "rocketmq": (rocketmq_suites.FLAGS, rocketmq_suites.SUITES),
-}
+HTTP = ["--amqp", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+# Suites by what the server is started with, and the wire whose port they get.
+WIRES = [
+    ("amqp", ["--amqp", "127.0.0.1:0"], amqp_suites.SUITES),
+    ("rocketmq", rocketmq_suites.FLAGS, rocketmq_suites.SUITES),
+    ("http", HTTP, page_suites.SUITES),
+    ("http", HTTP + ["--token-file", server.token_file(page_suites.TOKEN)], page_suites.GUARDED_SUITES),
+]
 
 
 def main():
@@ -26,7 +31,7 @@ def main():
     parser.add_argument("--port", type=int, help="a server that runs already")
     parser.add_argument("suites", nargs="*", metavar="SUITE", help="default: all")
     options = parser.parse_args()
-    known = {name: (wire, flags, suite) for wire, (flags, suites) in WIRES.items() for name, suite in suites.items()}
+    known = {name: (wire, flags, suite) for wire, flags, suites in WIRES for name, suite in suites.items()}
     if not options.port:
         # Suites that start and kill servers themselves.
         known |= {name: (None, None, suite) for name, suite in rocketmq_suites.OWN_SERVERS.items()}

@@ -1,13 +1,24 @@
 """The program under test, started for a suite on ports of its own and stopped by its process id."""
 
 import contextlib
+import os
 import re
 import shutil
 import signal
 import subprocess
 import tempfile
 
+import tools
+
 START_S = 30
+
+
+def token_file(token):
+    """A token file with this one token."""
+    path = tools.HOME / f"{token}.tokens"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(token + "\n")
+    return os.fspath(path)
 
 
 @contextlib.contextmanager
@@ -17,8 +28,9 @@ def escapement(binary, *flags, data=None):
     With a data folder of the caller's it is not stopped but killed at the end, as a crash ends it.
     """
     folder = data or tempfile.mkdtemp(prefix="escapement-interop-")
+    http = [] if "--http" in flags else ["--http", "off"]
     process = subprocess.Popen(
-        [binary, "serve", "--data", f"{folder}/data", "--listen", "127.0.0.1:0", "--http", "off", *flags],
+        [binary, "serve", "--data", f"{folder}/data", "--listen", "127.0.0.1:0", *http, *flags],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         yield _ports(process, len([flag for flag in flags if flag.endswith(":0")]) + 1)
@@ -36,10 +48,11 @@ def escapement(binary, *flags, data=None):
 
 
 def _ports(process, count):
-    ports = {}
+    ports, said = {}, []
     while len(ports) < count:
         line = process.stdout.readline()
-        assert line, f"the server did not start: status {process.wait()}"
+        said.append(line)
+        assert line, f"the server did not start: status {process.wait()}, {said}"
         if match := re.match(r"escapement listening on 127\.0\.0\.1:(\d+)(?: for (\w+))?$", line):
             ports[(match[2] or "line").lower()] = int(match[1])
     return ports

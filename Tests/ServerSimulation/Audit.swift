@@ -12,6 +12,7 @@ extension ServerSimulation {
     // Late work is done, then everyone goes, so that all deliveries come back.
     rest()
     for client in clients where client.socket != nil { client.reset() }
+    for client in amqpClients { client.reset() }
     rest(passMs: 10)
     // Behind everything that was scheduled, and behind every wait.
     for _ in 0..<30 where ledger.complaints.isEmpty { pass(ms: 400_000) }

@@ -25,6 +25,7 @@ final class ServerSimulation {
   private(set) var network: SimulatedNetwork
   private(set) var machine: SimulatedServer?
   private(set) var clients: [Client] = []
+  private(set) var amqpClients: [AMQPClient] = []
   var ledger = WireLedger()
 
   var events = 0
@@ -39,7 +40,8 @@ final class ServerSimulation {
   private(set) var counts: [String: Int] = [:]
   private var networkCounts = SimulatedNetwork.Counts()
 
-  init(seed: UInt64, steps: Int) {
+  /// - Parameter amqpClients: how many clients speak AMQP besides those of lines.
+  init(seed: UInt64, steps: Int, amqpClients count: Int = 0) {
     self.seed = seed
     self.steps = steps
     random = SplitMix64(seed: seed)
@@ -47,6 +49,10 @@ final class ServerSimulation {
     disk = SimulatedStorage(seed: seed)
     network = SimulatedNetwork(time: time, alarm: alarm, seed: seed)
     clients = (0..<4).map { Client($0, self) }
+    guard count > 0 else { return }
+    settings.listeners.append(ListenAddress(host: "127.0.0.1", port: 5672, wire: .amqp))
+    settings.amqpConsumerTimeoutMs = [0, 60_000].randomElement(using: &random) ?? 0
+    amqpClients = (0..<count).map { AMQPClient($0, self) }
   }
 
   /// Everything small, so that a short run meets every border.
@@ -118,6 +124,7 @@ final class ServerSimulation {
     networkCounts.halfCloses += counts.halfCloses
     networkCounts.exhaustedAccepts += counts.exhaustedAccepts
     for client in clients { client.noteEnd(serverIsGone: true) }
+    for client in amqpClients { client.noteEnd(serverIsGone: true) }
   }
 
   private func losePower() {
@@ -166,6 +173,7 @@ final class ServerSimulation {
 
   private func step() {
     for client in clients { act(client) }
+    for client in amqpClients { client.act() }
     network.deliver()
     pass(ms: passMs())
     // A stop with a full disk waits for space, or is an error.
@@ -268,17 +276,24 @@ final class ServerSimulation {
         client.noteEnd()
         client.read(.max)
       }
+      for client in amqpClients {
+        client.noteEnd()
+        client.read(.max)
+      }
       network.deliver()
       pass(ms: passMs)
       background(200)
       network.isSmooth = true
-      if let machine, machine.isIdle, !clients.contains(where: \.hasUnanswered) {
+      if let machine, machine.isIdle, !clients.contains(where: \.hasUnanswered),
+        !amqpClients.contains(where: \.hasUnanswered)
+      {
         ledger.rest()
         network.isSmooth = false
         return
       }
     }
-    let unanswered = clients.flatMap(\.asked).map { "\($0.rid) \($0.about)" }
+    let unanswered =
+      clients.flatMap(\.asked).map { "\($0.rid) \($0.about)" } + amqpClients.map(\.unanswered).filter { !$0.isEmpty }
     ledger.complain("the server never comes to rest; idle: \(machine?.isIdle == true), unanswered: \(unanswered)")
   }
 

@@ -32,6 +32,25 @@ struct ServerSimulationTests {
     judge(run, "powerCuts")
   }
 
+  @Test("on a sound disk every promise is kept, by AMQP, too", arguments: seeds(10))
+  func amqp(seed: UInt64) { judge(ServerSimulation(seed: seed, steps: 300, amqpClients: 2), "amqp") }
+
+  @Test("losses of power break no promise made by AMQP", arguments: seeds(30))
+  func amqpPowerCuts(seed: UInt64) {
+    let run = ServerSimulation(seed: seed, steps: 300, amqpClients: 2)
+    run.disk.setFault(.crash, atOperation: Int.random(in: 1...600, using: &run.random))
+    judge(run, "amqpPowerCuts")
+  }
+
+  @Test("a disk that fails makes the server close AMQP connections, not lie", arguments: seeds(10))
+  func amqpFailures(seed: UInt64) {
+    let run = ServerSimulation(seed: seed, steps: 300, amqpClients: 2)
+    run.mayFail = true
+    let fault = seed & 1 == 0 ? SimulatedStorage.Fault.failOnce : .failFromHere
+    run.disk.setFault(fault, atOperation: Int.random(in: 30...500, using: &run.random))
+    judge(run, "amqpFailures")
+  }
+
   @Test("a disk that fails makes the server refuse, not lie", arguments: seeds(15))
   func failures(seed: UInt64) {
     let run = ServerSimulation(seed: seed, steps: 300)

@@ -1,4 +1,4 @@
-// The two I/O lanes without threads: whoever holds the queue says which lane runs its next task, and when the loop hears of
+// The I/O lanes without threads: whoever holds the queue says which lane runs its next task, and when the loop hears of
 // it.
 //
 // Holds: tasks of a lane run in order; a write that finds the disk full stays at the head of its lane, as in the server.
@@ -7,9 +7,9 @@
 import DataFiles
 import Primitives
 
-/// An `IOQueue` that is driven by hand. Lane 0 is the write lane, lane 1 the read lane.
+/// An `IOQueue` that is driven by hand. Lane 0 is the write lane, lane 1 the read lane, lane 2 that of copies.
 public final class ManualIOQueue: IOQueue {
-  private var waiting: [[IOTask]] = [[], []]
+  private var waiting: [[IOTask]] = IOLane.allCases.map { _ in [] }
   private var finished: [IOTask] = []
   private let files: [OpenFiles]
   private let finishesWritesUnrun: Bool
@@ -20,13 +20,13 @@ public final class ManualIOQueue: IOQueue {
   ///
   /// - Parameter finishesWritesUnrun: a defect for tests of tests: writes are reported as done and never run.
   public init(storage: any Storage, finishesWritesUnrun: Bool = false) {
-    files = [OpenFiles(storage: storage, stopsAtFailure: true), OpenFiles(storage: storage)]
+    files = IOLane.allCases.map { OpenFiles(storage: storage, stopsAtFailure: $0 == .write) }
     self.finishesWritesUnrun = finishesWritesUnrun
   }
 
   /// Queues a task.
   public func submit(_ task: IOTask, _ lane: IOLane) {
-    waiting[lane == .write ? 0 : 1].append(task)
+    waiting[lane.rawValue].append(task)
     if finishesWritesUnrun, lane == .write { finished.append(task) }
   }
 
@@ -46,8 +46,8 @@ public final class ManualIOQueue: IOQueue {
     return true
   }
 
-  /// Runs what there is, both lanes; what it leads to is submitted when the loop takes the results.
-  public func runAll() { while runOne(lane: 0) || runOne(lane: 1) {} }
+  /// Runs what there is, all lanes; what it leads to is submitted when the loop takes the results.
+  public func runAll() { while runOne(lane: 0) || runOne(lane: 1) || runOne(lane: 2) {} }
 
   /// The tasks that have run since the last call.
   public func takeFinished() -> [IOTask] {
@@ -56,12 +56,12 @@ public final class ManualIOQueue: IOQueue {
   }
 
   /// Whether there is nothing to run and nothing to take.
-  public var isIdle: Bool { waiting[0].isEmpty && waiting[1].isEmpty && finished.isEmpty }
+  public var isIdle: Bool { waiting.allSatisfy(\.isEmpty) && finished.isEmpty }
 
   /// Runs and finishes everything.
   public func drain() -> StorageError? {
     while !isIdle {
-      let ran = runOne(lane: 0) || runOne(lane: 1)
+      let ran = runOne(lane: 0) || runOne(lane: 1) || runOne(lane: 2)
       for task in takeFinished() {
         if let failure = task.failure { return failure }
         task.finished()
@@ -73,7 +73,7 @@ public final class ManualIOQueue: IOQueue {
 
   /// Forgets all work: the process is gone.
   public func abandon() {
-    waiting = [[], []]
+    waiting = IOLane.allCases.map { _ in [] }
     finished = []
     for files in files { files.closeAll() }
   }

@@ -121,6 +121,9 @@ public final class MemoryLog: DecisionLog, @unchecked Sendable {
 
   // MARK: Other threads
 
+  /// Nothing of it lies in a folder.
+  public func beginCopy(in storage: any Storage, behind sequence: Sequence) throws(StorageError) {}
+
   /// Makes all that was sent durable, on one machine; of several, what counts as written is durable already.
   public func persist() throws(StorageError) {
     if let failure { throw failure }

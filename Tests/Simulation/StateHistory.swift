@@ -28,6 +28,11 @@ struct StateHistory {
     turns.append((sequence, broker.nowMs, broker.digest(asOf: broker.nowMs, reading: disk.peek)))
   }
 
+  /// The state at the end of the turn whose last record this was; nil when that is too long ago, or was no end.
+  func turn(endingWith sequence: Sequence) -> (nowMs: UnixMs, digest: [String])? {
+    turns.last { $0.sequence == sequence }.map { ($0.nowMs, $0.digest) }
+  }
+
   /// What a start found otherwise than the running broker left it; empty when nothing, or when there is nothing to compare.
   mutating func differences(_ machine: SimulatedMachine, _ disk: SimulatedStorage) -> [String] {
     isSalvaged = isSalvaged || !machine.engine.recovery.log.lost.isEmpty

@@ -41,7 +41,7 @@ final class LogUnderTest {
         cursor.pass(record)
         return String(decoding: record.body, as: UTF8.self)
       case .loading: #expect(io.drain() == nil)
-      case .end, .trimmed: return nil
+      case .end, .trimmed, .lost: return nil
       case .forgotten(let next):
         #expect(next > cursor.offset && (cursor.offset..<next).allSatisfy(forgotten.contains))
         return nil

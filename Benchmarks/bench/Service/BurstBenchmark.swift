@@ -5,50 +5,86 @@ import LineProtocol
 import Platform
 
 enum BurstBenchmark {
-  private static let help = """
-    bench burst [flags]
+  static let command = Command(
+    name: "burst", summary: "many messages due in the same millisecond",
+    options: [
+      Option("messages", 100_000, "messages of the burst"),
+      Option("rounds", 5, "bursts"),
+      Option("body-bytes", 128, "size of a body"),
+    ] + Option.ofServers, run: run)
 
-      --messages N     messages of the burst (100000)
-      --rounds N       bursts; the median is shown (5)
-      --body-bytes N   size of a body (128)
-    \(Flags.serverHelp)
-    """
+  private struct Findings {
+    var lastNs: [Double] = []
+    var cpuNs: [Double] = []
+    var each = LatencyHistogram()
+    var last = LatencyHistogram()
+    var other = LatencyHistogram()
+    var rate: RateSeries?
+  }
 
-  static func run(arguments: [String]) {
-    let flags = Flags(
-      arguments, defaults: Flags.serverDefaults(["messages": "100000", "rounds": "5", "body-bytes": "128"]), help: help)
-    let count = flags.number("messages")
+  private static func run(_ flags: Flags) -> Report {
+    let count = max(1, flags.number("messages"))
     let rounds = max(1, flags.number("rounds"))
-    let leadMs = 1500 + Int64(count / 100)
-    sayExpected(seconds: rounds * (Int(leadMs) + count / 200) / 1000)
+    sayExpected(seconds: rounds * (Int(leadMs(count)) + count / 200) / 1000)
+    var report = Report(
+      flags, title: "\(Figures.spaced(count)) messages due in one millisecond",
+      meaning:
+        "Each message counts from its due time until the read that brought it returned, by one consumer of the topic.")
     let server = ServerProcess(flags)
     defer { server.stop() }
     let burst = RequestText(topic: "burst", bodyBytes: flags.number("body-bytes"))
     let other = RequestText(topic: "other", bodyBytes: 16)
-    let burstReader = GroupReader(server, burst)
-    let otherReader = GroupReader(server, other)
+    let readers = (burst: GroupReader(server, burst), other: GroupReader(server, other))
     let loader = LineConnection(server)
     server.pause(flags)
-    var lastNs: [Int64] = []
-    var otherNs: [Int64] = []
-    var cpuNs: [Int64] = []
+    var findings = Findings()
     for round in 1...rounds {
-      let dueMs = SystemClock.wallNs() / 1_000_000 + leadMs
+      Progress.begin("burst \(round) of \(rounds)", of: count)
+      let dueMs = SystemClock.wallNs() / 1_000_000 + leadMs(count)
       Load.unanswered(loader, count) { _, acks, out in burst.schedule(nil, atMs: dueMs, acks, to: &out) }
       Load.unanswered(loader, 1) { _, acks, out in other.schedule(nil, atMs: dueMs + 1, acks, to: &out) }
       if SystemClock.wallNs() / 1_000_000 > dueMs { fail("loading took too long; take fewer messages") }
       let cpuBefore = server.cpuNs
-      let thread = try? Thread(name: "other") { if !otherReader.receive(until: round) { fail("the other is missing") } }
-      guard burstReader.receive(until: round * count), burstReader.outOfOrder == 0 else { fail("the burst has gaps") }
-      thread?.join()
-      lastNs.append(burstReader.lastReadNs - dueMs * 1_000_000)
-      otherNs.append(otherReader.lastReadNs - (dueMs + 1) * 1_000_000)
-      cpuNs.append(server.cpuNs - cpuBefore)
-      say("round \(round): last one received after \(Figures.ms(ns: lastNs[round - 1]))")
+      receive(round, count, dueMs, readers, &findings)
+      findings.cpuNs.append(Double(server.cpuNs - cpuBefore) / Double(count))
     }
-    say("burst: \(count) due in one millisecond, load \(Figures.machineLoad())")
-    say("  last one received after    \(Figures.distribution(ns: lastNs))")
-    say("  another topic's, late by   \(Figures.distribution(ns: otherNs))")
-    say("  server                     \(cpuNs.sorted()[cpuNs.count / 2] / Int64(count)) ns a message")
+    fill(&report, findings, count)
+    GeneratorLimit.fill(&report, bodyBytes: flags.number("body-bytes"))
+    return report
   }
+
+  private static func receive(
+    _ round: Int, _ count: Int, _ dueMs: Int64, _ readers: (burst: GroupReader, other: GroupReader),
+    _ findings: inout Findings
+  ) {
+    let other = readers.other
+    let thread = try? Thread(name: "other") { if !other.receive(until: round) { fail("the other is missing") } }
+    var each = findings.each
+    var rate = RateSeries(startNs: dueMs * 1_000_000, intervalMs: 10)
+    let isComplete = readers.burst.receive(until: round * count) { _, _, readNs in
+      each.record(readNs - dueMs * 1_000_000)
+      rate.add(1, atNs: readNs)
+    }
+    guard isComplete, readers.burst.outOfOrder == 0 else { fail("the burst has gaps") }
+    thread?.join()
+    findings.each = each
+    findings.rate = rate
+    let lastNs = readers.burst.lastReadNs - dueMs * 1_000_000
+    findings.lastNs.append(Double(lastNs))
+    findings.last.record(lastNs)
+    findings.other.record(other.lastReadNs - (dueMs + 1) * 1_000_000)
+  }
+
+  private static func fill(_ report: inout Report, _ findings: Findings, _ count: Int) {
+    report.add("a message of the burst", findings.each)
+    report.add("the last of a burst", findings.last)
+    report.add("another topic's, due 1 ms later", findings.other)
+    if let rate = findings.rate { report.add("received in the last burst", rate) }
+    report.add("last one received, median", Figures.median(findings.lastNs), "ns")
+    report.add("processor time of the server a message, median", Figures.median(findings.cpuNs), "ns")
+    let early = findings.each.early + findings.other.early
+    report.check(early == 0, "\(early) came early")
+  }
+
+  private static func leadMs(_ count: Int) -> Int64 { 1500 + Int64(count / 100) }
 }

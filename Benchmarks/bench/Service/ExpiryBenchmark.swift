@@ -1,8 +1,8 @@
 // `bench expiry`: very many persistent messages of the RabbitMQ front end in one queue, each with a time to live of its own,
 // and a loss of the server while they wait: what they cost, how long the start takes, how late each expires.
 //
-// Holds: the times to live are spread evenly and in no order; exit code 1 when a message came early, twice or not at all, or
-// when one had expired before the server was killed.
+// Holds: the times to live are spread evenly and in no order; a message that came early, twice or not at all is a fault; none
+// has expired before the server is killed.
 // Leaves to others: the queues, and what lateness is (WaitingQueue).
 
 import Glibc
@@ -10,21 +10,22 @@ import LineProtocol
 import Platform
 
 enum ExpiryBenchmark {
-  private static let help = """
-    bench expiry [flags]
+  static let command = Command(
+    name: "expiry", summary: "very many RabbitMQ messages with times to live: cost, start, lateness",
+    options: [
+      Option("messages", 1_000_000, "messages"),
+      Option("from-ms", 60_000, "the shortest time to live; loading and the start must be over by then"),
+      Option("to-ms", 180_000, "the longest"),
+      Option("batch", 100, "messages sent before their confirms are read; they count from then"),
+    ] + Option.ofServers, run: run)
 
-      --messages N   messages (1000000)
-      --from-ms N    the shortest time to live; loading and the start must be over by then (60000)
-      --to-ms N      the longest (180000)
-      --batch N      messages sent before their confirms are read (100); they count from then
-    \(Flags.serverHelp)
-    """
-
-  static func run(arguments: [String]) {
-    let flags = Flags(
-      arguments,
-      defaults: Flags.serverDefaults(["messages": "1000000", "from-ms": "60000", "to-ms": "180000", "batch": "100"]),
-      help: help)
+  private static func run(_ flags: Flags) -> Report {
+    var report = Report(
+      flags, title: "Very many RabbitMQ messages with times to live",
+      meaning: """
+        Persistent messages in one queue, their times to live spread evenly and in no order, and a kill of the server while they \
+        wait; each counts from before its batch was sent until its dead letter was read, minus its time to live.
+        """)
     let count = max(1, flags.number("messages"))
     let fromMs = flags.number("from-ms")
     let spreadMs = max(0, flags.number("to-ms") - fromMs)
@@ -35,36 +36,40 @@ enum ExpiryBenchmark {
     sayExpected(seconds: flags.number("to-ms") / 1000 + count / 50_000 + 1)
     let server = ServerProcess(flags)
     let emptyBytes = server.residentBytes
-    say("expiry: \(count) messages, \(fromMs) ms to \(fromMs + spreadMs) ms to live, load \(Figures.machineLoad())")
     queue.declare(server)
+    Progress.begin("publishing")
     let ns = queue.publish(server, batch: max(1, flags.number("batch")))
-    say("  published in \(Figures.seconds(ns: ns)), \(Figures.rate(count, ns: ns)) a second")
-    reportSize(server, emptyBytes, count)
-    restart(server)
-    reportSize(server, emptyBytes, count)
+    report.add("published", Figures.rate(count, ns: ns), "messages/s")
+    fillSize(&report, "after publishing", server, emptyBytes, count)
+    restart(&report, server)
+    fillSize(&report, "after the start", server, emptyBytes, count)
     server.pause(flags)
     let letters = Letters(count)
+    Progress.begin("waiting for the dead letters", of: count)
     letters.receive(queue.consume(server, timeoutS: fromMs / 1000 + 30))
-    let isRight = queue.report(letters)
-    reportSize(server, emptyBytes, count)
+    queue.fill(&report, letters)
+    fillSize(&report, "at the end", server, emptyBytes, count)
     server.stop()
-    if !isRight { exit(1) }
+    return report
   }
 
-  private static func reportSize(_ server: ServerProcess, _ emptyBytes: Int, _ count: Int) {
+  private static func fillSize(
+    _ report: inout Report, _ moment: String, _ server: ServerProcess, _ emptyBytes: Int, _ count: Int
+  ) {
     let connection = LineConnection(server)
     let bytes = server.residentBytes
-    say(
-      "  \(connection.statistic("expiring")) wait, \(connection.statistic("pendingOnDisk")) of them on disk only; "
-        + "\(Figures.mebibytes(bytes)) resident, \(max(0, bytes - emptyBytes) / count) bytes a message; "
-        + "\(Figures.mebibytes(server.folderBytes)) in the folder")
+    report.add("waiting \(moment)", connection.statistic("expiring"), "messages")
+    report.add("of them on disk only", connection.statistic("pendingOnDisk"), "messages")
+    report.add("resident", bytes, "B")
+    report.add("resident for a message", max(0, bytes - emptyBytes) / count, "B")
+    report.add("in the folder", server.folderBytes, "B")
   }
 
-  private static func restart(_ server: ServerProcess) {
+  private static func restart(_ report: inout Report, _ server: ServerProcess) {
     if LineConnection(server).statistic("deadLettered") > 0 { fail("some expired during the load: raise --from-ms") }
     server.end(SIGKILL)
     let startNs = SystemClock.bootNs()
     server.start()
-    say("  killed; \(Figures.seconds(ns: SystemClock.bootNs() - startNs)) until it listens again")
+    report.add("from the start after the kill until it listens", SystemClock.bootNs() - startNs, "ns")
   }
 }

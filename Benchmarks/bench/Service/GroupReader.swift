@@ -46,6 +46,7 @@ final class GroupReader: @unchecked Sendable {
       }
       guard received > before else { continue }
       lastReadNs = readNs
+      Progress.advance(received - before)
       RequestText.ack(sub: 1, upTo: nextOffset - 1, to: &out)
       connection.send(&out)
     }

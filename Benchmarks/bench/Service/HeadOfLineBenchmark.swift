@@ -1,29 +1,29 @@
 // `bench headofline`: messages of the RabbitMQ front end with ever shorter times to live, published longest first into one
 // queue, each measured when its dead letter arrives.
 //
-// Holds: exit code 1 when a message came early, twice or not at all.
+// Holds: a message that came early, twice or not at all is a fault.
 // Leaves to others: the queues, and what lateness is (WaitingQueue).
 
 import Glibc
 import Platform
 
 enum HeadOfLineBenchmark {
-  private static let help = """
-    bench headofline [flags]
+  static let command = Command(
+    name: "headofline", summary: "how late RabbitMQ messages expire behind longer-lived ones",
+    options: [
+      Option("messages", 10_000, "messages"),
+      Option("longest-ms", 10_000, "time to live of the first"),
+      Option("shortest-ms", 10, "time to live of the last"),
+      Option("batch", 50, "messages sent before their confirms are read"),
+    ] + Option.ofServers, run: run)
 
-      --messages N     messages (10000)
-      --longest-ms N   time to live of the first (10000)
-      --shortest-ms N  time to live of the last (10)
-      --batch N        messages sent before their confirms are read (50)
-    \(Flags.serverHelp)
-    """
-
-  static func run(arguments: [String]) {
-    let flags = Flags(
-      arguments,
-      defaults: Flags.serverDefaults([
-        "messages": "10000", "longest-ms": "10000", "shortest-ms": "10", "batch": "50",
-      ]), help: help)
+  private static func run(_ flags: Flags) -> Report {
+    var report = Report(
+      flags, title: "RabbitMQ messages that expire in front of longer-lived ones",
+      meaning: """
+        Messages with ever shorter times to live, longest first, into one queue; each counts from before its batch was sent until \
+        its dead letter was read, minus its time to live.
+        """)
     sayExpected(seconds: flags.number("longest-ms") / 1000 + flags.number("messages") / 20_000 + 1)
     let server = ServerProcess(flags)
     defer { server.stop() }
@@ -33,16 +33,14 @@ enum HeadOfLineBenchmark {
     let step = Double(longest - shortest) / Double(count - 1)
     let queue = WaitingQueue(ttlsMs: (0..<count).map { longest - Int(Double($0) * step) })
     queue.declare(server)
+    Progress.begin("waiting for the dead letters", of: count)
     let consumer = queue.consume(server, timeoutS: 20)
     let letters = Letters(count)
     let thread = try? Thread(name: "letters") { letters.receive(consumer) }
     let publishedNs = queue.publish(server, batch: max(1, flags.number("batch")))
     thread?.join()
-    say("headofline: \(count) messages, \(longest) ms down to \(shortest) ms, longest first")
-    say("  published within \(Figures.ms(ns: publishedNs)), load \(Figures.machineLoad())")
-    if !queue.report(letters) {
-      server.stop()
-      exit(1)
-    }
+    report.add("published within", publishedNs, "ns")
+    queue.fill(&report, letters)
+    return report
   }
 }

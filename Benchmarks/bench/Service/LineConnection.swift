@@ -16,10 +16,13 @@ final class LineConnection: @unchecked Sendable {
   /// Where the search for the next newline goes on.
   private var searched = 0
 
-  /// Connects; reads give up after `timeoutS`.
-  init(_ server: ServerProcess, timeoutS: Int = 60) {
+  /// Connects to a server; reads give up after `timeoutS`.
+  convenience init(_ server: ServerProcess, timeoutS: Int = 60) { self.init(port: server.port, timeoutS: timeoutS) }
+
+  /// Connects to a port of this machine.
+  init(port: UInt16, timeoutS: Int = 60) {
     do throws(SystemError) {
-      descriptor = try Socket.connect(host: "127.0.0.1", port: server.port)
+      descriptor = try Socket.connect(host: "127.0.0.1", port: port)
     } catch { fail("\(error)") }
     var limit = timeval(tv_sec: timeoutS, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
@@ -29,6 +32,9 @@ final class LineConnection: @unchecked Sendable {
     Socket.close(descriptor)
     buffer.deallocate()
   }
+
+  /// Says that nothing more will be sent.
+  func finishWriting() { Socket.finishWriting(descriptor) }
 
   /// Sends all of `text` and empties it.
   func send(_ text: inout ByteBuffer) {
@@ -52,6 +58,22 @@ final class LineConnection: @unchecked Sendable {
     else { return false }
     end += count
     return true
+  }
+
+  /// What was received and not taken, for wires that are not made of lines; good until the next `receive`.
+  var unread: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: buffer[start..<end]) }
+
+  /// Takes `count` bytes of `unread`.
+  func take(_ count: Int) {
+    precondition(count <= end - start, "what is taken was received")
+    start += count
+    searched = start
+  }
+
+  /// Waits until there is something to receive, at most `ms`.
+  func waits(ms: Int32) -> Bool {
+    var asked = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&asked, 1, ms) > 0
   }
 
   /// Whether bytes were received that nobody has looked at.

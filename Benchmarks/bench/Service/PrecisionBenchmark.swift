@@ -1,61 +1,84 @@
 // `bench precision`: how late messages reach a consumer while many others are pending.
 //
-// Lateness of a message is the wall time at which the read that brought its line returned, minus its `deliverAtMs`.
-// Holds: exit code 1 when a message came early, twice or not at all.
+// Lateness of a message is the wall time at which the read that brought its line returned, minus its `deliverAtMs`. The due times are
+// laid down before anything is measured, so a stall is charged to every message that was due meanwhile.
+// Leaves to others: the engine without sockets (InProcessEngine), what came and when (PrecisionPlan).
 
-import Glibc
 import LineProtocol
 import Platform
 import Primitives
 
 enum PrecisionBenchmark {
-  private static let help = """
-    bench precision [flags]
+  static let command = Command(
+    name: "precision", summary: "how late messages reach a consumer",
+    options: [
+      Option("pending", 100_000, "messages that stay pending all the time"),
+      Option("rate", 5000, "messages due in a second, evenly spread"),
+      Option("seconds", 20, "how long"),
+      Option("body-bytes", 128, "size of a body"),
+      Option(
+        "feed", 1, "replace every released message by a new one at the same pace: 1, into another topic: 2, no: 0"),
+      Option("stall", 0, "ms that every sync of the server takes longer"),
+      .onOff("in-process", "the engine in this process, without sockets and the wire"),
+    ] + Option.ofServers, run: run)
 
-      --pending N      messages that stay pending all the time (100000)
-      --rate N         messages due in a second, evenly spread (5000)
-      --seconds N      how long (20)
-      --body-bytes N   size of a body (128)
-      --feed 0|1       whether every released message is replaced by a new one at the same pace (1)
-    \(Flags.serverHelp)
-    """
+  private static func run(_ flags: Flags) -> Report {
+    let plan = PrecisionPlan(flags)
+    let loadS = max(plan.count, plan.pending) / Load.usualMessagesPerSecond
+    sayExpected(seconds: loadS + 1 + plan.count / 50_000 + flags.number("seconds"))
+    let isInProcess = flags.has("in-process")
+    let end = isInProcess ? "the engine may show it" : "the read that brought it returned"
+    var report = Report(
+      flags, title: isInProcess ? "How late messages leave the engine" : "How late messages reach a consumer",
+      meaning: """
+        \(Figures.spaced(plan.rate)) messages a second fall due, evenly spread, while \(Figures.spaced(plan.pending)) are pending; each \
+        counts from its due time until \(end).
+        """)
+    let disk = LimitBenchmark.syncs(1000, in: flags.text("folder"))
+    if isInProcess { InProcessPrecision.run(plan, flags, &report) } else { runServer(plan, flags, &report) }
+    report.add("the disk alone: write 4 KiB + fdatasync", disk)
+    GeneratorLimit.fill(&report, bodyBytes: flags.number("body-bytes"))
+    return report
+  }
 
-  static func run(arguments: [String]) {
-    let flags = Flags(
-      arguments,
-      defaults: Flags.serverDefaults([
-        "pending": "100000", "rate": "5000", "seconds": "20", "body-bytes": "128", "feed": "1",
-      ]), help: help)
-    let rate = flags.number("rate")
-    let count = rate * flags.number("seconds")
-    let loadS = max(count, flags.number("pending")) / Load.usualMessagesPerSecond
-    sayExpected(seconds: loadS + 1 + count / 50_000 + flags.number("seconds"))
-    let server = ServerProcess(flags)
+  private static func runServer(_ plan: PrecisionPlan, _ flags: Flags, _ report: inout Report) {
+    let server = ServerProcess(flags, stallMs: flags.number("stall"))
     defer { server.stop() }
     let text = RequestText(topic: "precision", bodyBytes: flags.number("body-bytes"))
     let reader = GroupReader(server, text, timeoutS: 10)
     let loader = LineConnection(server)
-    let far = SystemClock.wallNs() / 1_000_000 + 3_600_000
-    Load.unanswered(loader, max(0, flags.number("pending") - count)) { number, acks, out in
-      text.schedule(count + number, atMs: far + Int64(number), acks, to: &out)
+    Progress.begin("loading", of: max(plan.count, plan.pending))
+    let farMs = SystemClock.wallNs() / 1_000_000 + 3_600_000
+    Load.unanswered(loader, plan.others) { number, acks, out in
+      text.schedule(plan.count + number, atMs: farMs + Int64(number), acks, to: &out)
     }
-    // The measured ones are loaded last, at most half a second for 100 000, and begin when all are there.
-    let startMs = SystemClock.wallNs() / 1_000_000 + 1000 + Int64(count / 50)
-    Load.unanswered(loader, count) { number, acks, out in
-      text.schedule(number, atMs: startMs + Int64(number * 1000 / rate), acks, to: &out)
+    let startMs = plan.begin()
+    Load.unanswered(loader, plan.count) { number, acks, out in
+      text.schedule(number, atMs: plan.dueMs(number), acks, to: &out)
     }
     if SystemClock.wallNs() / 1_000_000 > startMs { fail("loading took too long; take fewer messages") }
     server.pause(flags)
-    let feeder = flags.number("feed") == 0 ? nil : feed(loader, text, count, rate, startMs)
-    measure(server, reader, startMs, count, rate)
+    let feedText = RequestText(
+      topic: flags.number("feed") == 2 ? "other" : "precision", bodyBytes: flags.number("body-bytes"))
+    let feeder = flags.number("feed") == 0 ? nil : feed(loader, feedText, plan)
+    Progress.begin("receiving", of: plan.count)
+    while SystemClock.wallNs() / 1_000_000 < startMs - 5 { SystemClock.pause(ns: 1_000_000) }
+    let cpuBefore = server.cpuNs
+    let isComplete = reader.receive(until: plan.count) { line, offsetEnd, readNs in
+      var place = offsetEnd
+      let id = LineScan.number(after: "\"id\":\"", in: line, &place) ?? -1
+      plan.note(id, dueMs: LineScan.number(after: "\"deliverAtMs\":", in: line, &place) ?? -1, atNs: readNs)
+    }
+    let cpuNs = server.cpuNs - cpuBefore
     feeder?.join()
+    plan.fill(&report, cpuNs: cpuNs)
+    report.check(isComplete, "messages stopped coming")
   }
 
   /// Schedules a far message for every one that leaves, once a millisecond.
-  private static func feed(
-    _ connection: LineConnection, _ text: RequestText, _ count: Int, _ rate: Int, _ startMs: Int64
-  ) -> Thread? {
-    try? Thread(name: "feed") {
+  private static func feed(_ connection: LineConnection, _ text: RequestText, _ plan: PrecisionPlan) -> Thread? {
+    let (count, rate, startMs) = (plan.count, plan.rate, plan.startMs)
+    return try? Thread(name: "feed") {
       var sent = 0
       var out = ByteBuffer(capacity: 64 << 10)
       while sent < count {
@@ -67,42 +90,6 @@ enum PrecisionBenchmark {
         }
         connection.send(&out)
       }
-    }
-  }
-
-  private static func measure(
-    _ server: ServerProcess, _ reader: GroupReader, _ startMs: Int64, _ count: Int, _ rate: Int
-  ) {
-    var latenessNs: [Int64] = []
-    latenessNs.reserveCapacity(count)
-    var seen = [Bool](repeating: false, count: count)
-    var faults = (early: 0, twice: 0, wrong: 0)
-    while SystemClock.wallNs() / 1_000_000 < startMs - 5 { SystemClock.pause(ns: 1_000_000) }
-    let cpuBefore = server.cpuNs
-    let isComplete = reader.receive(until: count) { line, offsetEnd, readNs in
-      var place = offsetEnd
-      let id = LineScan.number(after: "\"id\":\"", in: line, &place) ?? -1
-      let dueMs = LineScan.number(after: "\"deliverAtMs\":", in: line, &place) ?? -1
-      guard id >= 0, id < count, dueMs == Int(startMs) + id * 1000 / rate else {
-        faults.wrong += 1
-        return
-      }
-      if seen[id] { faults.twice += 1 }
-      seen[id] = true
-      let lateNs = readNs - Int64(dueMs) * 1_000_000
-      if lateNs < 0 { faults.early += 1 }
-      latenessNs.append(lateNs)
-    }
-    let cpuNs = server.cpuNs - cpuBefore
-    let missing = seen.filter { !$0 }.count
-    say("precision: \(rate) due a second, \(count) measured, load \(Figures.machineLoad())")
-    if !latenessNs.isEmpty { say("  lateness  \(Figures.distribution(ns: latenessNs))") }
-    say("  rate      \(Figures.rate(reader.received, ns: reader.lastReadNs - startMs * 1_000_000)) a second")
-    say("  server    \(Figures.seconds(ns: cpuNs)) of processor time")
-    say("  early \(faults.early)  twice \(faults.twice)  wrong \(faults.wrong)  missing \(missing)")
-    if !isComplete || missing > 0 || faults.early + faults.twice + faults.wrong > 0 {
-      server.stop()
-      exit(1)
     }
   }
 }

@@ -9,51 +9,51 @@ import Primitives
 import RemotingProtocol
 
 enum RemotingBenchmark {
-  private static let help = """
-    bench remoting [flags]
+  static let command = Command(
+    name: "remoting", summary: "messages a second that RocketMQ clients could send and pull",
+    options: [
+      Option("messages", 1_000_000, "messages that are sent one by one, and as many in batches"),
+      Option("connections", 4, "connections that send; also queues of the topic, and connections that pull"),
+      Option("window", 16, "requests of a connection without response"),
+      Option("batch", 32, "messages of a batch"),
+      Option("body-bytes", 128, "size of a body"),
+    ] + Option.ofServers, run: run)
 
-      --messages N       messages that are sent one by one, and as many in batches (1000000)
-      --connections N    connections that send; also queues of the topic, and connections that pull (4)
-      --window N         requests of a connection without response (16)
-      --batch N          messages of a batch (32)
-      --body-bytes N     size of a body (128)
-    \(Flags.serverHelp)
-    """
-
-  static func run(arguments: [String]) {
-    let flags = Flags(
-      arguments,
-      defaults: Flags.serverDefaults([
-        "messages": "1000000", "connections": "4", "window": "16", "batch": "32", "body-bytes": "128",
-      ]), help: help)
-    let count = flags.number("messages")
+  private static func run(_ flags: Flags) -> Report {
     let connections = min(max(1, flags.number("connections")), 256)
-    sayExpected(seconds: 3 * count / Load.usualMessagesPerSecond)
+    let each = flags.number("messages") / connections
+    let batchMessages = max(1, flags.number("batch"))
+    let batches = each / batchMessages
+    sayExpected(seconds: 3 * flags.number("messages") / Load.usualMessagesPerSecond)
+    var report = Report(
+      flags, title: "Messages a second by RocketMQ's protocol",
+      meaning: "A send counts when its response has come, which stands for stable storage.")
+    report.comparisons = [.init(title: "Messages a second", unit: "/s", isLowBetter: false, bars: [])]
     let server = ServerProcess(
       flags, ["--rocketmq", "127.0.0.1:0", "--rocketmq-queues", "\(connections)"], wire: "RocketMQ")
     defer { server.stop() }
     let body = [UInt8](repeating: UInt8(ascii: "x"), count: flags.number("body-bytes"))
-    let each = count / connections
-    let batchMessages = max(1, flags.number("batch"))
+    let window = flags.number("window")
     server.pause(flags)
-    measure("send", each * connections, server, connections) { connection, queue in
-      connection.send(Requests.send(body, queue: queue), times: each, window: flags.number("window"))
+    measure("send", each * connections, server, connections, &report) { connection, queue in
+      connection.send(Requests.send(body, queue: queue), times: each, window: window)
     }
-    let batches = each / batchMessages
-    measure("send in batches of \(batchMessages)", batches * batchMessages * connections, server, connections) {
-      connection, queue in
-      connection.send(
-        Requests.batch(body, batchMessages, queue: queue), times: batches, window: flags.number("window"))
+    measure(
+      "send in batches of \(batchMessages)", batches * batchMessages * connections, server, connections, &report
+    ) { connection, queue in
+      connection.send(Requests.batch(body, batchMessages, queue: queue), times: batches, window: window)
     }
     let all = each + batches * batchMessages
-    measure("pull", all * connections, server, connections) { connection, queue in
+    measure("pull", all * connections, server, connections, &report) { connection, queue in
       connection.pull(queue: queue, until: all)
     }
+    report.headlines = report.comparisons[0].bars.map { .init(name: $0.name, value: $0.value, unit: "/s") }
+    return report
   }
 
   /// Runs `body` on all connections at once, each with a queue of its own.
   private static func measure(
-    _ name: String, _ count: Int, _ server: ServerProcess, _ connections: Int,
+    _ name: String, _ count: Int, _ server: ServerProcess, _ connections: Int, _ report: inout Report,
     _ body: @escaping @Sendable (RemotingConnection, Int) -> Void
   ) {
     let cpuBefore = server.cpuNs
@@ -64,10 +64,9 @@ enum RemotingBenchmark {
     }
     for thread in threads { thread.join() }
     let ns = SystemClock.bootNs() - startNs
-    say(
-      "\(name): \(Figures.rate(count, ns: ns)) messages a second (\(count) in \(Figures.seconds(ns: ns))); server "
-        + "\((server.cpuNs - cpuBefore) / Int64(max(1, count))) ns of processor time a message, "
-        + "\(Figures.mebibytes(server.residentBytes)) resident; load \(Figures.machineLoad())")
+    report.comparisons[0].bars.append(.init(name: name, value: Figures.rate(count, ns: ns), isOurs: true))
+    report.add(
+      "\(name): processor time of the server a message", (server.cpuNs - cpuBefore) / Int64(max(1, count)), "ns")
   }
 }
 

@@ -32,6 +32,29 @@ struct RequestText {
     finish(nil, acks, to: &out)
   }
 
+  func cancel(_ id: Int, to out: inout ByteBuffer) {
+    out.append("{\"op\":\"cancel\",\"topic\":\"")
+    topic.withUnsafeBytes { out.append($0) }
+    out.append("\",\"id\":\"")
+    out.appendInteger(Int64(id))
+    out.append("\"}\n")
+  }
+
+  /// One request that schedules `count` messages for `atMs` and the milliseconds behind it.
+  func scheduleMany(_ count: Int, fromMs: Int64, to out: inout ByteBuffer) {
+    out.append("{\"op\":\"scheduleMany\",\"topic\":\"")
+    topic.withUnsafeBytes { out.append($0) }
+    out.append("\",\"messages\":[")
+    for number in 0..<count {
+      out.append(number == 0 ? "{\"deliverAtMs\":" : ",{\"deliverAtMs\":")
+      out.appendInteger(fromMs + Int64(number))
+      out.append(",\"body\":")
+      body.withUnsafeBytes { out.append($0) }
+      out.append("}")
+    }
+    out.append("]}\n")
+  }
+
   private func finish(_ id: Int?, _ acks: Acks, to out: inout ByteBuffer) {
     if let id {
       out.append(",\"id\":\"")

@@ -68,19 +68,19 @@ final class WaitingQueue {
     return SystemClock.wallNs() - startNs
   }
 
-  /// Prints how late the letters came; false when one came early, twice or not at all.
-  func report(_ letters: Letters) -> Bool {
-    var latenessNs: [Int64] = []
-    var early = 0
+  /// Tells the report how late the letters came, and whether one came early, twice or not at all.
+  func fill(_ report: inout Report, _ letters: Letters) {
+    var lateness = LatencyHistogram()
+    var rate = RateSeries(startNs: letters.readNs.filter { $0 > 0 }.min() ?? 0)
     for number in ttlsMs.indices where letters.readNs[number] > 0 {
-      let lateNs = letters.readNs[number] - sentNs[number] - Int64(ttlsMs[number]) * 1_000_000
-      if lateNs < 0 { early += 1 }
-      latenessNs.append(lateNs)
+      lateness.record(letters.readNs[number] - sentNs[number] - Int64(ttlsMs[number]) * 1_000_000)
+      rate.add(1, atNs: letters.readNs[number])
     }
-    let missing = ttlsMs.count - latenessNs.count
-    if !latenessNs.isEmpty { say("  lateness  \(Figures.distribution(ns: latenessNs))") }
-    say("  early \(early)  twice \(letters.twice)  missing \(missing)")
-    return early + letters.twice + missing == 0
+    report.add("lateness", lateness)
+    report.add("dead letters", rate)
+    report.check(lateness.early == 0, "\(lateness.early) came early")
+    report.check(letters.twice == 0, "\(letters.twice) came twice")
+    report.check(lateness.count == ttlsMs.count, "\(ttlsMs.count - lateness.count) did not come")
   }
 }
 
@@ -102,6 +102,7 @@ final class Letters: @unchecked Sendable {
           fail("not a message: \(String(decoding: line, as: UTF8.self))")
         }
         if readNs[number] > 0 { twice += 1 } else { received += 1 }
+        Progress.advance(1)
         readNs[number] = nowNs
       }
     }

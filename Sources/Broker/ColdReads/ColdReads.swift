@@ -93,7 +93,7 @@ final class ColdReads {
     var messages = onDisk.map { ListedMessage(bytes: $0.bytes, dueMs: $0.dueMs, sequence: $0.sequence) }
     var near: [(dueMs: UnixMs, sequence: Sequence, record: MessageRecord)] = []
     pending.forEachNear { record, sequence in
-      guard record.topic == topic else { return }
+      guard record.topic == topic, !record.isLost else { return }
       let key = (record.dueMs, sequence)
       if command.dueMs.contains(record.dueMs), key > after { near.append((key.0, key.1, record)) }
     }
@@ -140,4 +140,7 @@ extension Broker {
 
   /// Drops what was read from disk for a connection: its command is through.
   public func forgetColdReads(_ connection: UInt64) { coldReads.forget(connection) }
+
+  /// What the command of a connection waited for, which the broker knows nothing of, has come: it is given again.
+  public func giveAgain(connection: UInt64) { turn.notify(.retry(connection: connection)) }
 }

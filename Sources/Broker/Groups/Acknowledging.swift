@@ -37,10 +37,7 @@ extension Broker {
         group.outstanding.startDeadLettering(offset, .deliveryLimit)
         return
       }
-      let untilMs = turn.nowRoundedUpMs + (delayMs ?? Self.backOffMs(attempts: delivery.attempts))
-      groups.recordEnds(group)
-      groups.apply(turn.write(Refused(group: group.number, untilMs: untilMs, offset: offset)))
-      groups.startWaiting(offset, untilMs, group)
+      groups.makeWait(offset, delayMs: delayMs ?? Self.backOffMs(attempts: delivery.attempts), group)
     }
     turn.counters.refused += UInt64(count)
     if count > 0 { groups.markDirty(group) }
@@ -91,19 +88,31 @@ extension Groups {
     return delivery
   }
 
-  /// A delivery came to nothing: it can be made again, unless it was made too often or has expired. No record: a crash would
-  /// do the same.
-  func giveBack(_ offset: TopicOffset, _ group: Group) {
+  /// A delivery came to nothing: it can be made again, unless it was made too often or has expired. What can be made again at
+  /// once needs no record: a crash would do the same.
+  func giveBack(_ offset: TopicOffset, _ group: Group, _ way: GiveBack) {
     guard let delivery = takeBack(offset, group) else { return }
     if delivery.attempts >= group.options.maxAttempts {
       group.outstanding.startDeadLettering(offset, .deliveryLimit)
     } else if delivery.isExpired {
       group.outstanding.startDeadLettering(offset, .expired)
     } else {
-      group.outstanding.makeReady(offset)
+      if let delayMs = group.queue?.retry?.delayMs(way, attempts: delivery.attempts) {
+        makeWait(offset, delayMs: delayMs, group)
+      } else {
+        group.outstanding.makeReady(offset)
+      }
       group.queue?.gotBack(bodyBytes: Int(delivery.bodyBytes), in: group)
     }
     markDirty(group)
+  }
+
+  /// A delivery that was taken back waits before it is made again.
+  func makeWait(_ offset: TopicOffset, delayMs: Int64, _ group: Group) {
+    let untilMs = turn.nowRoundedUpMs + delayMs
+    recordEnds(group)
+    apply(turn.write(Refused(group: group.number, untilMs: untilMs, offset: offset)))
+    startWaiting(offset, untilMs, group)
   }
 
   /// Starts the timer of a delivery that waits for its time.
@@ -116,7 +125,7 @@ extension Groups {
   func outstandingTimerFired(group number: UInt32, offset: TopicOffset, _ timer: TimerID) {
     guard let group = self[number], let entry = group.outstanding.find(offset), entry.pointee.timer == timer
     else { return }
-    guard entry.pointee.state == .waiting else { return giveBack(offset, group) }
+    guard entry.pointee.state == .waiting else { return giveBack(offset, group, .abandoned) }
     group.outstanding.makeReady(offset)
     markDirty(group)
   }

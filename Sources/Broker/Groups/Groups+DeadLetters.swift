@@ -23,7 +23,7 @@ extension Groups {
         } else if !deadLetter(message, entry.pointee.attempts, group) {
           return
         }
-      case .trimmed: end(offset, in: group)
+      case .trimmed, .lost: end(offset, in: group)
       case .loading:
         group.setWaitsForDisk(true)
         return readAhead(group)

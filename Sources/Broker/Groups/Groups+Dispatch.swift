@@ -51,7 +51,7 @@ extension Groups {
       hand(message, attempts + 1, group, consumer)
       if attempts > 0 { turn.counters.redelivered += 1 } else { turn.counters.delivered += 1 }
       return true
-    case .trimmed:
+    case .trimmed, .lost:
       group.outstanding.removeFirstReady()
       end(offset, in: group)
       return true
@@ -130,6 +130,9 @@ extension Groups {
       group.pass(message)
       if group.wants(message) { deliver(message, offset, group, consumer) }
       return true
+    case .lost(let record):
+      if group.queue == nil { group.pass(record) } else { end(offset, in: group) }
+      return true
     case .trimmed:
       recordFresh(group)
       // The gap gets a record of its own, since it may be wider than a record that names messages can span.
@@ -180,6 +183,7 @@ extension Groups {
       case .record(let message):
         consumer.pass(message)
         if consumer.options.wants(message) { give(Delivery(consumer: consumer, record: message, attempt: 1)) }
+      case .lost(let record): consumer.pass(record)
       case .trimmed:
         let lost = consumer.skipTrimmed()
         turn.notify(.truncated(consumer, from: lost.lowerBound, to: lost.upperBound))

@@ -240,7 +240,7 @@ final class Groups {
     group.outstanding.forEach { entry in
       if entry.pointee.consumer == consumer.number { offsets.append(entry.pointee.offset) }
     }
-    for offset in offsets { giveBack(offset, group) }
+    for offset in offsets.sorted() { giveBack(offset, group, .abandoned) }
     markDirty(group)
   }
 

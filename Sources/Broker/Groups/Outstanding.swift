@@ -39,6 +39,9 @@ struct Outstanding: BitwiseCopyable {
   /// In `waiting`: until when.
   var untilMs: UnixMs = 0
 
+  /// In a queue: whether it stands in its place, to be delivered now or when its time comes.
+  @inline(__always) var isWithoutConsumer: Bool { state == .ready || state == .waiting }
+
   /// Its place in the line of messages to be delivered: the higher priority first, and then the lower offset.
   @inline(__always) var rank: UInt64 { UInt64(.max - priority) << 56 | offset }
   /// The offset that a rank was made of.

@@ -182,13 +182,19 @@ final class OutstandingMessages {
     ready.insert(entry.pointee.rank)
   }
 
-  /// In a queue that goes by priorities: a message that was taken up waits to be delivered for the first time, or its priority
-  /// is known again after a start.
+  /// In a queue that goes by priorities: a message that was taken up waits to be delivered for the first time.
   func makeReady(_ offset: TopicOffset, priority: UInt8) {
     guard let entry = table.find(offset) else { return }
     entry.pointee.priority = priority
     entry.pointee.state = .ready
     ready.insert(entry.pointee.rank)
+  }
+
+  /// The priority of a message that has no consumer is known again after a start.
+  func setPriority(_ offset: TopicOffset, _ priority: UInt8) {
+    guard let entry = table.find(offset) else { return }
+    entry.pointee.priority = priority
+    if entry.pointee.state == .ready { ready.insert(entry.pointee.rank) }
   }
 
   /// Takes what `firstReady` gave out of the line: it is delivered, or ends.

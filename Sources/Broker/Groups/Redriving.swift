@@ -33,6 +33,7 @@ extension Broker {
         headers.withUnsafeBytes { groups.forward(message, headers: $0, group, to: origin) }
         count += 1
         bytesRemaining -= message.length
+      case .lost(let record): group.pass(record)
       case .trimmed: group.skip(to: dead.log.firstOffset)
       case .end: return answer((count, 0))
       case .forgotten: preconditionFailure("dead letters of a group are no queue")

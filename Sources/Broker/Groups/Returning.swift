@@ -13,7 +13,7 @@ extension Broker {
     var cursor = TopicCursor(offset: offset)
     switch consumer.topic.log.read(&cursor) {
     case .record(let message): return message
-    case .trimmed, .end, .forgotten: return nil
+    case .trimmed, .lost, .end, .forgotten: return nil
     case .loading:
       consumer.topic.wait(consumer.connection)
       throw .waitForDisk

@@ -101,6 +101,10 @@ final class Pending {
     return outcomes.count
   }
   var wheelLevels: [LevelSnapshot] { near.levelSnapshots }
+  /// The slices on disk that hold messages.
+  var diskSlices: [SliceSnapshot] { store.sliceSnapshots }
+  /// Messages moved out of slices since the start.
+  var demotedCount: UInt64 { store.cameNearCount }
 
   /// Where a pending message is; nil when there is none of this id: then `outcome(of:)` knows what became of it. O(1), and
   /// O(released messages) when it has been released and not been retired.
@@ -413,10 +417,12 @@ final class Pending {
     near.restart(tickMs: 1, wheelSize: 512, startMs: max(0, watermark.dueMs))
     let released = watermark
     try store.recover(state.slices, routedMs: state.handMs, files: files) { record in
-      guard Watermark(dueMs: record.dueMs, sequence: record.sequence) > released else { return false }
       // The messages of a deleted topic are gone.
-      guard let topic = topics[record.topic] else { return false }
-      topic.recover(pendingBytes: record.length)
+      guard Watermark(dueMs: record.dueMs, sequence: record.sequence) > released, let topic = topics[record.topic]
+      else {
+        return false
+      }
+      topic.addPending(bytes: record.length)
       return true
     }
   }

@@ -268,6 +268,21 @@ final class RecentOutcomes {
     }
   }
 
+  /// Puts an entry that says nothing into the place of each damaged one; gives how many there were.
+  static func mend(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
+    var damaged = 0
+    for at in stride(from: 0, through: bytes.count - entryBytes, by: entryBytes) {
+      let entry = UnsafeMutableRawBufferPointer(rebasing: bytes[at..<at + entryBytes])
+      func checksum() -> UInt64 { UInt64(CRC32C.checksum(UnsafeRawBufferPointer(rebasing: entry[..<32]))) }
+      if checksum() == UInt64(littleEndian: entry.loadUnaligned(fromByteOffset: 32, as: UInt64.self)) { continue }
+      damaged += 1
+      // Of an id that hashes to nothing, so long ago that it is forgotten at once.
+      entry.initializeMemory(as: UInt8.self, repeating: 0)
+      entry.storeBytes(of: checksum().littleEndian, toByteOffset: 32, as: UInt64.self)
+    }
+    return damaged
+  }
+
   /// Reads and checks one bucket.
   static func read(_ path: String, _ length: Int, _ files: OpenFiles) throws(StorageError) -> Chunk {
     let memory = Chunk(filePosition: 0, capacity: length)

@@ -111,11 +111,11 @@ extension Broker {
     return taken
   }
 
-  /// Gives deliveries back to their places. No record: a crash would put them there, too.
-  public func requeue(_ group: Group, _ offsets: [TopicOffset]) throws(BrokerStop) {
+  /// Gives deliveries back to their places, to be made again at once or when the queue's `RetryRule` says.
+  public func requeue(_ group: Group, _ offsets: [TopicOffset], _ way: GiveBack) throws(BrokerStop) {
     try requireWorking()
     for offset in offsets where group.outstanding.find(offset)?.pointee.state == .inFlight {
-      groups.giveBack(offset, group)
+      groups.giveBack(offset, group, way)
       turn.counters.refused += 1
     }
   }
@@ -182,7 +182,7 @@ extension Queues {
   fileprivate func purge(_ group: Group) -> Int {
     guard let queue = group.queue else { preconditionFailure("only a queue is purged") }
     var ready: [TopicOffset] = []
-    group.outstanding.forEach { if $0.pointee.state == .ready { ready.append($0.pointee.offset) } }
+    group.outstanding.forEach { if $0.pointee.isWithoutConsumer { ready.append($0.pointee.offset) } }
     for offset in ready.sorted() { groups.end(offset, in: group) }
     let count = ready.count + endWaiting(group, queue)
     _ = queue.takeImmediate()
@@ -223,7 +223,7 @@ extension Queues {
   /// What was taken up by its priority stands in line by it again.
   private func readPriorities(_ group: Group, _ queue: QueueRules, drain: () -> Void) {
     var offsets: [TopicOffset] = []
-    group.outstanding.forEach { if $0.pointee.state == .ready { offsets.append($0.pointee.offset) } }
+    group.outstanding.forEach { if $0.pointee.isWithoutConsumer { offsets.append($0.pointee.offset) } }
     for offset in offsets.sorted() {
       var cursor = TopicCursor(offset: offset)
       var read = group.topic.log.read(&cursor)
@@ -232,7 +232,7 @@ extension Queues {
         read = group.topic.log.read(&cursor)
       }
       if case .record(let message) = read {
-        group.outstanding.makeReady(offset, priority: queue.priority(of: message))
+        group.outstanding.setPriority(offset, queue.priority(of: message))
       }
     }
   }
@@ -245,11 +245,12 @@ extension Queues {
       let isReady =
         cursor.offset >= group.cursor
         ? !group.endedAhead.contains(cursor.offset)
-        : group.outstanding.find(cursor.offset)?.pointee.state == .ready
+        : group.outstanding.find(cursor.offset)?.pointee.isWithoutConsumer == true
       switch group.topic.log.read(&cursor) {
       case .record(let record):
         if isReady { bytes += record.body.count }
         cursor.pass(record)
+      case .lost(let record): cursor.pass(record)
       case .loading:
         drain()
         if turn.failure != nil { return }

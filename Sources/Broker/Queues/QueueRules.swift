@@ -33,6 +33,8 @@ public final class QueueRules {
   public var dropsOldest = true
   /// Delivers ready messages of a higher priority first; those above this count as this. 0: in the order in which they came.
   public var prioritiesMax: UInt8 = 0
+  /// How long what comes back waits before it is delivered again; nil: not at all.
+  public var retry: RetryRule?
   /// Serves one consumer at a time: the first that came and has not gone.
   public var hasSingleActive = false
   /// Whether persistent messages are to be on stable storage before they are shown.

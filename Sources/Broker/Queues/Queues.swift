@@ -93,11 +93,24 @@ final class Queues {
       position += 1
       guard let topic = topics[target.topic] else { return topics.noteNumber(target.topic) }
       if topic.isRelay { return postpone(parts, topic, dueMs: target.expiresAtMs, atMs, timerSequence) }
+      if !topic.isQueue { return append(parts, to: topic, atMs, timerSequence) }
       let offset = topic.log.append(parts, dueMs: target.expiresAtMs, releasedMs: atMs)
       topic.groups.first?.queue?.appended(parts, at: offset, isImmediate: target.expiresAtMs <= atMs)
       if target.expiresAtMs > atMs, target.expiresAtMs != LetterTarget.never {
         startExpiry(of: offset, in: topic, atMs: target.expiresAtMs, timerSequence)
       }
+    }
+  }
+
+  /// Appends a message to a topic that is no queue, under an id made from `sequence`. A name holds in a relay only.
+  private func append(_ given: MessageParts, to topic: Topic, _ atMs: UnixMs, _ sequence: Sequence) {
+    var parts = given
+    parts.id = UnsafeRawBufferPointer(start: nil, count: 0)
+    parts.flags &= ~RecordFlags.transient
+    withGivenID(parts, sequence) { parts in
+      let offset = topic.log.append(parts, dueMs: atMs, releasedMs: atMs)
+      let hash = hasher.hash(topic: topic.number, id: parts.id)
+      pending.remember(hash, .released(offset: offset, dueMs: atMs), atMs: atMs)
     }
   }
 
@@ -114,7 +127,7 @@ final class Queues {
     let enqueued = turn.write(Enqueued(source: nil, atMs: turn.nowMs, letter: letter))
     let sequence = turn.records.lastSequence
     apply(enqueued, sequence: sequence)
-    for receiver in receivers { announce(receiver.group, parts.flags, sequence, source: nil) }
+    for receiver in receivers { announce(receiver.topic, parts.flags, sequence, source: nil) }
   }
 
   /// Puts the letters of a message into their queues and ends the message in the queue that it comes from, all in one record.
@@ -159,7 +172,7 @@ final class Queues {
     let sequence = turn.records.lastSequence
     apply(deadLettered, sequence: sequence)
     for letter in letters {
-      for target in letter.targets { announce(target.group, parts.flags, sequence, source: source?.group) }
+      for target in letter.targets { announce(target.topic, parts.flags, sequence, source: source?.group) }
     }
   }
 
@@ -169,17 +182,18 @@ final class Queues {
     var expiresAtMs = LetterTarget.never
     if let ms = target.timeToLiveMs { expiresAtMs = ms == 0 ? turn.nowMs : enteredMs + ms }
     // What is pending is released later than now.
-    if target.group.topic.isRelay { expiresAtMs = max(expiresAtMs, turn.nowMs + 1) }
-    return LetterTarget(topic: target.group.topic.number, expiresAtMs: expiresAtMs)
+    if target.topic.isRelay { expiresAtMs = max(expiresAtMs, turn.nowMs + 1) }
+    return LetterTarget(topic: target.topic.number, expiresAtMs: expiresAtMs)
   }
 
-  /// Marks the work that a new message in a queue makes. A message that leaves a durable queue is not delivered until the
-  /// record of its leaving is durable, even if its new queue is transient: a crash would deliver it again.
-  private func announce(_ group: Group, _ flags: UInt32, _ sequence: Sequence, source: Group?) {
-    guard let queue = group.queue else { return }
+  /// Marks the work that a new message makes, in a queue or in a topic. A message that leaves a durable queue is not delivered
+  /// until the record of its leaving is durable, even if its new queue is transient: a crash would deliver it again.
+  private func announce(_ topic: Topic, _ flags: UInt32, _ sequence: Sequence, source: Group?) {
+    guard topic.isQueue else { return groups.appended(topic, by: sequence) }
+    guard let group = topic.groups.first, let queue = group.queue else { return }
     let isDurable = queue.isDurable || source?.queue?.isDurable == true
     if isDurable, flags & RecordFlags.transient == 0 {
-      groups.appended(group.topic, by: sequence)
+      groups.appended(topic, by: sequence)
     } else if !group.consumers.isEmpty {
       groups.markDirty(group)
     }
@@ -226,7 +240,7 @@ final class Queues {
     var cursor = TopicCursor(offset: offset)
     switch group.topic.log.read(&cursor) {
     case .record(let message): endReady(message, reason, in: group)
-    case .trimmed: groups.end(offset, in: group)
+    case .trimmed, .lost: groups.end(offset, in: group)
     case .loading: return false
     case .end, .forgotten: preconditionFailure("offset \(offset) is to end and is not in topic \(group.topic.number)")
     }
@@ -269,7 +283,7 @@ final class Queues {
     guard let group = topic?.groups.first else { return true }
     if offset < group.cursor {
       guard let entry = group.outstanding.find(offset) else { return true }
-      guard entry.pointee.state == .ready else {
+      guard entry.pointee.isWithoutConsumer else {
         group.outstanding.markExpired(offset)
         return true
       }

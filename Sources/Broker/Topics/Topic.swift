@@ -88,12 +88,6 @@ public final class Topic {
     pendingBytes = pendingCount == 0 ? 0 : max(0, pendingBytes - gone)
   }
 
-  /// Restores the number of pending messages from a checkpoint.
-  func recover(pendingCount: Int) { self.pendingCount = pendingCount }
-
-  /// A message that a checkpoint left pending was found.
-  func recover(pendingBytes bytes: Int) { pendingBytes += bytes }
-
   func add(_ group: Group) { groups.append(group) }
 
   func add(tail consumer: Consumer) { tails.append(consumer) }

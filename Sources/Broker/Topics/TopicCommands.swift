@@ -54,6 +54,14 @@ extension Topics {
 }
 
 extension Broker {
+  /// The topic of this name, made if it may come into being on first use.
+  ///
+  /// - Throws: `notFound`, `limitExceeded`, `diskFull`.
+  public func topic(onUse name: UnsafeRawBufferPointer) throws(BrokerStop) -> Topic {
+    try requireSpace()
+    return try topics.onUse(name)
+  }
+
   /// The topic of this name; nil when there is none. O(1).
   public func findTopic(_ name: UnsafeRawBufferPointer) -> Topic? { topics.find(name) }
 

@@ -1,7 +1,7 @@
 // The topics' part of a checkpoint.
 //
 // Bytes: u32 next topic, u32 n topics: u32 number, name, i64 retentionMs, i64 retentionBytes, u64 first offset,
-//   u64 next offset, i64 last release, u64 pending, u32 n segments: u64 base offset, u64 bytes, u8 sealed
+//   u64 next offset, i64 last release, u64 pending (for people: a start counts), u32 n segments: u64 base offset, u64 bytes, u8 sealed
 // Second part, of topics with more queues than one: u32 n: u32 number, u32 n queues from 1 on: u64 messages before the first segment
 
 import Primitives
@@ -18,7 +18,6 @@ extension Topics {
       var firstOffset: TopicOffset
       var nextOffset: TopicOffset
       var lastReleasedMs: UnixMs
-      var pendingCount: UInt64
       var segments: [TopicLog.SegmentState] = []
       var queueCounts = QueueCounts()
     }
@@ -50,8 +49,8 @@ extension Topics {
       var topic = Topic(
         number: try reader.read(UInt32.self), name: try reader.readText(), retentionMs: try reader.read(Int64.self),
         retentionBytes: try reader.read(Int64.self), firstOffset: try reader.read(UInt64.self),
-        nextOffset: try reader.read(UInt64.self), lastReleasedMs: try reader.read(Int64.self),
-        pendingCount: try reader.read(UInt64.self))
+        nextOffset: try reader.read(UInt64.self), lastReleasedMs: try reader.read(Int64.self))
+      _ = try reader.read(UInt64.self)
       for _ in 0..<(try reader.read(UInt32.self)) {
         let base = try reader.read(UInt64.self)
         let length = Int(try reader.read(UInt64.self))

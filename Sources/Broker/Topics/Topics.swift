@@ -67,6 +67,9 @@ final class Topics {
   /// How many there are.
   var count: Int { byNumber.count }
 
+  /// All topics, in no order.
+  var all: some Collection<Topic> { byNumber.values }
+
   /// All topics by number: the same run does the same in the same order. O(topics log topics).
   var inOrder: [Topic] { byNumber.values.sorted { $0.number < $1.number } }
 
@@ -181,7 +184,6 @@ final class Topics {
       try added.log.recover(
         topic.segments, nextOffset: topic.nextOffset, lastReleasedMs: topic.lastReleasedMs,
         queueCounts: topic.queueCounts, files: files)
-      added.recover(pendingCount: Int(topic.pendingCount))
     }
     nextNumber = state.nextNumber
   }

@@ -46,13 +46,36 @@ final class IncomingMessage {
   /// The group whose producers decide about a half message.
   @exclusivity(unchecked) private(set) var producerGroup: UnsafeRawBufferPointer?
 
+  /// Looks at a message without keeping anything of it.
+  ///
+  /// - Throws: `messageIllegal` where `read` would.
+  func check(_ message: WireMessage) throws(WireStop) {
+    try Self.requireFitting(message.properties)
+    var parts = MessageParts(id: UnsafeRawBufferPointer(start: nil, count: 0), body: message.body)
+    var count = 0
+    for property in message.properties {
+      count += 1
+      try Self.requireFew(count)
+      if case .other = WireProperty(property.name) { continue }
+      try take(property.name, property.value, &parts)
+    }
+  }
+
+  private static func requireFitting(_ properties: MessageProperties) throws(WireStop) {
+    guard properties.text.count <= MessageProperties.bytesMax else {
+      throw illegal("the properties have more than \(MessageProperties.bytesMax) bytes")
+    }
+  }
+
+  private static func requireFew(_ properties: Int) throws(WireStop) {
+    guard properties <= propertiesMax else { throw illegal("it has more than \(propertiesMax) properties") }
+  }
+
   /// Reads a message. The parts are good until the next one is read, or the request is gone; they have no id.
   ///
   /// - Throws: `messageIllegal`.
   func read(_ message: WireMessage, bornHost: String, queue: UInt8) throws(WireStop) -> MessageParts {
-    guard message.properties.text.count <= MessageProperties.bytesMax else {
-      throw Self.illegal("the properties have more than \(MessageProperties.bytesMax) bytes")
-    }
+    try Self.requireFitting(message.properties)
     headers.removeAll()
     delay = DelayFields()
     isHalf = false
@@ -65,7 +88,7 @@ final class IncomingMessage {
     var properties = message.properties.makeIterator()
     while let property = properties.next() {
       count += 1
-      guard count <= Self.propertiesMax else { throw Self.illegal("it has more than \(Self.propertiesMax) properties") }
+      try Self.requireFew(count)
       // Of properties with the same name the last counts.
       if Self.has(properties, property.name) { continue }
       try take(property.name, property.value, &parts)

@@ -78,6 +78,7 @@ extension RocketMQFrontEnd {
           if passed == Self.passedMax, count == 0 { return (0, .tired) }
         }
         pull.cursor.pass(record)
+      case .lost(let record): pull.cursor.pass(record)
       case .loading: return (count, count > 0 ? .enough : .loading)
       case .trimmed:
         let first = pull.topic.log.offsets(ofQueue: pull.cursor.queue).lowerBound
@@ -91,7 +92,7 @@ extension RocketMQFrontEnd {
   private static func isWanted(_ record: MessageRecord, _ tags: [[UInt8]]?) -> Bool {
     guard let tags else { return true }
     let tag = record.tag
-    return tags.contains { $0.count == tag.count && $0.withUnsafeBytes { $0.elementsEqual(tag) } }
+    return tags.contains { $0.withUnsafeBytes { $0.equals(tag) } }
   }
 
   private func append(_ record: MessageRecord, _ topic: Topic, queueOffset: UInt64, to out: inout ByteBuffer) {
@@ -126,7 +127,7 @@ extension RocketMQFrontEnd {
     case .loading:
       broker.waitForLoad(of: topic, connection)
       throw .waitForDisk
-    case .end, .trimmed, .forgotten: return nil
+    case .end, .trimmed, .forgotten, .lost: return nil
     }
   }
 

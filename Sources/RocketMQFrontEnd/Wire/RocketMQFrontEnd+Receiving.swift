@@ -51,9 +51,9 @@ extension RocketMQFrontEnd {
     return UInt8(queueID)
   }
 
-  /// Reads a message without taking it: whether it is one.
-  public func check(_ message: WireMessage, _ target: SendTarget) throws(WireStop) {
-    _ = try incoming.read(message, bornHost: target.bornHost, queue: target.queue)
+  /// Looks at a message without taking it: whether it is one.
+  public func check(_ message: WireMessage) throws(WireStop) {
+    try incoming.check(message)
     try asked { () throws(BrokerStop) in try broker.requireBody(bytes: message.body.count) }
   }
 
@@ -93,12 +93,15 @@ extension RocketMQFrontEnd {
     return SendReceipt(place: .accepted(id.sequence), queueOffset: Int64(id.sequence))
   }
 
-  /// Decides about a half message by the place that its producer was given.
-  public func decide(_ place: MessagePlace?, _ verdict: HeldVerdict) throws(WireStop) -> HeldOutcome {
-    guard case .accepted(let sequence)? = place else { return .unknown }
-    return try GeneratedID(sequence).text.withBytes { id throws(WireStop) in
-      try asked { () throws(BrokerStop) in try broker.decide(id, verdict).value }
+  /// Decides about a half message by the places that its producer was given, the first that names one.
+  public func decide(_ places: [MessagePlace?], _ verdict: HeldVerdict) throws(WireStop) -> HeldOutcome {
+    for case .accepted(let sequence)? in places {
+      let outcome = try GeneratedID(sequence).text.withBytes { id throws(WireStop) in
+        try asked { () throws(BrokerStop) in try broker.decide(id, verdict).value }
+      }
+      if outcome != .unknown { return outcome }
     }
+    return .unknown
   }
 
   /// The half message in a frame of its own: the question to its producer, as `CHECK_TRANSACTION_STATE` asks it.

@@ -23,7 +23,7 @@ extension AMQPSession {
   func write(_ shown: ChannelDelivery, _ channel: AMQPChannel) {
     guard let tag = shown.consumerTag else { preconditionFailure("a delivery without a consumer answers a get") }
     tag.bytes.withBytes { tag in
-      services.rabbitMQ.withAMQPMessage(shown.delivery.record, deliveryCount: shown.deliveryCount) { message in
+      rabbitMQ.withAMQPMessage(shown.delivery.record, deliveryCount: shown.deliveryCount) { message in
         let deliver = BasicDeliver {
           $0.consumerTag = tag
           $0.deliveryTag = shown.deliveryTag
@@ -36,6 +36,7 @@ extension AMQPSession {
           maxFrameBytes: frameBytesMax)
       }
     }
+    noteTimeout(of: channel)
   }
 
   /// The reply to a `get` that has found a message or none.
@@ -43,7 +44,7 @@ extension AMQPSession {
     guard case .message(let shown, let remaining) = reply else {
       return out.append(.basicGetEmpty, channel: channel.number)
     }
-    services.rabbitMQ.withAMQPMessage(shown.delivery.record, deliveryCount: shown.deliveryCount) { message in
+    rabbitMQ.withAMQPMessage(shown.delivery.record, deliveryCount: shown.deliveryCount) { message in
       let got = BasicGetOk {
         $0.deliveryTag = shown.deliveryTag
         $0.redelivered = shown.isRedelivered
@@ -54,6 +55,7 @@ extension AMQPSession {
       out.append(
         got, channel: channel.number, properties: message.properties, body: message.body, maxFrameBytes: frameBytesMax)
     }
+    noteTimeout(of: channel)
   }
 
   func fetched(_ consumer: Consumer, token: UInt64, _ deliveries: [Delivery]) {
@@ -69,8 +71,14 @@ extension AMQPSession {
       return
     }
     guard let channel = subscriptions.removeValue(forKey: consumer.sub)?.channel,
-      let tag = channel.operations.forget(consumer), client.knowsCancel
+      let tag = channel.operations.forget(consumer)
     else { return }
+    sayCancelled(tag, channel)
+  }
+
+  /// A consumer has ended, and not because its client wants it.
+  func sayCancelled(_ tag: Text, _ channel: AMQPChannel) {
+    guard client.knowsCancel else { return }
     tag.bytes.withBytes { tag in
       let cancel = BasicCancel {
         $0.consumerTag = tag

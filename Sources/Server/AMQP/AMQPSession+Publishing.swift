@@ -74,13 +74,14 @@ extension AMQPSession {
     let message = AMQPMessage(
       exchange: channel.content.exchange, routingKey: channel.content.routingKey, properties: properties,
       propertyBytes: channel.content.properties, body: channel.content.body, isMandatory: channel.content.isMandatory)
+    if services.asksWho { try allowedToPublish(message) }
     do throws(AMQPError) {
       let before = channel.operations.heldBytes
       tell(channel, try channel.operations.publish(message))
       heldBytes += channel.operations.heldBytes - before
     } catch {
       if block(channel, .publish, error) { return }
-      throw AMQPFault(error, .basicPublish)
+      throw fault(error, .basicPublish)
     }
     heldBytes -= channel.content.pieceBytes
     channel.content.clear()

@@ -5,7 +5,7 @@
 // Leaves to others: frames and fields (AMQPProtocol), what methods mean (RabbitMQChannel), sending (the loop).
 //
 // The parts: Opening (handshake), Frames (what came, and to whom), Topology, Consuming, Publishing and Transactions (methods),
-// Deliveries (what the broker says), Closing, Time (heartbeats and deadlines).
+// Rights, Deliveries (what the broker says), Closing, Time (heartbeats and deadlines).
 
 import AMQPProtocol
 import Access
@@ -52,6 +52,8 @@ final class AMQPSession: WireSession {
   /// Who has logged in, by the name given, and by the access file.
   var user = Text("")
   var identity: Identity?
+  /// The virtual host that the client has opened.
+  var rabbitMQ: RabbitMQ
   /// As negotiated.
   var channelMax = AMQPLimits.channelMax
   /// As negotiated: the largest frame for either side.
@@ -67,7 +69,11 @@ final class AMQPSession: WireSession {
   /// The one that had the last delivery.
   @exclusivity(unchecked) var lastSubscription: (sub: Int64, channel: AMQPChannel)?
   var nextSub: Int64 = 1
+  /// Whether deliveries have ended since the last answer.
+  @exclusivity(unchecked) var hasEnded = false
   var isDeliveryPaused = false
+  /// No delivery of any channel has been kept for too long before this time.
+  @exclusivity(unchecked) var nextTimeoutMs = UnixMs.max
   /// The channel whose `basic.get` waits for the disk, by the token of the fetch.
   var waitingGets: [UInt64: AMQPChannel] = [:]
   @exclusivity(unchecked) var blocked: Blocked?
@@ -90,6 +96,7 @@ final class AMQPSession: WireSession {
     self.output = output
     self.key = key
     self.peer = peer
+    rabbitMQ = services.rabbitMQ
     output.wakeUpMs = broker.nowMs + settings.handshakeTimeoutMs
   }
 
@@ -158,15 +165,6 @@ final class AMQPSession: WireSession {
   }
 
   var inputBytes: Int { frames.bufferedBytes + heldBytes }
-
-  // MARK: Rights
-
-  /// Whoever may not do everything any more is cut off: this wire knows no rights for single things.
-  func accessChanged(_ renewed: (Identity) -> Identity?) -> Bool {
-    guard let old = identity else { return true }
-    identity = renewed(old)
-    return identity.map(AMQPLogin.mayDoEverything) ?? false
-  }
 
   // MARK: Pressure
 

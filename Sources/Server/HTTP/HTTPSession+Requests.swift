@@ -10,12 +10,13 @@ extension HTTPSession {
     keepsAlive = request.keepsAlive
     do throws(HTTPError) { try services.audience.check(request) } catch { return refuse(error) }
     switch String(decoding: request.path, as: UTF8.self) {
+    case "/": if isLook(request) { writePage(request) }
     case "/v1": performOperation(request)
     case "/metrics": if isLook(request), isAllowedToInspect(request) { writeMetrics(request) }
     case "/healthz": if isLook(request) { writeState(request, problem: failureText) }
     case "/readyz": if isLook(request) { writeState(request, problem: failureText ?? stoppingText) }
     default:
-      write(Refusal(code: .notFound, message: "there are /v1, /metrics, /healthz and /readyz here"), for: request)
+      write(Refusal(code: .notFound, message: "there are /, /v1, /metrics, /healthz and /readyz here"), for: request)
     }
   }
 
@@ -77,6 +78,15 @@ extension HTTPSession {
       write(error, for: request)
       return false
     }
+  }
+
+  /// The page for people. Anybody may have it: what it shows it asks for, as whoever looks at it.
+  private func writePage(_ request: HTTPRequest) {
+    let html = PageText.html
+    let body = UnsafeRawBufferPointer(start: html.utf8Start, count: html.utf8CodeUnitCount)
+    write(
+      .ok, "text/html; charset=utf-8", body, for: request,
+      fields: ["Content-Security-Policy": PageText.policy, "Referrer-Policy": "no-referrer"])
   }
 
   private func writeMetrics(_ request: HTTPRequest) {

@@ -73,10 +73,11 @@ extension HTTPSession {
   }
 
   func write(
-    _ status: HTTPStatus, _ contentType: StaticString, _ body: UnsafeRawBufferPointer, for request: HTTPRequest
+    _ status: HTTPStatus, _ contentType: StaticString, _ body: UnsafeRawBufferPointer, for request: HTTPRequest,
+    fields: KeyValuePairs<StaticString, StaticString> = [:]
   ) {
     let response = HTTPResponse(
-      status, contentType: contentType, keepsAlive: keepsAlive, isForHead: request.method == .head)
+      status, contentType: contentType, keepsAlive: keepsAlive, isForHead: request.method == .head, fields: fields)
     write(response, body, rid: nil)
   }
 

@@ -16,16 +16,23 @@ enum EventWriter {
   }
 
   /// The fields of a delivery from `topic` on, with the closing brace.
+  @inline(__always)
   static func delivery(_ delivery: Delivery, to out: inout ByteBuffer) {
-    let record = delivery.record
+    released(delivery.record, of: delivery.consumer.topic, attempt: delivery.attempt, to: &out)
+  }
+
+  /// The fields of a released message from `topic` on, with the closing brace.
+  ///
+  /// - Parameter attempt: 0 when it is not given out.
+  static func released(_ record: MessageRecord, of topic: Topic, attempt: UInt32, to out: inout ByteBuffer) {
     out.append("\"topic\":\"")
-    delivery.consumer.topic.nameBytes.withUnsafeBytes { out.append($0) }
+    topic.nameBytes.withUnsafeBytes { out.append($0) }
     out.append("\",\"offset\":")
     out.appendInteger(record.sequence)
     out.append(",\"id\":")
     out.appendJSONString(record.id)
     out.append(",\"attempt\":")
-    out.appendInteger(UInt64(delivery.attempt))
+    out.appendInteger(UInt64(attempt))
     out.append(",\"deliverAtMs\":")
     out.appendInteger(record.dueMs)
     out.append(",\"releasedAtMs\":")
@@ -68,6 +75,16 @@ enum EventWriter {
       label(record, to: &out)
       out.append("}")
     }
+  }
+
+  /// The RabbitMQ channel of the connection was closed: consumers are gone, deliveries have gone back.
+  static func closed(_ refusal: AMQPRefusal, to out: inout ByteBuffer) {
+    let refusal = refusal.onALine
+    out.append("{\"event\":\"rabbitmq.closed\",\"replyCode\":")
+    out.appendInteger(Int64(refusal.replyCode ?? 0))
+    out.append(",\"message\":")
+    out.appendJSONString(refusal.message)
+    out.append("}\n")
   }
 
   /// Messages were lost to retention before this subscription had them.

@@ -1,4 +1,4 @@
-// How long a client may take: to say who it is, for the rest of a line, and to rest.
+// How long a client may take: to say who it is, for the rest of a line, to acknowledge what came from a queue, and to rest.
 //
 // Holds: a wake-up stands at or before the first of the times that hold; it is not moved when one of them goes away, so that
 // lines that come in pieces cost no timer each. Time in which the server does not read is not held against a client.
@@ -52,6 +52,7 @@ extension LineSession {
       }
       heardMs = nowMs
     }
+    if identity != nil { closeSlowChannel() }
     setNextWakeUp()
   }
 

@@ -82,6 +82,10 @@ enum OperationTable {
         try s.redrive(r)
       },
 
+      Operation(name: "read", permission: .topic(.consume), fields: [.topic, .offset, .limit]) {
+        s, r throws(RequestStop) in try s.read(r)
+      },
+
       Operation(name: "createTopic", permission: .topic(.admin), fields: [.topic, .retentionMs, .retentionBytes]) {
         s, r throws(RequestStop) in
         try s.createTopic(r)
@@ -93,6 +97,12 @@ enum OperationTable {
       Operation(name: "stats", permission: .everything(.inspect), fields: []) { s, r throws(RequestStop) in s.stats(r)
       },
       Operation(name: "wheel", permission: .everything(.inspect), fields: []) { s, r throws(RequestStop) in s.wheel(r)
+      },
+      Operation(name: "snapshot", permission: .everything(.admin), fields: [.folder]) { s, r throws(RequestStop) in
+        try s.snapshot(r)
+      },
+      Operation(name: "overview", permission: .known, fields: [.limit]) { s, r throws(RequestStop) in
+        try s.overview(r)
       },
     ] + rocketMQ + rabbitMQ
 

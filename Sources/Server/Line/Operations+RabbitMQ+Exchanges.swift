@@ -12,6 +12,7 @@ extension LineSession {
     let source = try request.requiredAMQPText(.source)
     let key = try request.amqpText(.routingKey) ?? ""
     let arguments = try request.arguments()
+    try requireForBinding(destination, to: source, arguments)
     try replyEmpty(request) { () throws(AMQPError) in
       try rabbitMQChannel.bindExchange(destination, to: source, key, arguments)
     }
@@ -22,32 +23,41 @@ extension LineSession {
     let source = try request.requiredAMQPText(.source)
     let key = try request.amqpText(.routingKey) ?? ""
     let arguments = try request.arguments()
+    try requireForBinding(destination, to: source, arguments)
     try replyEmpty(request) { () throws(AMQPError) in
       try rabbitMQChannel.unbindExchange(destination, from: source, key, arguments)
     }
   }
 
-  /// The exchanges that the client may inspect, by name, as of this moment, and how many messages are pending in each.
+  private func requireForBinding(
+    _ destination: Text, to source: Text, _ arguments: [JSONTree.Member]
+  ) throws(RequestStop) {
+    let isTopic = try amqp { () throws(AMQPError) in try RabbitMQ.leadsToTopic(arguments) }
+    try asking { rights throws(MissingRight) in
+      try rights.requireForBinding(destination, isTopic: isTopic, source: source)
+    }
+  }
+
+  func isShown(_ exchange: ListedExchange) -> Bool {
+    exchange.name.bytes.withBytes { allows(.inspect, .exchange, $0) }
+  }
+
+  /// The exchanges that the client may inspect by name, as of this moment, and how many messages are pending in each.
   func rabbitMQExchanges(_ request: Request) {
     beginReply(request)
-    out.append(",\"exchanges\":[")
-    let exchanges = services.rabbitMQ.exchangesInOrder.filter { exchange in
-      exchange.name.bytes.withBytes { allows(.inspect, .exchange, $0) }
-    }
-    for (place, exchange) in exchanges.enumerated() {
-      if place > 0 { out.append(",") }
-      out.append("{\"exchange\":")
-      exchange.name.bytes.withUnsafeBytes { out.appendJSONString($0) }
-      out.append(",\"type\":\"")
-      out.append(text: exchange.kind.rawValue)
-      out.append("\",\"durable\":")
-      out.appendBoolean(exchange.isDurable)
-      out.append(",\"pending\":")
-      out.appendInteger(Int64(exchange.pendingCount))
-      out.append("}")
-    }
-    out.append("]")
+    list(",\"exchanges\":[", services.rabbitMQ.exchangesInOrder.filter(isShown), write)
     out.endLine()
+  }
+
+  func write(_ exchange: ListedExchange) {
+    out.append("{\"exchange\":")
+    exchange.name.bytes.withUnsafeBytes { out.appendJSONString($0) }
+    out.append(",\"type\":\"")
+    out.append(text: exchange.kind.rawValue)
+    out.append("\",\"durable\":")
+    out.appendBoolean(exchange.isDurable)
+    field(",\"pending\":", Int64(exchange.pendingCount))
+    out.append("}")
   }
 
   // MARK: Delayed messages

@@ -3,6 +3,7 @@
 import Broker
 import LineProtocol
 import Primitives
+import TimingWheel
 
 extension LineSession {
   func createTopic(_ request: Request) throws(RequestStop) {
@@ -31,39 +32,51 @@ extension LineSession {
     hold(until: answer.gate)
   }
 
-  /// What the client may see of the topics.
-  private var shownTopics: [Topic] {
-    broker.topicsInOrder.filter { !$0.isQueue && allows(.inspect, .topic, $0.name) }
-  }
+  /// Whether the client may see a topic. Queues have listings of their own.
+  func isShown(_ topic: Topic) -> Bool { !topic.isQueue && allows(.inspect, .topic, topic.name) }
+
+  /// Whether the client may see a group.
+  func isShown(_ group: Group) -> Bool { allows(.inspect, .group, group.name) }
 
   func topics(_ request: Request) {
     beginReply(request)
-    out.append(",\"topics\":[")
-    for (place, topic) in shownTopics.enumerated() {
-      if place > 0 { out.append(",") }
-      out.append("{\"topic\":")
-      out.appendJSONString(topic.name)
-      field(",\"pending\":", Int64(topic.pendingCount))
-      field(",\"firstOffset\":", Int64(topic.log.firstOffset))
-      field(",\"nextOffset\":", Int64(topic.log.nextOffset))
-      field(",\"bytes\":", Int64(topic.log.bytes))
-      out.append(",\"groups\":[")
-      for (place, group) in broker.groupsInOrder(topic).filter({ allows(.inspect, .group, $0.name) }).enumerated() {
-        if place > 0 { out.append(",") }
-        out.append("{\"group\":")
-        out.appendJSONString(group.name)
-        field(",\"committed\":", Int64(group.committed))
-        field(",\"lag\":", Int64(group.lag))
-        field(",\"inFlight\":", Int64(group.inFlight))
-        field(",\"members\":", Int64(group.members))
-        out.append("}")
-      }
-      out.append("]}")
+    list(",\"topics\":[", broker.topicsInOrder.filter(isShown)) { topic in
+      write(topic, broker.groupsInOrder(topic).filter(isShown))
     }
-    out.append("]}\n")
+    out.endLine()
   }
 
-  private func field(_ name: StaticString, _ value: Int64) {
+  /// Writes an array of objects; `write` writes one.
+  func list<Element>(_ field: StaticString, _ elements: [Element], _ write: (Element) -> Void) {
+    out.append(field)
+    for (place, element) in elements.enumerated() {
+      if place > 0 { out.append(",") }
+      write(element)
+    }
+    out.append("]")
+  }
+
+  func write(_ topic: Topic, _ groups: [Group]) {
+    out.append("{\"topic\":")
+    out.appendJSONString(topic.name)
+    field(",\"pending\":", Int64(topic.pendingCount))
+    field(",\"firstOffset\":", Int64(topic.log.firstOffset))
+    field(",\"nextOffset\":", Int64(topic.log.nextOffset))
+    field(",\"bytes\":", Int64(topic.log.bytes))
+    list(",\"groups\":[", groups) { group in
+      out.append("{\"group\":")
+      out.appendJSONString(group.name)
+      field(",\"committed\":", Int64(group.committed))
+      field(",\"lag\":", Int64(group.lag))
+      field(",\"inFlight\":", Int64(group.inFlight))
+      field(",\"members\":", Int64(group.members))
+      out.append("}")
+    }
+    out.append("}")
+  }
+
+  /// Appends a name, with the comma in front and the colon behind, and a number.
+  func field(_ name: StaticString, _ value: Int64) {
     out.append(name)
     out.appendInteger(value)
   }
@@ -72,11 +85,15 @@ extension LineSession {
     beginReply(request)
     for statistic in services.statistics {
       out.append(",")
-      out.appendJSONString(statistic.name)
-      out.append(":")
-      out.appendInteger(statistic.value)
+      write(statistic)
     }
     out.endLine()
+  }
+
+  func write(_ statistic: Statistic) {
+    out.appendJSONString(statistic.name)
+    out.append(":")
+    out.appendInteger(statistic.value)
   }
 
   func wheel(_ request: Request) {
@@ -84,23 +101,23 @@ extension LineSession {
     field(",\"nowMs\":", broker.nowMs)
     field(",\"tickMs\":", broker.settings.tickMs)
     field(",\"wheelSize\":", Int64(broker.settings.wheelSize))
-    out.append(",\"levels\":[")
-    for (place, level) in broker.wheelLevels.enumerated() {
-      if place > 0 { out.append(",") }
-      field("{\"level\":", Int64(level.level))
-      field(",\"tickMs\":", level.tickMs)
-      field(",\"intervalMs\":", level.intervalMs)
-      field(",\"pending\":", Int64(level.pending))
-      out.append(",\"slots\":[")
-      for (place, slot) in level.occupiedSlots.enumerated() {
-        if place > 0 { out.append(",") }
-        field("[", Int64(slot.slot))
-        field(",", Int64(slot.liveCount))
-        out.append("]")
-      }
-      out.append("]}")
+    list(",\"levels\":[", broker.wheelLevels) { level in
+      write(level, slots: level.occupiedSlots.map { ($0.slot, $0.liveCount) })
     }
-    field("],\"onDisk\":", Int64(broker.onDiskCount))
+    field(",\"onDisk\":", Int64(broker.onDiskCount))
     out.endLine()
+  }
+
+  func write(_ level: LevelSnapshot, slots: [(slot: Int, count: Int)]) {
+    field("{\"level\":", Int64(level.level))
+    field(",\"tickMs\":", level.tickMs)
+    field(",\"intervalMs\":", level.intervalMs)
+    field(",\"pending\":", Int64(level.pending))
+    list(",\"slots\":[", slots) { slot in
+      field("[", Int64(slot.slot))
+      field(",", Int64(slot.count))
+      out.append("]")
+    }
+    out.append("}")
   }
 }

@@ -16,7 +16,7 @@ extension Server {
     let sequence = engine.turn(
       nowNs: serviceNs(), finished: io.takeFinished, isWaitingForSpace: io.isWaitingForSpace
     ) {
-      services.rabbitMQ.deleteIdleQueues()
+      services.virtualHosts.deleteIdleQueues()
       watchMemory()
       for place in 0..<count { handle(network.event(place)) }
       if let acceptsAgainMs, acceptsAgainMs <= broker.nowMs { resumeAccepting() }

@@ -110,9 +110,15 @@ public final class Server {
     tls = settings.tls
     wakeUps = WakeUps(startMs: broker.nowMs)
     for address in settings.listeners { try listen(address) }
-    services.rabbitMQ.noteDropped = { log(.warning, "messages_dropped", $0) }
-    services.rabbitMQ.restore {
+    services.virtualHosts.noteDropped = { log(.warning, "messages_dropped", $0) }
+    let closed = services.virtualHosts.restore {
       if let failure = surroundings.io.drain() { broker.fail(failure) }
+    }
+    for name in closed {
+      log(
+        .warning, "virtual_host_closed",
+        "there are queues or exchanges in the virtual host '\(name)', which clients cannot open: see 'amqp-virtual-hosts'"
+      )
     }
   }
 
@@ -136,7 +142,7 @@ public final class Server {
     if ["", "*", "0.0.0.0", "::"].contains(host) {
       host = "127.0.0.1"
       log(
-        .warning, "rocketmq_advertised",
+        .warning, "advertised_loopback",
         "RocketMQ clients are told to connect to \(host):\(port); say --rocketmq-advertise for those on other machines")
     }
     let address = ListenAddress(host: host, port: port, wire: .remoting)

@@ -1,4 +1,4 @@
-// The two I/O threads.
+// The I/O threads, one a lane.
 //
 // Holds: tasks of a lane run one after the other in order; a finished task waits in the mailbox until the loop takes it.
 // A write that finds the disk full is tried again until there is space: its bytes are in memory and in the journal, so
@@ -11,7 +11,7 @@ import Primitives
 import Synchronization
 
 /// Runs tasks on one thread a lane.
-final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
+package final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   private final class Lane: Sendable {
     let queue = Mutex<[IOTask]>([])
     let signal: EventSignal
@@ -31,20 +31,23 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   var isInterrupted: () -> Bool = { false }
 
   /// Starts the threads; `notify` is raised when a task is finished.
-  init(_ storage: any Storage, notify: EventSignal, log: @escaping ServerLog) throws(SystemError) {
+  package init(_ storage: any Storage, notify: EventSignal, log: @escaping ServerLog) throws(SystemError) {
     self.notify = notify
     self.log = log
-    lanes = [try Lane(), try Lane()]
-    for (lane, name) in zip(lanes, ["write", "read"]) {
+    var lanes: [Lane] = []
+    for _ in IOLane.allCases { lanes.append(try Lane()) }
+    self.lanes = lanes
+    for kind in IOLane.allCases {
+      let lane = lanes[kind.rawValue]
       threads.append(
-        try Thread(name: "escapement-\(name)") { [self] in
-          let files = OpenFiles(storage: storage, stopsAtFailure: name == "write")
+        try Thread(name: "escapement-\(kind)") { [self] in
+          let files = OpenFiles(storage: storage, stopsAtFailure: kind == .write)
           while !isStopping.load(ordering: .acquiring) {
             for task in lane.queue.withLock({ queue in
               defer { queue = [] }
               return queue
             }) {
-              run(task, files, isWriting: name == "write")
+              run(task, files, isWriting: kind == .write)
             }
             if lane.queue.withLock({ $0.isEmpty }) { lane.signal.wait(timeoutNs: -1) }
           }
@@ -66,10 +69,10 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   }
 
   /// Whether a write waits for space.
-  var isWaitingForSpace: Bool { isFull.load(ordering: .acquiring) }
+  package var isWaitingForSpace: Bool { isFull.load(ordering: .acquiring) }
 
-  func submit(_ task: IOTask, _ lane: IOLane) {
-    let lane = lanes[lane == .write ? 0 : 1]
+  package func submit(_ task: IOTask, _ lane: IOLane) {
+    let lane = lanes[lane.rawValue]
     pending += 1
     let wasEmpty = lane.queue.withLock { queue in
       queue.append(task)
@@ -79,7 +82,7 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   }
 
   /// The tasks that have finished since the last call.
-  func takeFinished() -> [IOTask] {
+  package func takeFinished() -> [IOTask] {
     let finished = mailbox.withLock { tasks in
       defer { tasks = [] }
       return tasks
@@ -88,7 +91,7 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
     return finished
   }
 
-  func drain() -> StorageError? {
+  package func drain() -> StorageError? {
     var hasSaid = false
     while pending > 0 {
       if isWaitingForSpace, !hasSaid {
@@ -109,7 +112,7 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   }
 
   /// Ends the threads; what is queued is not run.
-  func stop() {
+  package func stop() {
     isStopping.store(true, ordering: .releasing)
     for lane in lanes { lane.signal.raise() }
     for thread in threads { thread.join() }

@@ -17,13 +17,13 @@ extension RemotingSession {
   }
 
   func updateOffset(_ header: RemotingHeader) throws(WireStop) {
-    let (topic, queue) = try queue(of: header)
+    let (_, queue) = try queue(of: header)
     let group = try text(header, "consumerGroup")
     try frontEnd.requireGroupName(group)
     guard let offset = UInt64(exactly: try integer(header, "commitOffset")) else {
       throw .refused(.systemError, "the field 'commitOffset' must not be negative")
     }
-    guard let topic else { throw .refused(.topicNotExist, "there is no such topic") }
+    let topic = try frontEnd.topicOnUse(try text(header, "topic"))
     try commit(offset, ofQueue: queue, in: topic, group: group)
     output.hold(until: broker.gate)
     answer(header)

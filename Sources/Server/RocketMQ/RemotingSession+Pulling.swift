@@ -31,7 +31,6 @@ extension RemotingSession {
     let offsets = topic.log.offsets(ofQueue: queue)
     guard let wanted = UInt64(exactly: request.queueOffset), offsets.lowerBound...offsets.upperBound ~= wanted else {
       let next = min(max(UInt64(max(request.queueOffset, 0)), offsets.lowerBound), offsets.upperBound)
-      output.hold(until: Gate(topic.appendSequence))
       return answerPull(RequestReference(header), .pullOffsetMoved, topic, queue, next: next)
     }
     let messagesMax = Int(min(max(request.messagesMax, 1), RemotingLimits.pullMessagesMax))
@@ -50,7 +49,17 @@ extension RemotingSession {
     }
     // Its answer is registered when it is written.
     held.append(pull)
-    if !pull.waitsForDisk { broker.watch(pull.state.topic, for: key) }
+    if !pull.waitsForDisk { watch(pull.state.topic) }
+  }
+
+  private func watch(_ topic: Topic) {
+    guard watched.updateValue(topic, forKey: topic.number) == nil else { return }
+    broker.watch(topic, for: key)
+  }
+
+  func grown(_ topic: Topic) {
+    watched[topic.number] = nil
+    goOnWithPulls { $0.state.topic === topic }
   }
 
   /// Where the last pull of this queue ended, if this one goes on there: so the records before are not walked through again.
@@ -72,7 +81,6 @@ extension RemotingSession {
     let queue = pull.state.cursor.queue
     if count > 0 {
       noteRead(pull.state)
-      output.hold(until: Gate(topic.appendSequence))
       answerPull(pull.request, .success, topic, queue, next: pull.state.cursor.offset)
       return true
     }
@@ -98,6 +106,7 @@ extension RemotingSession {
   private func answerPull(
     _ request: RequestReference, _ code: ResponseCode, _ topic: Topic, _ queue: UInt8, next: UInt64
   ) {
+    output.hold(until: Gate(topic.appendSequence))
     let offsets = topic.log.offsets(ofQueue: queue)
     var frame = RemotingFrameWriter(response: code, to: request, &out)
     frame.field("maxOffset", Int64(offsets.upperBound), &out)
@@ -126,7 +135,7 @@ extension RemotingSession {
         if isDone { continue }
       }
       held.append(pull)
-      if !pull.waitsForDisk { broker.watch(pull.state.topic, for: key) }
+      if !pull.waitsForDisk { watch(pull.state.topic) }
     }
   }
 

@@ -45,7 +45,7 @@ extension RemotingSession {
   ) throws(WireStop) {
     var count = 0
     try forEachMessage(request, body) { message throws(WireStop) in
-      try frontEnd.check(message, target)
+      try frontEnd.check(message)
       count += 1
     }
     guard count > 0 else { throw .refused(.messageIllegal, "the message is illegal: the batch is empty") }
@@ -110,8 +110,7 @@ extension RemotingSession {
     default:
       throw .refused(.systemError, "the field 'commitOrRollback' must be 8 (commit), 12 (rollback) or 0 (unknown)")
     }
-    let place = MessagePlace(physicalOffset: try integer(header, "commitLogOffset"))
-    let outcome = try frontEnd.decide(place, verdict)
+    let outcome = try frontEnd.decide(try placesOfHalf(header), verdict)
     guard outcome != .unknown else {
       throw .refused(.queryNotFound, "there is no such transaction, or it ended long ago")
     }
@@ -125,6 +124,19 @@ extension RemotingSession {
       throw .refused(.systemError, "the transaction was decided before, and not so: it was \(Self.words(for: outcome))")
     }
     answer(header)
+  }
+
+  /// Each of the ways in which a client names its half message: by the offset of the log, by that of the queue, by the id.
+  private func placesOfHalf(_ header: RemotingHeader) throws(WireStop) -> [MessagePlace?] {
+    let numbers = try read { () throws(RemotingError) in
+      (log: try header.fields.int64("commitLogOffset"), queue: try header.fields.int64("tranStateTableOffset"))
+    }
+    let id = header.fields.string("msgId").flatMap { MessageID($0) }
+    return [
+      numbers.log.flatMap { MessagePlace(physicalOffset: $0) },
+      numbers.queue.flatMap { UInt64(exactly: $0) }.map { .accepted($0) },
+      id.flatMap { MessagePlace(physicalOffset: $0.physicalOffset) },
+    ]
   }
 
   private static func words(for outcome: HeldOutcome) -> String {

@@ -52,6 +52,8 @@ final class RemotingSession: WireSession {
   @exclusivity(unchecked) private var blocked: RemotingFrame?
   /// Pulls that wait for messages.
   @exclusivity(unchecked) var held: [HeldPull] = []
+  /// Topics that tell this session when they grow, by number.
+  @exclusivity(unchecked) var watched: [UInt32: Topic] = [:]
   /// Answers that are put off.
   @exclusivity(unchecked) var putOffAnswers: [PutOffAnswer] = []
   /// Where the last pulls ended: one that goes on there need not look for the place.
@@ -185,8 +187,6 @@ final class RemotingSession: WireSession {
   func truncated(_ consumer: Consumer, from: TopicOffset, to: TopicOffset) {}
   func ended(_ consumer: Consumer) {}
 
-  func grown(_ topic: Topic) { goOnWithPulls { $0.state.topic === topic } }
-
   func askAbout(_ number: HeldNumber) {
     frontEnd.writeCheck(number, opaque: makeOpaque(), serialization, to: &out)
   }
@@ -239,7 +239,8 @@ final class RemotingSession: WireSession {
   }
 
   private func forgetUnanswered() {
-    for pull in held { broker.unwatch(pull.state.topic, for: key) }
+    for topic in watched.values { broker.unwatch(topic, for: key) }
+    watched = [:]
     held = []
     putOffAnswers = []
     blocked = nil

@@ -17,7 +17,9 @@ final class Services {
   let engine: Engine
   let broker: Broker
   let rocketMQ: RocketMQFrontEnd
-  let rabbitMQ: RabbitMQ
+  let virtualHosts: VirtualHosts
+  /// The host `/`, which the line protocol works in.
+  var rabbitMQ: RabbitMQ { virtualHosts.standard }
   /// For lines; used by one session at a time.
   let reader = RequestReader()
   /// For frames of the remoting protocol; used by one session at a time.
@@ -36,6 +38,8 @@ final class Services {
   var lingering = Lingering()
   /// About how much memory messages and connections took at the last look.
   var memoryBytes = 0
+  /// The snapshot that was asked for last, until its requester has its reply.
+  var requestedSnapshot: RequestedSnapshot?
   /// Whether the server is going down.
   var isStopping = false
   private var nextToken: UInt64 = 1
@@ -47,8 +51,9 @@ final class Services {
     broker = engine.broker
     rocketMQ = RocketMQFrontEnd(engine.broker)
     rocketMQ.wireSettings.queues = settings.rocketMQQueues
-    rabbitMQ = RabbitMQ(
-      engine.broker, exchangesMax: settings.exchangesMax, bindingsMax: settings.bindingsMax)
+    virtualHosts = VirtualHosts(
+      engine.broker, others: settings.virtualHosts, exchangesMax: settings.exchangesMax,
+      bindingsMax: settings.bindingsMax)
     startedMs = engine.broker.nowMs
     audience = HTTPAudience(names: settings.hostNames)
     access = settings.access

@@ -51,6 +51,10 @@ extension SettingsTable {
     .number("max-topics", 1...10_000_000, .count, "topics; a queue is one", \.server.engine.broker.topicsMax),
     .number(
       "max-groups", 1...10_000_000, .count, "groups of all topics; a queue has one", \.server.engine.broker.groupsMax),
+    .number(
+      "amqp-consumer-timeout-ms", 0...(1 << 40), .ms,
+      "how long an AMQP client may keep a delivery unacknowledged, where its queue does not say; 0: for ever",
+      \.server.amqpConsumerTimeoutMs),
     .number("max-exchanges", 1...10_000_000, .count, "exchanges of the RabbitMQ front end", \.server.exchangesMax),
     .number("max-bindings", 1...100_000_000, .count, "bindings of the RabbitMQ front end", \.server.bindingsMax),
     .number(

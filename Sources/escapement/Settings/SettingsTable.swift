@@ -5,6 +5,7 @@ import Engine
 import Foundation
 import Journal
 import Logs
+import RabbitMQFrontEnd
 import Server
 
 /// What `serve` runs with.
@@ -105,6 +106,20 @@ enum SettingsTable {
       }
     } shown: {
       $0.server.rocketMQAdvertised.map { "\(ListenAddress(host: $0.host, port: $0.port, wire: .remoting))" } ?? "auto"
+    },
+    .text("amqp-virtual-hosts", "NAME,…", "virtual hosts that AMQP clients may open besides /") {
+      (settings, text) throws(BadValue) in
+      var hosts: [VirtualHost] = []
+      for name in text.split(separator: ",") {
+        let name = name.trimmingCharacters(in: .whitespaces)
+        guard let host = VirtualHost(name) else {
+          throw BadValue("'\(name)' is no name of a virtual host: 1 to 128 bytes without a slash")
+        }
+        hosts.append(host)
+      }
+      settings.server.virtualHosts = hosts
+    } shown: {
+      $0.server.virtualHosts.map(\.name).joined(separator: ",")
     },
     .text("http", "HOST:PORT|off", "where HTTP is spoken: operations, metrics, health") {
       (settings, text) throws(BadValue) in

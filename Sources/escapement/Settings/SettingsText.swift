@@ -32,6 +32,8 @@ enum SettingsText {
       - Of the variables that begin with `ESCAPEMENT_`, these are none of the server's: `ESCAPEMENT_SERVER`,
         `ESCAPEMENT_TOKEN`, `ESCAPEMENT_TLS` and `ESCAPEMENT_TLS_CA` (other commands), and `ESCAPEMENT_PORT`, `ESCAPEMENT_PORT_…` and `ESCAPEMENT_SERVICE_…`, which
         Kubernetes sets where a service is called `escapement`.
+      - `ESCAPEMENT_STALL_SYNC_MS=300` is for tests and measurements: every sync takes so much longer than the disk does, up to a
+        minute. It is no setting, and `--print-settings` does not show it.
 
       """
     for section in SettingsTable.sections {

@@ -10,41 +10,73 @@ import SeededRandom
 import TimingWheel
 
 enum WheelBenchmark {
+  static let command = Command(
+    name: "wheel", summary: "insert, cancel and expiry in the timing wheel",
+    options: [
+      Option("wheel-size", 512, "slots of a level"),
+      Option("tick-ms", 1, "length of a tick in ms"),
+      Option("rounds", 3, "rounds to take the median of"),
+      Option("step-ticks", 1, "ticks from one advance to the next"),
+      Option("timers", 0, "timers of a single population; 0: one of a million and one of ten"),
+      Option("ticks", 0, "ticks over which their due times spread; 0: 3.6 a timer"),
+    ], run: run)
+
   private struct Options {
-    var wheelSize = 512
-    var tickMs: Int64 = 1
-    var rounds = 3
-    var stepTicks: Int64 = 1
-    var populations: [(timers: Int, ticks: Int64)] = [(1_000_000, 3_600_000), (10_000_000, 36_000_000)]
+    let wheelSize: Int
+    let tickMs: Int64
+    let stepTicks: Int64
   }
 
-  private struct Figures {
+  private struct Costs {
     var insertNs: [Double] = []
     var cancelInsertNs: [Double] = []
     var expireNs: [Double] = []
     var reservedBytes = 0
   }
 
-  static func run(arguments: [String]) {
-    guard let options = parse(arguments) else { return print(help) }
-    // Half a microsecond for each timer: made, shuffled, inserted, replaced, expired.
-    sayExpected(seconds: options.rounds * options.populations.reduce(0) { $0 + $1.timers } / 2_000_000)
-    say("wheelSize \(options.wheelSize), tick \(options.tickMs) ms, median of \(options.rounds) rounds, ns a timer")
-    say(row(["timers", "ticks", "insert", "cancel+insert", "expire", "bytes/timer"]))
-    for population in options.populations {
-      var figures = Figures()
-      for round in 0..<options.rounds { measure(population, options, seed: UInt64(round) + 1, &figures) }
-      say(
-        row([
-          "\(population.timers)", "\(population.ticks)", decimal(median(figures.insertNs)),
-          decimal(median(figures.cancelInsertNs)), decimal(median(figures.expireNs)),
-          decimal(Double(figures.reservedBytes) / Double(population.timers)),
-        ]))
+  private static func run(_ flags: Flags) -> Report {
+    let size = flags.number("wheel-size")
+    guard (2...TimingWheel.wheelSizeMax).contains(size) else {
+      fail("--wheel-size goes from 2 to \(TimingWheel.wheelSizeMax)")
     }
+    let options = Options(
+      wheelSize: size, tickMs: Int64(max(1, flags.number("tick-ms"))),
+      stepTicks: Int64(max(1, flags.number("step-ticks"))))
+    let rounds = max(1, flags.number("rounds"))
+    let sizes = flags.number("timers") > 0 ? [flags.number("timers")] : [1_000_000, 10_000_000]
+    // Half a microsecond for each timer: made, shuffled, inserted, replaced, expired.
+    sayExpected(seconds: rounds * sizes.reduce(0, +) / 2_000_000)
+    var report = Report(
+      flags, title: "What the timing wheel costs a timer",
+      meaning:
+        "Nanoseconds of processor time of the thread a timer, due times uniformly random over a span; median of the rounds."
+    )
+    for timers in sizes {
+      let ticks = flags.number("ticks") > 0 ? Int64(flags.number("ticks")) : Int64(Double(timers) * 3.6)
+      var costs = Costs()
+      Progress.begin("\(Figures.spaced(timers)) timers", of: rounds)
+      for round in 0..<rounds {
+        measure((timers, ticks), options, seed: UInt64(round) + 1, &costs)
+        Progress.advance(1)
+      }
+      fill(&report, timers, costs)
+    }
+    return report
+  }
+
+  private static func fill(_ report: inout Report, _ timers: Int, _ costs: Costs) {
+    let bars: [Report.Comparison.Bar] = [
+      .init(name: "insert", value: Figures.median(costs.insertNs), isOurs: true),
+      .init(name: "cancel and insert", value: Figures.median(costs.cancelInsertNs), isOurs: true),
+      .init(name: "expire", value: Figures.median(costs.expireNs), isOurs: true),
+    ]
+    report.comparisons.append(
+      .init(title: "\(Figures.spaced(timers)) timers", unit: "ns", isLowBetter: true, bars: bars))
+    report.add("memory for one of \(Figures.spaced(timers))", Double(costs.reservedBytes) / Double(timers), "B")
   }
 
   private static func measure(
-    _ population: (timers: Int, ticks: Int64), _ options: Options, seed: UInt64, _ figures: inout Figures
+    _ population: (timers: Int, ticks: Int64), _ options: Options, seed: UInt64, _ costs: inout Costs
   ) {
     let plan = Plan(timers: population.timers, spanMs: population.ticks * options.tickMs, seed: seed)
     defer { plan.deallocate() }
@@ -52,23 +84,23 @@ enum WheelBenchmark {
 
     let beforeInsert = ProcessorTime.nowNs()
     insertAll(plan, &wheel)
-    figures.insertNs.append(nsEach(plan.timers, since: beforeInsert))
+    costs.insertNs.append(nsEach(plan.timers, since: beforeInsert))
 
     plan.shuffleIDs()
     let beforeCancel = ProcessorTime.nowNs()
     let cancelled = replaceAll(plan, &wheel)
-    figures.cancelInsertNs.append(nsEach(plan.timers, since: beforeCancel))
+    costs.cancelInsertNs.append(nsEach(plan.timers, since: beforeCancel))
     check(cancelled == plan.timers, "every victim waited")
     check(wheel.count == plan.timers, "as many timers as before")
 
     let beforeExpire = ProcessorTime.nowNs()
     let outcome = expireAll(plan, &wheel, tickMs: options.tickMs, stepMs: options.stepTicks * options.tickMs)
-    figures.expireNs.append(nsEach(plan.timers, since: beforeExpire))
+    costs.expireNs.append(nsEach(plan.timers, since: beforeExpire))
     check(outcome.fired == plan.timers && wheel.count == 0, "all fired: \(outcome.fired) of \(plan.timers)")
     check(outcome.early == 0, "none early: \(outcome.early)")
     check(outcome.late == 0, "none late: \(outcome.late)")
     check(outcome.dueSum == plan.finalDueSum, "the due times that came out are those that went in")
-    figures.reservedBytes = wheel.reservedBytes
+    costs.reservedBytes = wheel.reservedBytes
   }
 
   @inline(never)
@@ -169,56 +201,5 @@ extension WheelBenchmark {
       otherDues.deallocate()
       ids.deallocate()
     }
-  }
-}
-
-// MARK: - Flags and the table
-
-extension WheelBenchmark {
-  private static let help = """
-    bench wheel [--wheel-size N] [--tick-ms N] [--rounds N] [--step-ticks N] [--timers N --ticks N]
-
-      --wheel-size N   slots of a level (512)
-      --tick-ms N      length of a tick in ms (1)
-      --rounds N       rounds to take the median of (3)
-      --step-ticks N   ticks from one advance to the next (1)
-      --timers N       timers of a single population, instead of one and ten million
-      --ticks N        ticks over which their due times spread (3.6 a timer)
-    """
-
-  /// The options that `arguments` ask for; nil when they ask for help or cannot be read.
-  private static func parse(_ arguments: [String]) -> Options? {
-    var options = Options()
-    var timers: Int?
-    var ticks: Int64?
-    guard arguments.count % 2 == 0 else { return nil }
-    for place in stride(from: 0, to: arguments.count, by: 2) {
-      guard let value = Int(arguments[place + 1]), value > 0 else { return nil }
-      switch arguments[place] {
-      case "--wheel-size" where (2...TimingWheel.wheelSizeMax).contains(value): options.wheelSize = value
-      case "--tick-ms": options.tickMs = Int64(value)
-      case "--rounds": options.rounds = value
-      case "--step-ticks": options.stepTicks = Int64(value)
-      case "--timers": timers = value
-      case "--ticks": ticks = Int64(value)
-      default: return nil
-      }
-    }
-    if timers != nil || ticks != nil {
-      let timers = timers ?? 1_000_000
-      options.populations = [(timers, ticks ?? Int64(Double(timers) * 3.6))]
-    }
-    return options
-  }
-
-  private static func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
-
-  private static func decimal(_ value: Double) -> String {
-    let tenths = Int((value * 10).rounded())
-    return "\(tenths / 10).\(tenths % 10)"
-  }
-
-  private static func row(_ columns: [String]) -> String {
-    columns.map { String(repeating: " ", count: max(0, 14 - $0.count)) + $0 }.joined()
   }
 }

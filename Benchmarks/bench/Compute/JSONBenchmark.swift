@@ -1,7 +1,6 @@
 // How long it takes to validate and decode one request line.
 //
-// `bench json [lines [part of a name]]`: for each kind of line, the nanoseconds of a full parse with every field read,
-// as the server does.
+// `bench json`: for each kind of line, the nanoseconds of a full parse with every field read, as the server does.
 
 import LineProtocol
 import Primitives
@@ -40,20 +39,34 @@ enum JSONBenchmark {
 
   private static let ackFields: FieldSet = [.sub, .topic, .group, .offset, .offsets, .upTo, .acks]
 
-  /// Runs every case and prints a table.
-  static func run(arguments: [String]) {
-    let lines = arguments.first.flatMap { Int($0) } ?? 1_000_000
+  static let command = Command(
+    name: "json", summary: "validating and decoding request lines",
+    options: [
+      Option("lines", 1_000_000, "lines of a kind"), Option("rounds", 5, "rounds to take the best of"),
+      Option("case", "", "only kinds with this in their name"),
+    ], run: run)
+
+  private static func run(_ flags: Flags) -> Report {
+    let lines = max(1, flags.number("lines"))
     let reader = RequestReader()
-    sayExpected(seconds: lines / 90_000)
-    say("\(lines) lines a case, best of 5 runs")
-    for one in cases where arguments.count < 2 || one.name.contains(arguments[1]) {
+    sayExpected(seconds: flags.number("rounds") * lines / 450_000)
+    var report = Report(
+      flags, title: "Reading request lines",
+      meaning: "Time to validate a line and read all of its fields, on one thread; best of the rounds.")
+    var bars: [Report.Comparison.Bar] = []
+    for one in cases where flags.text("case").isEmpty || one.name.contains(flags.text("case")) {
+      Progress.begin(one.name)
       let bytes = Array(one.line.utf8)
-      let best = bytes.withUnsafeBytes { line in (0..<5).map { _ in measure(one, line, reader, lines) }.min()! }
+      let best = bytes.withUnsafeBytes { line in
+        (0..<max(1, flags.number("rounds"))).map { _ in measure(one, line, reader, lines) }.min()!
+      }
       let ns = Double(best) / Double(lines)
-      let rate = Double(bytes.count) / ns
-      say("\(one.name): \(bytes.count) bytes, \(rounded(ns)) ns a line, \(rounded(rate)) GB/s")
+      bars.append(.init(name: one.name, value: ns, isOurs: true))
+      report.add("\(one.name), \(bytes.count) bytes", Double(bytes.count) / ns, "GB/s")
     }
-    measureReply(lines)
+    bars.append(.init(name: "writing a reply to schedule", value: measureReply(lines), isOurs: true))
+    report.comparisons = [.init(title: "A line", unit: "ns", isLowBetter: true, bars: bars)]
+    return report
   }
 
   private static func measure(
@@ -75,7 +88,7 @@ enum JSONBenchmark {
     return nanoseconds(elapsed)
   }
 
-  private static func measureReply(_ lines: Int) {
+  private static func measureReply(_ lines: Int) -> Double {
     var output = ByteBuffer(capacity: 4096)
     let id = Array("m-00000000000000001234".utf8)
     let elapsed = ContinuousClock().measure {
@@ -90,7 +103,7 @@ enum JSONBenchmark {
         output.consume(output.count)
       }
     }
-    say("reply to schedule: \(rounded(Double(nanoseconds(elapsed)) / Double(lines))) ns")
+    return Double(nanoseconds(elapsed)) / Double(lines)
   }
 
   private static func schedule(body: String) -> String {
@@ -118,6 +131,4 @@ enum JSONBenchmark {
   private static func nanoseconds(_ duration: Duration) -> Int64 {
     duration.components.seconds * 1_000_000_000 + duration.components.attoseconds / 1_000_000_000
   }
-
-  private static func rounded(_ value: Double) -> Double { (value * 10).rounded() / 10 }
 }
