@@ -17,8 +17,9 @@ struct LatencyChart {
     let shown = Array(latencies.filter { $0.histogram.count > 1 }.prefix(Style.colours))
     guard !shown.isEmpty else { return nil }
     self.latencies = shown
-    let lowest = shown.map { max(1, $0.histogram.quantile(0.01)) }.min() ?? 1
-    let highest = shown.map { max(10, $0.histogram.max) }.max() ?? 10
+    // Nothing here is faster than a microsecond, but some peers are early: that is drawn at the bottom.
+    let lowest = shown.map { max(1000, $0.histogram.quantile(0.01)) }.min() ?? 1000
+    let highest = shown.map { max(10_000, $0.histogram.max) }.max() ?? 10_000
     let low = Int(log10(Double(lowest)).rounded(.down))
     decades = low...max(low + 1, Int(log10(Double(highest)).rounded(.up)))
     nines = max(2, log10(Double(shown.map(\.histogram.count).max() ?? 1)))

@@ -94,7 +94,7 @@ enum ThroughputBenchmark {
     let each = flags.number("messages") / connections
     let pending = flags.number("pending")
     Progress.begin("filling", of: pending)
-    Load.unanswered(LineConnection(server), pending) { number, acks, out in
+    Load.unanswered(LineConnection(server, timeoutS: 600), pending) { number, acks, out in
       text.schedule(nil, atMs: farMs(number), acks, to: &out)
     }
     server.pause(flags)
