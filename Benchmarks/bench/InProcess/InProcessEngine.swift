@@ -30,7 +30,7 @@ final class InProcessEngine {
     unsetenv("ESCAPEMENT_STALL_SYNC_MS")
     let notify = try EventSignal()
     let wake = try EventSignal()
-    let io = try ThreadedIOQueue(storage, notify: notify) { say("  \($0)") }
+    let io = try ThreadedIOQueue(storage, notify: notify) { _, _, text in say("  \(text)") }
     var opened: JournalLog?
     let surroundings = EngineSurroundings(storage: storage, io: io) { identity throws(LogError) in
       let journal = try JournalLog(
