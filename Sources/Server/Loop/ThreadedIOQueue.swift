@@ -29,6 +29,8 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   private var pending = 0
   /// Asked while `drain` waits for space: whether to give up.
   var isInterrupted: () -> Bool = { false }
+  /// When `drain` gives up waiting for space by itself, in ns since boot.
+  var spaceWaitEndNs = Int64.max
 
   /// Starts the threads; `notify` is raised when a task is finished; `log` gets lines for people.
   init(
@@ -100,7 +102,7 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
         hasSaid = true
         log("the disk is full; waiting for space")
       }
-      if isWaitingForSpace, isInterrupted() {
+      if isWaitingForSpace, isInterrupted() || SystemClock.bootNs() >= spaceWaitEndNs {
         let reason = "stopped while waiting for disk space"
         return StorageError(kind: .diskFull, operation: "recover", path: "data folder", reason: reason)
       }
