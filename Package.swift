@@ -33,6 +33,7 @@ let package = Package(
     library("AMQPProtocol", ["Primitives"]),
     library("Logs", ["Primitives", "LineProtocol"]),
     library("HTTPProtocol", ["Primitives"]),
+    library("TLS"),
     library("DecisionLog", ["Primitives"]),
     library("Journal", ["Primitives", "DecisionLog"]),
     library("DataFiles", ["Primitives"]),
@@ -41,25 +42,27 @@ let package = Package(
     library("Broker", ["Primitives", "DataFiles", "DecisionLog", "DelayStore", "TimingWheel", "TopicLog"]),
     library("Engine", ["Primitives", "DataFiles", "DecisionLog", "Broker", "DelayStore", "TopicLog"]),
     library("RemotingProtocol", ["Primitives", "LineProtocol"]),
-    library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol"]),
+    library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "RemotingProtocol", "TopicLog"]),
     library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "AMQPProtocol"]),
     library(
       "Server",
       [
         "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
-        "TimingWheel", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "Access", "HTTPProtocol",
+        "TimingWheel", "TopicLog", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "RemotingProtocol", "Access",
+        "HTTPProtocol", "Logs", "TLS",
       ]),
-    library("EscapementClient"),
+    library("EscapementClient", ["TLS"]),
     program(
       "escapement",
       [
         "Access", "EscapementClient", "Server", "Engine", "Broker", "DataFiles", "DecisionLog", "Journal",
-        "LineProtocol", "Logs", "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd",
+        "LineProtocol", "Logs", "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd", "TLS",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
     program(
-      "bench", ["TimingWheel", "LineProtocol", "Primitives", "Platform", "CLinux", "SeededRandom"],
+      "bench",
+      ["TimingWheel", "LineProtocol", "RemotingProtocol", "Primitives", "Platform", "CLinux", "SeededRandom"],
       path: "Benchmarks/bench"),
 
     .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
@@ -106,8 +109,8 @@ let package = Package(
     tests(
       "ServerSimulation",
       [
-        "Server", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives", "SimulatedDisk",
-        "SeededRandom",
+        "Server", "AMQPProtocol", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives",
+        "SimulatedDisk", "SeededRandom", "RemotingProtocol",
       ]),
     // Holds the pages and the manifest against the sources.
     tests(

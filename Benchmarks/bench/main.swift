@@ -24,6 +24,9 @@ let commands = [
   Command(
     name: "expiry", summary: "very many RabbitMQ messages with times to live: cost, start, lateness",
     run: ExpiryBenchmark.run),
+  Command(
+    name: "remoting", summary: "messages a second that RocketMQ clients could send and pull", run: RemotingBenchmark.run
+  ),
   Command(name: "connections", summary: "what idle connections and groups cost", run: RestingBenchmarks.connections),
 ]
 

@@ -70,7 +70,7 @@ public struct AccessFile: Sendable {
   /// The file, byte for byte.
   public var bytes: [UInt8] { Array(lines.joined(separator: [UInt8(ascii: "\n")])) }
 
-  /// Who shows this secret; nil when nobody has it.
+  /// The identity with this secret; nil when there is none.
   ///
   /// - Complexity: O(secret + entries); the same time whichever entry it is, and for a secret that nobody has.
   public func identity(secret: UnsafeRawBufferPointer) -> Identity? {
@@ -81,7 +81,7 @@ public struct AccessFile: Sendable {
     return found
   }
 
-  /// Who shows this name and this secret; nil when they do not belong together.
+  /// The identity with this name and this secret; nil when they do not belong together.
   public func identity(name: String, secret: UnsafeRawBufferPointer) -> Identity? {
     guard let identity = identity(secret: secret), identity.name == name else { return nil }
     return identity

@@ -10,7 +10,7 @@
 public enum Right: String, CaseIterable, Sendable {
   /// Make messages: schedule, publish.
   case schedule
-  /// Receive messages and settle them.
+  /// Receive messages, and acknowledge or refuse them.
   case consume
   /// Take messages back or move them in time.
   case cancel

@@ -51,6 +51,7 @@ extension Broker {
     case .returned: apply(Returned(decoding: payload))
     case .enqueued: queues.apply(Enqueued(decoding: payload), sequence: sequence)
     case .rejected: groups.apply(Rejected(decoding: payload))
+    case .offsetCommitted: apply(OffsetCommitted(decoding: payload))
     case .deadLettered: queues.apply(DeadLettered(decoding: payload), sequence: sequence)
     }
   }

@@ -4,15 +4,15 @@ import DelayStore
 import Primitives
 import TimingWheel
 
-/// Numbers that go up and down.
+/// Gauges: numbers that go up and down.
 public struct BrokerGauges: Sendable {
   /// Messages scheduled and not released, in memory and on disk.
   public var pending: Int
   /// Messages that wait in queues for the end of their time to live.
   public var expiring: Int
-  /// Those of both that lie on disk only.
+  /// Pending messages and expiry timers that lie on disk only.
   public var onDisk: Int
-  /// Those that are due and have not been released yet.
+  /// Pending messages that are due and not released yet.
   public var dueNow: Int
   /// Bytes of the messages in memory.
   public var pendingBytes: Int
@@ -42,6 +42,13 @@ extension Broker {
       recentOutcomes: pending.outcomeCount, held: held.count, topics: topics.count, groups: groups.count,
       consumers: groups.consumerCount,
       inFlight: groups.inOrder.reduce(0) { $0 + $1.inFlight }, cacheBytes: topics.cacheBytes)
+  }
+
+  /// About how much memory the state takes: what grows with messages, not what the process has in all. O(groups).
+  public var memoryBytes: Int {
+    let outstanding = groups.inOrder.reduce(0) { $0 + $1.outstanding.count }
+    return pending.memoryBytes + topics.cacheBytes + held.bytes + outstanding * MemoryLayout<Outstanding>.stride * 2
+      + (topics.count + groups.count) * 2048
   }
 
   /// The wheel's levels with their occupied slots. O(slots).

@@ -1,4 +1,4 @@
-// The state of all rooms: written down in a checkpoint so that the journal before it can go, taken up again at a start,
+// The state of all rooms: written into a checkpoint so that the journal before it can be removed, restored at a start,
 // compared and checked in tests.
 //
 // Holds: each room writes, reads, compares and checks its own part; here stands only their order, which is the checkpoint's.
@@ -7,7 +7,8 @@ import DataFiles
 import Primitives
 
 extension Broker {
-  /// Whether a checkpoint may be taken in this turn. Not while a slice is on the move.
+  /// Whether a checkpoint may be taken in this turn: not while a slice is being demoted, and not before all ends are
+  /// recorded.
   public var isReadyForCheckpoint: Bool { failure == nil && pending.isReadyForCheckpoint && groups.hasRecordedEnds }
 
   /// Whether a checkpoint would give disk space back.
@@ -19,7 +20,7 @@ extension Broker {
   /// them; a bounded number a turn. True when few are left.
   public func prepareCheckpoint() -> Bool { pending.prepareCheckpoint() }
 
-  /// Takes down all state as it is after the last record. Messages in memory without a copy on disk get one. Call between
+  /// Writes down all state as of the last record, and a copy on disk of each message in memory that has none. Call between
   /// `endTurn` and the hand-over of the records. O(messages in memory without a copy + groups).
   public func checkpoint() -> CheckpointPlan {
     precondition(isReadyForCheckpoint, "a checkpoint in the middle of something")
@@ -33,13 +34,15 @@ extension Broker {
     held.write(to: &writer)
     queues.write(to: &writer)
     catalog.write(to: &writer)
+    topics.writeQueueCounts(to: &writer)
+    committed.write(to: &writer)
     let obsolete = topics.takeObsolete()
     return CheckpointPlan(
       state: writer.bytes, sequence: records.lastSequence, unsynced: unsynced,
       removals: obsolete.paths + pending.takeObsolete(), emptyDirectories: obsolete.directories)
   }
 
-  /// Takes up the state of a checkpoint. Reads every slice, the active segments and the recent outcomes.
+  /// Restores the state of a checkpoint. Reads every slice, the active segments and the recent outcomes.
   ///
   /// - Throws: `damaged` when a file does not hold what the checkpoint says.
   public func recover(_ state: CheckpointState, files: OpenFiles) throws(StorageError) {
@@ -49,11 +52,13 @@ extension Broker {
     held.recover(state.held)
     queues.recover(state.queues)
     catalog.recover(state.catalog)
+    committed.recover(state.committed)
     try pending.recover(state.pending, files: files)
   }
 
-  /// Ends recovery: time begins at `nowNs`, the wheels get their real resolution, what was with consumers is ready for
-  /// others, waiting redeliveries wait on. Gives the number of milliseconds by which the watermark is ahead of the clock.
+  /// Ends recovery: time begins at `nowNs`, the wheels get the resolution of the settings, and messages that were with
+  /// consumers are ready to be delivered again. Gives the number of milliseconds by which the watermark is ahead of the
+  /// clock.
   ///
   /// - Parameter isSalvaged: whether parts of the journal were left out.
   @discardableResult
@@ -71,8 +76,8 @@ extension Broker {
 
   // MARK: Tests
 
-  /// All that a checkpoint holds, as lines of text; two brokers share them when they hold the same state. What a start makes
-  /// ready again counts as ready. Call between turns: acknowledgements are recorded then. O(everything).
+  /// All that a checkpoint holds, as lines of text: two brokers with the same state have the same lines. A message that a
+  /// start would make ready again counts as ready. Call between turns: acknowledgements are recorded then. O(everything).
   ///
   /// - Parameters:
   ///   - nowMs: waits and outcomes are judged as of this time; nil for now.
@@ -87,6 +92,7 @@ extension Broker {
     held.digest(into: &lines)
     queues.digest(into: &lines)
     catalog.digest(into: &lines)
+    committed.digest(into: &lines)
     return lines
   }
 
@@ -97,6 +103,7 @@ extension Broker {
     groups.checkInvariants()
     queues.checkInvariants()
     held.checkInvariants()
+    committed.checkInvariants { topics[$0] != nil }
   }
 }
 

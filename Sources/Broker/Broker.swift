@@ -25,6 +25,7 @@ public final class Broker {
   let groups: Groups
   let queues: Queues
   let held: Held
+  let committed = CommittedOffsets()
   /// What front ends keep here by name; changed by `putInCatalog` and `removeFromCatalog`.
   public let catalog = Catalog()
 
@@ -44,8 +45,8 @@ public final class Broker {
 
   // MARK: Turns
 
-  /// Begins a turn at service time `nowNs`: releases what is due and fires what has run out. Pointers that the turn before
-  /// gave are bad from here on.
+  /// Begins a turn at service time `nowNs`: releases due messages and fires internal timers. Pointers from the turn before
+  /// are invalid from here on.
   public func beginTurn(nowNs: Int64) {
     turn.begin(nowNs: nowNs, settings)
     topics.evict()

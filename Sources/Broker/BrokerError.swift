@@ -4,7 +4,8 @@
 public struct BrokerRefusal: Error, Equatable {
   /// The stable code.
   public enum Code: Sendable {
-    case badRequest, notFound, exists, delayOutOfRange, bodyTooLarge, limitExceeded, diskFull, storageFailed, badState
+    case badRequest, notFound, exists, delayOutOfRange, bodyTooLarge, limitExceeded, busy, diskFull, storageFailed,
+      badState
   }
 
   /// The code.
@@ -21,9 +22,9 @@ public struct BrokerRefusal: Error, Equatable {
 
 /// Why a command did not finish now.
 public enum BrokerStop: Error {
-  /// It never will.
+  /// The command is refused.
   case refused(BrokerRefusal)
-  /// It needs something from disk: give the same command again when `Notice.retry` names its connection.
+  /// It needs something from disk. Give the same command again when `Notice.retry` names its connection.
   case waitForDisk
 
   static func refuse(_ code: BrokerRefusal.Code, _ message: String) -> BrokerStop {

@@ -19,13 +19,13 @@ public struct BrokerSettings: Sendable {
   public var createsOnUse = true
   /// Delays of the levels 1…n.
   public var delayLevelsMs: [Int64] = DelayLevels.standard
-  /// The same as text, as it was given.
+  /// The delays of the levels as text, as the operator gave them.
   public var delayLevelsText = DelayLevels.standardText
-  /// After this long the owner of a held message is first asked what is to become of it.
+  /// Time until the owner of a held message is first asked to decide.
   public var heldFirstCheckMs: Int64 = 6000
-  /// So long after one such question comes the next.
+  /// Time between two such questions.
   public var heldCheckIntervalMs: Int64 = 30_000
-  /// An owner that was asked so often has abandoned its message.
+  /// So many questions without a decision, and the message is abandoned.
   public var heldChecksMax: UInt32 = 15
   /// Where abandoned messages go.
   public var abandonedTopic = "TRANS_CHECK_MAX_TIME_TOPIC"
@@ -33,7 +33,8 @@ public struct BrokerSettings: Sendable {
   public var heldBytesMax = 64 << 20
   /// A topic segment is sealed when it would grow beyond this.
   public var segmentBytes = 64 << 20
-  /// The same for a queue, which gives segments back as its messages end: an eighth, but not less than 1 MiB for that.
+  /// Where a queue's segment is sealed. A queue gives a segment back when all messages in it have ended, so its segments are
+  /// an eighth as long, but no shorter than 1 MiB because of that.
   var queueSegmentBytes: Int { max(segmentBytes / 8, min(segmentBytes, 1 << 20)) }
   /// Memory for the newest and the last read parts of all topics.
   public var cacheBytes = 256 << 20
@@ -41,6 +42,10 @@ public struct BrokerSettings: Sendable {
   public var bodyBytesMax = 1 << 20
   /// Pending messages, in memory and on disk.
   public var pendingMax = 100_000_000
+  /// Pending messages of one topic.
+  public var topicPendingMax = 100_000_000
+  /// Bytes of the pending messages of one topic.
+  public var topicPendingBytesMax = Int.max
   /// Topics, dead-letter topics among them.
   public var topicsMax = 100_000
   /// Groups of all topics.
@@ -59,11 +64,11 @@ public struct BrokerSettings: Sendable {
   /// Bytes of messages delivered in one turn of the loop, to all together: what may come on top of a connection's bound of
   /// unsent bytes before the loop sees that it does not read.
   public var deliveryBytesPerTurn = 16 << 20
-  /// Bytes that each private tail may have in any case.
+  /// Bytes that a private tail may get in a turn even when groups have used up `deliveryBytesPerTurn`.
   public var tailBytesPerTurn = 256 << 10
   /// Bytes of messages in the reply to one fetch; the message that reaches it is the last.
   public var fetchBytesMax = 4 << 20
-  /// What a delivery waits for; the log says it.
+  /// What a delivery waits for. The engine takes it from the log.
   public var deliveryRule = DeliveryRule.afterRelease
   /// How long a topic that says nothing else keeps its messages: seven days.
   public var retentionMsDefault: Int64 = 7 * 86_400_000

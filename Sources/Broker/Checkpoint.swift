@@ -2,7 +2,8 @@
 //
 // Bytes (little-endian, strings as u32 length and UTF-8), inside the frame of `CheckpointFile`:
 //   i64 now, then the parts of the rooms, each as its file says: `Pending+State` (first part), `Topics+State`, `Groups+State`,
-//   `Pending+State` (second part), `Held`, `Queues+State`, `Catalog`
+//   `Pending+State` (second part), `Held`, `Queues+State`, `Catalog`, `Topics+State` (queues of topics), `CommittedOffsets`
+// Folders of older versions end before the last two, which say of nothing in them.
 
 import DataFiles
 import DelayStore
@@ -32,6 +33,7 @@ public struct CheckpointState {
   var held = Held.State()
   var queues = Queues.State()
   var catalog = Catalog.State()
+  var committed = CommittedOffsets.State()
 
   /// Reads the bytes; nil when they are not a checkpoint's state.
   public init?(_ bytes: ArraySlice<UInt8>) {
@@ -45,6 +47,9 @@ public struct CheckpointState {
       held = try Held.State(&reader)
       queues = try Queues.State(&reader)
       catalog = try Catalog.State(&reader)
+      guard !reader.isAtEnd else { return }
+      try topics.readQueueCounts(&reader)
+      committed = try CommittedOffsets.State(&reader)
     } catch {
       return nil
     }

@@ -56,7 +56,7 @@ public enum CancelOutcome: Sendable { case cancelled, released, unknown }
 public struct PublishReply: Equatable {
   /// The id the server made; nil when the caller gave one.
   public var madeID: GeneratedID?
-  /// Its place in the topic.
+  /// Its offset in the topic.
   public var offset: TopicOffset
 }
 
@@ -76,7 +76,8 @@ public struct GeneratedID: Equatable, Sendable {
   public static let length = 14
   private static let digits: StaticString = "0123456789abcdefghjkmnpqrstvwxyz"
 
-  init(_ sequence: Sequence) { self.sequence = sequence }
+  /// The id that was made by the record of this message sequence.
+  public init(_ sequence: Sequence) { self.sequence = sequence }
 
   /// Reads the text; nil when no id is written so.
   init?(_ text: UnsafeRawBufferPointer) {
@@ -137,13 +138,16 @@ public struct ConsumerOptions: Sendable {
   public var createsAlways = false
   /// Free for the server: which front end the consumer belongs to; 0 for none.
   public var frontEnd: UInt8 = 0
+  /// Consumers of a higher priority are served before others while they can take something. Only in queues.
+  public var priority: Int32 = 0
   /// A delivery is its own acknowledgement. Only in queues.
   public var acknowledgesItself = false
   /// Whether it takes every message, or this one has one of its tags.
-  func wants(_ record: MessageRecord) -> Bool {
-    guard let tags else { return true }
+  @inline(__always) func wants(_ record: MessageRecord) -> Bool { tags == nil || hasTag(of: record) }
+
+  private func hasTag(of record: MessageRecord) -> Bool {
     let tag = record.tag
-    return tags.contains { $0.count == tag.count && $0.withUnsafeBytes { $0.elementsEqual(tag) } }
+    return tags?.contains { $0.withUnsafeBytes { $0.equals(tag) } } ?? true
   }
   /// The ack wait of consumers that may take as long as they like.
   public static let ackWaitForEver = Int64.max
@@ -165,18 +169,33 @@ public struct Delivery {
   public let consumer: Consumer
   /// The message; its sequence is the offset, its stamp the time of release.
   public let record: MessageRecord
-  /// 1 for the first delivery; 0 for a private tail.
+  /// 1 for the first delivery.
   public let attempt: UInt32
-
-  /// Whether it would come again after a restart, unless its end is durable by then. Only in queues.
-  public var isPersistent: Bool {
-    consumer.group?.queue?.isDurable == true && record.flags & RecordFlags.transient == 0
-  }
-
   /// Whether it is shown only when its own records are settled: it is its own acknowledgement, and a crash would show it
   /// again, or the log wants it for every delivery.
-  public var waitsForItsEnd: Bool {
-    consumer.waitsForRecords || consumer.options.acknowledgesItself && isPersistent
+  public let waitsForItsEnd: Bool
+
+  init(consumer: Consumer, record: MessageRecord, attempt: UInt32) {
+    self.consumer = consumer
+    self.record = record
+    self.attempt = attempt
+    waitsForItsEnd = consumer.waitsForRecords || consumer.options.acknowledgesItself && consumer.keeps(record)
+  }
+
+  /// Whether it would come again after a restart, unless its end is durable by then. Only in queues.
+  public var isPersistent: Bool { consumer.keeps(record) }
+
+  /// What must be settled before it is shown.
+  ///
+  /// - Parameter last: the last record of the turn.
+  public func gate(last: Sequence) -> Gate {
+    Gate(waitsForItsEnd ? last : consumer.topic.appendSequence)
+  }
+}
+
+extension Consumer {
+  fileprivate func keeps(_ record: MessageRecord) -> Bool {
+    group?.queue?.isDurable == true && record.flags & RecordFlags.transient == 0
   }
 }
 
@@ -188,6 +207,8 @@ public enum Notice {
   case truncated(Consumer, from: TopicOffset, to: TopicOffset)
   /// The topic of this consumer was deleted; it will get nothing more.
   case ended(Consumer)
+  /// Something was appended to a topic that this connection watched, or it was deleted; it is watched no more.
+  case grown(Topic, connection: UInt64)
   /// The owner of a held message is to be asked what shall become of it.
   case heldCheck(HeldNumber)
   /// A command that got `waitForDisk` can be given again.

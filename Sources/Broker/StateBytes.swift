@@ -23,6 +23,8 @@ struct StateReader {
 
   init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
 
+  var isAtEnd: Bool { rest.isEmpty }
+
   mutating func read<T: FixedWidthInteger>(_ type: T.Type) throws(CheckpointFault) -> T {
     let size = MemoryLayout<T>.size
     guard rest.count >= size else { throw CheckpointFault.short }

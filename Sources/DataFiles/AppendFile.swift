@@ -1,4 +1,4 @@
-// A file that only grows, with its tail in memory: what every topic segment, slice and settled-id file is.
+// A file that only grows, with its tail in memory: topic segments, slices and files of recent outcomes are such files.
 //
 // Holds: `writtenLength` ≤ `submittedLength` ≤ `length`; bytes below `submittedLength` never change, so an I/O thread may
 // read them from the chunk while the loop appends behind them; a record never spans two chunks.
@@ -120,7 +120,7 @@ public final class AppendFile {
   }
 
   fileprivate func written(to position: Int) {
-    // One lane, in order: what comes back is always the next stretch.
+    // The tasks of one lane end in order, so this is always the next stretch.
     precondition(position > writtenLength && position <= submittedLength, "writes of \(path) came back out of order")
     writtenLength = position
     // The tail stays listed while it can still grow: its next bytes are unwritten again.

@@ -21,8 +21,8 @@ open class IOTask: @unchecked Sendable {
   /// Takes the result back. Runs on the loop thread.
   open func finished() {}
 
-  /// Whether the failure of `run` does not matter, because what was to be read has been given up meanwhile; whoever waited
-  /// for it is told. Runs on the loop thread, in place of `finished`.
+  /// Whether the failure of `run` does not matter, because the file was given up meanwhile; tells whoever waited for the
+  /// read. Runs on the loop thread, in place of `finished`.
   open func canIgnoreFailure() -> Bool { false }
 
   /// Runs the task and notes its failure. Behind a task that failed in the write lane nothing is run any more: it fails like

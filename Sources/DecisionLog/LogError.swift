@@ -10,9 +10,9 @@ public struct LogError: Error, Equatable, CustomStringConvertible {
     case damaged
     /// It is of another identity, or of a version that this program does not know.
     case foreign
-    /// It holds records, and nobody says whose they are.
+    /// It holds records, and no checkpoint says which log they belong to.
     case orphaned
-    /// Whoever reads the records could not use one.
+    /// The caller of the recovery could not use a record.
     case unusable
   }
 

@@ -1,4 +1,4 @@
-// Who a log is.
+// The identity of a log: the store that it belongs to, and the key of its hashes.
 //
 // Holds: all that is random about a log: two logs with the same identity and the same records mean the same.
 // Leaves to others: drawing it, and keeping it (a journal's is kept in the checkpoint file beside it).

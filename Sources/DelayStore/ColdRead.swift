@@ -1,9 +1,9 @@
-// Reads of messages that lie on disk: one by its place, or those of a topic in due order.
+// Reads of messages that lie on disk: one at a known position, or those of a topic in due order.
 
 import DataFiles
 import Primitives
 
-/// A message brought from a slice for whoever asked for it.
+/// A message that was read from a slice for a command.
 public final class ColdRecord {
   /// Where it was.
   public let place: MessagePlace
@@ -63,7 +63,7 @@ extension DelayStore {
   public func list(slice number: UInt32, _ request: SliceListRequest, done: @escaping ([SliceListEntry]) -> Void) {
     let slice = existing(number)
     slice.file.flush()
-    // Behind the flush in the write lane: so the read lane may rely on it.
+    // The write lane runs this after the flush, so the read that follows in the read lane finds all bytes in the file.
     let read = SliceListTask(self, slice, request, done)
     io.submit(LaneChange(io, read), .write)
   }
@@ -163,13 +163,13 @@ private final class RecordReadTask: IOTask, @unchecked Sendable {
   }
 
   override func finished() {
-    // The number of a slice that is gone may be another one's by now.
-    guard let memory, !store.isRetired(slice) else { return done(nil) }
+    // When the slice was dropped, its number may be another one's by now.
+    guard let memory, !store.isDropped(slice) else { return done(nil) }
     done(ColdRecord(place: place, memory: memory))
   }
 
   override func canIgnoreFailure() -> Bool {
-    guard store.isRetired(slice) else { return false }
+    guard store.isDropped(slice) else { return false }
     done(nil)
     return true
   }
@@ -198,7 +198,7 @@ private final class SliceListTask: IOTask, @unchecked Sendable {
   }
 
   override func run(_ files: OpenFiles) throws(StorageError) {
-    // Two passes, since a tombstone stands behind what it kills: memory stays at the page plus the tombstones.
+    // Two passes, since a tombstone stands behind the record that it is for: memory stays at the page plus the tombstones.
     var dead: Set<Int> = []
     try DelayStore.forEachRecord(files, path, length, hasher) { record, _, _ in
       if record.kind == RecordKind.tombstone { dead.insert(Int(record.sequence)) }
@@ -232,7 +232,7 @@ private final class SliceListTask: IOTask, @unchecked Sendable {
   override func finished() { done(entries) }
 
   override func canIgnoreFailure() -> Bool {
-    guard store.isRetired(slice) else { return false }
+    guard store.isDropped(slice) else { return false }
     done([])
     return true
   }

@@ -1,4 +1,5 @@
-// The hand of the wheels on disk: moves ahead of service time by at least one slice and brings what it passes into memory.
+// The hand of the wheels on disk: it moves at least one slice ahead of service time, and the messages of the slices that it
+// passes come into memory.
 
 import DataFiles
 import Primitives
@@ -54,7 +55,7 @@ extension DelayStore {
     }.max { $0.key.level < $1.key.level }
   }
 
-  /// Over empty time in one step; into the next slice when it stands right here.
+  /// Moves the hand over empty time in one step, or begins to bring the slice that starts at the hand into memory.
   private func passHand(_ targetMs: UnixMs) {
     let ahead = slices.values.filter { $0.phase == .ahead }
     let firstMs = ahead.map { layout.startMs($0.key) }.min() ?? .max

@@ -1,4 +1,4 @@
-// Start: the slices that a checkpoint names, read back into the index and, where they are near, into memory.
+// A start: the slices that a checkpoint names are read back into the index and, if they are near, into memory.
 
 import DataFiles
 import Primitives

@@ -1,5 +1,5 @@
 // The overflow wheels on disk: messages due later than the in-memory wheel reaches lie in slice files, one append-only file
-// a stretch of time, and come back (to finer slices, at last into memory) when their time is near.
+// for each stretch of time. When their time is near they are demoted to finer slices and at last into memory.
 //
 // Holds: a message due before `routedMs` is in memory or on its way there, any other one lies in a slice ahead of the hand;
 // messages due before `loadedMs` are all in memory, so the owner may release up to there. `routedMs` is the hand.
@@ -9,12 +9,12 @@
 import DataFiles
 import Primitives
 
-/// What the store asks of the one who owns the messages.
+/// What the store asks of the owner of the messages.
 public protocol DelayStoreOwner: AnyObject {
-  /// A message that was on disk has come near: takes a copy of it into memory and places it there in the index. The record
-  /// was appended to `slice` at `position` and stays there.
+  /// A message on disk has come near: copies it into memory and lets the index say so. Its record stays in `slice` at
+  /// `position`.
   func cameNear(_ record: MessageRecord, hash: IDHash, slice: UInt32, position: Int)
-  /// Whether the topic still exists; messages of those that do not are dropped when they come near.
+  /// Whether the topic still exists. Messages of a deleted topic are dropped when they come near.
   func isAlive(topic: UInt32) -> Bool
   /// A file of the store is not what was written: the server must stop.
   func storeIsDamaged(_ error: StorageError)
@@ -31,15 +31,15 @@ public final class DelayStore {
   /// Messages due before this are in memory.
   public internal(set) var loadedMs: UnixMs = 0
   /// Messages that lie on disk only.
-  public internal(set) var onDiskCount = 0
+  @exclusivity(unchecked) public internal(set) var onDiskCount = 0
   /// Messages that have come near since the start.
   public internal(set) var cameNearCount: UInt64 = 0
 
   let io: any IOQueue
   let hasher: SipHash128
-  /// Whoever owns the messages; set once before use.
+  /// The owner of the messages; set once before use.
   public unowned(unsafe) var owner: (any DelayStoreOwner)?
-  var slices: [SliceKey: Slice] = [:]
+  @exclusivity(unchecked) var slices: [SliceKey: Slice] = [:]
   var sliceByNumber: [Slice?] = []
   var freeNumbers: [UInt32] = []
   private var nextGeneration: UInt32 = 1
@@ -116,10 +116,10 @@ public final class DelayStore {
     return slice
   }
 
-  /// Whether a slice is the store's no more: its file may be gone, and its number another slice's.
-  func isRetired(_ slice: Slice) -> Bool { sliceByNumber[Int(slice.number)] !== slice }
+  /// Whether a slice was dropped: its file may be gone, and its number may be another slice's.
+  func isDropped(_ slice: Slice) -> Bool { sliceByNumber[Int(slice.number)] !== slice }
 
-  private func retire(_ slice: Slice) {
+  private func drop(_ slice: Slice) {
     precondition(slice.onDiskCount == 0, "slice \(slice.file.path) still has messages")
     slices[slice.key] = nil
     sliceByNumber[Int(slice.number)] = nil
@@ -149,11 +149,11 @@ public final class DelayStore {
     }
   }
 
-  /// Whether slices stand still, so that a checkpoint may be taken: moving messages from a coarse slice to finer ones is
-  /// not journaled, and half of it must never be seen.
-  public var isSettled: Bool { mover == nil }
+  /// Whether no slice is being demoted, so that a checkpoint may be taken: a demotion has no records, and a checkpoint must
+  /// not hold half of one.
+  public var isAtRest: Bool { mover == nil }
 
-  /// Whether a checkpoint would set files free.
+  /// Whether a checkpoint would free files.
   public func hasObsolete(watermarkMs: UnixMs) -> Bool {
     slices.values.contains { isObsolete($0, watermarkMs) } || !obsolete.isEmpty
   }
@@ -167,19 +167,19 @@ public final class DelayStore {
     }
   }
 
-  /// Retires slices that hold nothing any more (everything due before `watermarkMs` has been released), hands all unwritten
+  /// Drops slices that have no messages left (everything due before `watermarkMs` has been released), hands all unwritten
   /// bytes to the write lane and says what the slices are and which files are to be synced.
   public func checkpoint(watermarkMs: UnixMs, unsynced: inout [String]) -> [SliceState] {
-    precondition(isSettled, "a checkpoint while messages move")
-    for slice in inOrder where slice.phase == .emptied { retire(slice) }
-    for slice in inOrder where slice.phase == .inMemory && layout.endMs(slice.key) <= watermarkMs { retire(slice) }
-    for slice in inOrder where slice.phase == .ahead && slice.onDiskCount == 0 { retire(slice) }
+    precondition(isAtRest, "a checkpoint while messages move")
+    for slice in inOrder where slice.phase == .emptied { drop(slice) }
+    for slice in inOrder where slice.phase == .inMemory && layout.endMs(slice.key) <= watermarkMs { drop(slice) }
+    for slice in inOrder where slice.phase == .ahead && slice.onDiskCount == 0 { drop(slice) }
     return inOrder.map {
       SliceState(key: $0.key, generation: $0.generation, length: $0.file.checkpoint(unsynced: &unsynced))
     }
   }
 
-  /// By place, not by hash: the same run writes the same bytes in the same order.
+  /// By level and number, not by hash: the same run writes the same bytes in the same order.
   private var inOrder: [Slice] {
     slices.values.sorted { ($0.key.level, $0.key.number) < ($1.key.level, $1.key.number) }
   }

@@ -1,4 +1,5 @@
-// Where each pending message is: from the 128-bit hash of (topic, id) to a place in memory or on disk, 24 bytes an entry.
+// Where each pending message is: a hash table from the 128-bit hash of (topic, id) to a place in memory or on disk, 24 bytes
+// an entry.
 //
 // Holds: an entry stands between its home slot and the first free slot behind it (linear probing); a shard is at most
 // 3/4 full: at 7/8 the runs that a removal walks through are four times as long. Growth happens a shard at a time, so that

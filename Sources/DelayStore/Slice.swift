@@ -9,7 +9,7 @@ import Primitives
 
 /// One stretch of time on disk.
 final class Slice {
-  /// Where it stands on its way into memory.
+  /// How far it is on its way into memory.
   enum Phase {
     /// Ahead of the hand: takes messages.
     case ahead
@@ -25,9 +25,9 @@ final class Slice {
   let number: UInt32
   let generation: UInt32
   let file: AppendFile
-  var phase: Phase
+  @exclusivity(unchecked) var phase: Phase
   /// Messages that the index places on disk here.
-  var onDiskCount = 0
+  @exclusivity(unchecked) var onDiskCount = 0
 
   init(key: SliceKey, number: UInt32, generation: UInt32, file: AppendFile, phase: Phase) {
     self.key = key

@@ -23,7 +23,7 @@ final class SliceMover {
     self.store = store
     self.slice = slice
     slice.phase = .moving
-    // What a crash might have left unwritten is in memory still: a reader needs it in the file.
+    // The end of the slice may be in memory only; the mover reads the file.
     slice.file.flush()
     length = slice.file.length
   }

@@ -1,4 +1,4 @@
-// The file `checkpoint`: who the data folder is, and its state as of one record of the journal.
+// The file `checkpoint`: the identity of the log, and the state as of one record.
 //
 // Holds: it is replaced whole, by renaming a synced file over it, so there is always one that is whole. Bytes,
 // little-endian: 8 magic "ESCAPECP", u32 version (1), u32 CRC-32C of all that follows, u64+u64 store id, u64+u64 hash key,
@@ -11,7 +11,7 @@ import Primitives
 
 /// A checkpoint as it stands on disk.
 public struct CheckpointFile {
-  /// Who the log is that the state is made of.
+  /// The identity of the log whose records made the state.
   public var identity: LogIdentity
   /// The width of its finest slices.
   public var sliceMs: Int64

@@ -1,4 +1,4 @@
-// Writing a checkpoint, in the write lane, behind everything that it names.
+// Writing a checkpoint, in the write lane, after all writes to the files that it names.
 
 import DataFiles
 import DecisionLog
@@ -29,8 +29,8 @@ final class CheckpointTask: IOTask, @unchecked Sendable {
       }
     }
     for directory in directories.sorted() { try files.storage.syncDirectory(directory) }
-    // The records that the state is made of were written before this task was queued; were they lost and the checkpoint
-    // not, the log would end before the place where it goes on.
+    // The records that the state is made of were written before this task was queued. If a crash took them and left the
+    // checkpoint, the log would end before the first record that the checkpoint asks for.
     try log.persist()
     try file.save(files.storage)
   }

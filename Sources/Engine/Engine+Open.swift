@@ -1,5 +1,5 @@
-// Opening a data folder: its log, its checkpoint, then what the log has behind the checkpoint. A new folder is first given a
-// checkpoint of nothing.
+// Opening a data folder: its log, its checkpoint, then the records of the log after the checkpoint. A new folder first gets a
+// checkpoint of an empty broker.
 //
 // Holds: a folder whose first checkpoint is not durable is an empty folder; the log takes no record before that.
 // Leaves to others: which log it is (the program's assembly).
@@ -35,7 +35,7 @@ public enum EngineError: Error, CustomStringConvertible {
 public struct RecoverySummary: Sendable {
   /// Whether the folder was empty.
   public var isNew = false
-  /// What the log held behind the checkpoint.
+  /// What the log held after the checkpoint.
   public var log = RecoveryReport()
   /// By how much the watermark was ahead of the clock.
   public var aheadMs: Int64 = 0
@@ -83,7 +83,7 @@ extension Engine {
     return try recover(file, isNew: found == nil, log, surroundings, settings, nowNs)
   }
 
-  /// Makes the first checkpoint. It says who the log is; without it the records of a journal are nobody's.
+  /// Makes the first checkpoint. It holds the log's identity, without which nobody can read the hashes in its records.
   private static func begin(
     _ surroundings: EngineSurroundings, _ settings: EngineSettings, _ identity: LogIdentity, _ nowNs: Int64
   ) throws(EngineError) -> CheckpointFile {
@@ -136,13 +136,13 @@ extension Engine {
     try log.recover(from: first, salvages ? .salvage : .strict) { sequence, kind, payload in
       let drain = { if let failure = io.drain() { broker.fail(failure) } }
       try broker.replay(sequence: sequence, kind: kind, payload: payload, drain: drain)
-      // What replay writes goes to the disk as it comes, so that a long log needs little memory.
+      // The files that replay writes go to the disk meanwhile, so that a long log needs little memory.
       if sequence & 0xFFFF == 0 { drain() }
       if let failure = broker.failure { throw failure }
     }
   }
 
-  /// Removes data files that the checkpoint does not name: they were begun after it, and the log has what was in them.
+  /// Removes data files that the checkpoint does not name: they were begun after it, and the log has their messages.
   private static func removeStrangers(_ state: CheckpointState, _ storage: any Storage) throws(StorageError) {
     var known = Set(state.dataFiles)
     for path in state.dataFiles where path.hasSuffix(".log") { known.insert(path.dropLast(4) + ".index") }

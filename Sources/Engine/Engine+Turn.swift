@@ -4,8 +4,8 @@ import DataFiles
 import Primitives
 
 extension Engine {
-  /// One turn: what is due leaves, finished disk work is taken back, commands are done, consumers are served, records are on
-  /// their way.
+  /// One turn: due messages are released, finished disk work is taken back, commands are done, consumers are served, and the
+  /// records are handed to the log.
   ///
   /// - Parameters:
   ///   - nowNs: service time.

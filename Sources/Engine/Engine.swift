@@ -33,6 +33,8 @@ public struct EngineCounters: Sendable {
   public internal(set) var checkpoints = 0
   /// Bytes given to the log since the start.
   public internal(set) var logBytes = 0
+  /// Free bytes of the disk at the last look, which is a second old while anything is written; 0 before the first.
+  public internal(set) var freeDiskBytes = 0
 }
 
 /// A broker over a storage.
@@ -42,10 +44,10 @@ public final class Engine {
   /// The log of its decisions.
   public let log: any DecisionLog
   /// Numbers for people.
-  public private(set) var counters = EngineCounters()
+  public internal(set) var counters = EngineCounters()
   /// What the start found.
   public let recovery: RecoverySummary
-  /// What was settled when this turn began: for decisions about each message, which are not to ask the log each time.
+  /// The settled sequence when this turn began. Decisions about single messages use it, so as not to ask the log each time.
   public private(set) var settledAtTurnStart: Sequence
 
   let storage: any Storage
@@ -78,7 +80,7 @@ public final class Engine {
     self.recovery = recovery
     settledAtTurnStart = log.settledSequence
     space = SpaceWatch(minFreeBytes: settings.minFreeBytes, reserveBytes: settings.reserveBytes)
-    // A log with holes stands in the way of every start until a checkpoint has made it unnecessary.
+    // A damaged log would be refused by every later start, so a checkpoint soon makes it unnecessary.
     bytesSinceCheckpoint = recovery.log.lost.isEmpty ? recovery.log.bytes : settings.checkpointBytes
   }
 
@@ -146,20 +148,20 @@ public final class Engine {
     guard !isCheckpointing, broker.isReadyForCheckpoint else { return false }
     if wantedSnapshot != nil { return true }
     if bytesSinceCheckpoint >= checkpointBytes { return true }
-    // On a full disk a checkpoint is also the way to get the space of slices that have been released.
+    // On a full disk, a checkpoint also frees slices whose messages have been released.
     let isRested = broker.nowMs >= lastCheckpointMs + SpaceWatch.intervalMs
     return broker.isDiskFull && isRested && broker.hasObsoleteFiles
   }
 
-  /// On a nearly full disk the log lives on what checkpoints give back, instead of on the last free space: a quarter of what
-  /// comes back at a time is soon enough for the piece before the current one to be free when the current one is full.
+  /// On a nearly full disk the log must live on the space that checkpoints give back, not on the last free space. With a
+  /// checkpoint for each quarter of a segment, the segment before the current one is free when the current one is full.
   private var checkpointBytes: Int {
     let isShort = broker.isDiskFull || log.isSpaceLow
     return isShort ? min(settings.checkpointBytes, log.releaseGrainBytes / 4) : settings.checkpointBytes
   }
 
-  /// Whether it is better to hold up the loop than to wait any longer: for space, or because messages come faster than they
-  /// are written out.
+  /// Whether the checkpoint must be finished in this turn, even if that holds up the loop: it is needed for space, or
+  /// messages come faster than they are copied.
   private var isCheckpointUrgent: Bool {
     broker.isDiskFull || log.isSpaceLow || bytesSinceCheckpoint >= 2 * settings.checkpointBytes
   }

@@ -67,8 +67,9 @@ private final class SpaceTask: IOTask, @unchecked Sendable {
   }
 
   override func finished() {
-    // A little more than the limit to leave the state again, so that it does not flicker.
+    // Leaving the state takes an eighth more than the limit, so that it does not change back and forth.
     let limit = wasFull ? minFreeBytes + minFreeBytes / 8 : minFreeBytes
+    engine.counters.freeDiskBytes = freeBytes
     engine.broker.isDiskFull = freeBytes < limit || engine.log.isSpaceLow
   }
 }

@@ -41,7 +41,7 @@ final class AckOutbox: Sendable {
       defer { state.isScheduled = true }
       return !state.isScheduled
     }
-    // What is added until the queue gets to run shares the line: under load that is many.
+    // Acknowledgements added before the queue runs share the line: under load these are many.
     if mustSchedule { queue.async { self.send() } }
   }
 

@@ -48,8 +48,32 @@ public enum ConnectionEvent: Sendable, Equatable {
   case ended(topic: String, group: String?, reason: String)
 }
 
+/// Whom a client trusts, and what it shows, when it speaks TLS.
+public struct TLSConfiguration: Sendable, Equatable {
+  /// A file of certificates as PEM: the authorities of the server, or its own certificate; nil: those that the system trusts.
+  public var authorities: String?
+  /// What the client shows to servers that want to see a certificate, as PEM; nil for nothing.
+  public var certificate: String?
+  /// The private key of that, as PEM without a passphrase; nil: in the same file.
+  public var key: String?
+  /// The name that the server's certificate must be for; nil: the host that is connected to.
+  public var serverName: String?
+
+  /// Makes settings.
+  public init(
+    authorities: String? = nil, certificate: String? = nil, key: String? = nil, serverName: String? = nil
+  ) {
+    self.authorities = authorities
+    self.certificate = certificate
+    self.key = key
+    self.serverName = serverName
+  }
+}
+
 /// A client's settings.
 public struct Configuration: Sendable {
+  /// How to speak TLS, with the OpenSSL 3 that is installed; nil: connections are plain.
+  public var tls: TLSConfiguration?
   /// The token for servers that want one.
   public var token: String?
   /// The name this client gives itself in `hello`.
@@ -71,12 +95,14 @@ public struct Configuration: Sendable {
 
   /// Makes settings.
   public init(
-    token: String? = nil, clientName: String = "EscapementClient", connectTimeoutMs: Int64 = 5_000,
+    token: String? = nil, tls: TLSConfiguration? = nil, clientName: String = "EscapementClient",
+    connectTimeoutMs: Int64 = 5_000,
     requestTimeoutMs: Int64 = 30_000, reconnect: ReconnectBackoff? = ReconnectBackoff(), pendingMax: Int = 65_536,
     tailBufferMax: Int = 65_536, replyBytesMax: Int = 256 << 20,
     onEvent: (@Sendable (ConnectionEvent) -> Void)? = nil
   ) {
     self.token = token
+    self.tls = tls
     self.clientName = clientName
     self.connectTimeoutMs = connectTimeoutMs
     self.requestTimeoutMs = requestTimeoutMs

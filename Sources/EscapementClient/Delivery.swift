@@ -1,4 +1,4 @@
-// One message as a consumer gets it, with the three things one can say about it.
+// One message as a consumer gets it, with the three answers to it: ack, nack and touch.
 
 import Foundation
 
@@ -12,7 +12,7 @@ public struct Delivery: Sendable {
   public let topic: String
   /// The group it was delivered to; nil for a private tail, where there is nothing to acknowledge.
   public let group: String?
-  /// Its place in the topic: 0, 1, 2, …
+  /// Its offset in the topic: 0, 1, 2, …
   public let offset: UInt64
   /// The message's id.
   public let id: String

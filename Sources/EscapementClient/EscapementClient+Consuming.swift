@@ -72,7 +72,8 @@ extension EscapementClient {
     line.set("group", group)
     line.set("credit", credit)
     options.write(to: &line)
-    // Acks on their way may let the server send more than the credit before they are taken here: twice is room enough.
+    // Acknowledged messages may still lie unread here while the server sends new ones in their place: twice the credit is
+    // enough.
     let unreadMax = group == nil ? configuration.tailBufferMax : 2 * max(credit ?? Self.creditDefault, 1)
     let subscription = SubscriptionState(
       topic: topic, group: group, line: line, buffer: DeliveryBuffer(countMax: unreadMax))
@@ -100,7 +101,7 @@ extension EscapementClient {
     line.set("max", max)
     line.set("waitMs", waitMs)
     options.write(to: &line)
-    // What a lost reply carried is unacknowledged and comes again, so asking again is safe.
+    // Messages of a lost reply are not acknowledged and come again, so asking again is safe.
     let reply = try await request(line, isRepeatable: true, extraMs: waitMs)
     var deliveries: [Delivery] = []
     for fields in try reply.fields.objects("messages") {
@@ -109,7 +110,7 @@ extension EscapementClient {
     return deliveries
   }
 
-  /// Settles everything of the group up to and including `offset`; gives how many messages that were.
+  /// Acknowledges all outstanding messages of the group up to and including `offset`; gives how many there were.
   @discardableResult
   public func ack(topic: String, group: String, upTo offset: UInt64) async throws -> Int64 {
     var line = RequestLine("ack")
@@ -119,7 +120,7 @@ extension EscapementClient {
     return try await request(line, isRepeatable: true).fields.int("acked")
   }
 
-  /// Moves a group to another place in its topic; gives the offset it goes on from.
+  /// Moves a group's cursor in its topic; gives the offset that it goes on from.
   @discardableResult
   public func seek(topic: String, group: String, to position: StartPosition) async throws -> UInt64 {
     var line = RequestLine("seek")

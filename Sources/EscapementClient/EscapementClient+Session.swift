@@ -69,7 +69,8 @@ extension EscapementClient {
   /// Connects, says hello, renews subscriptions and repeats requests.
   private func openSession(isAgain: Bool) async throws -> ServerInfo {
     let socket = try await Dial.connect(host: host, port: port, timeoutMs: configuration.connectTimeoutMs)
-    let wire = Wire(socket: socket, lineBytesMax: configuration.replyBytesMax)
+    let seal = try await openTLS(socket)
+    let wire = Wire(socket: socket, seal: seal, lineBytesMax: configuration.replyBytesMax)
     let generation: Int? = state.withLock { state in
       guard state.phase != .closed else { return nil }
       state.generation += 1
@@ -95,6 +96,13 @@ extension EscapementClient {
     guard isOpen else { throw EscapementError.connectionLost(reason: "lost while it was being opened") }
     report(.connected(again: isAgain))
     return info
+  }
+
+  /// The TLS of a new connection, with the handshake done; nil for a plain one. Closes the socket when it fails.
+  private func openTLS(_ socket: Int32) async throws(EscapementError) -> Seal? {
+    guard let tls = configuration.tls else { return nil }
+    return try await Seal.open(
+      socket, tls, host: tls.serverName ?? host, timeoutMs: configuration.connectTimeoutMs)
   }
 
   private func renewSubscriptions(_ state: inout State) {

@@ -2,13 +2,13 @@
 
 import Foundation
 
-/// A group's standing in a topic.
+/// A group of a topic: how far it has come.
 public struct GroupInfo: Sendable, Codable, Equatable {
   /// Its name.
   public let group: String
-  /// Everything before this offset is settled.
+  /// Every message before this offset is finished.
   public let committed: UInt64
-  /// Released messages it has not settled.
+  /// Released messages that it has not finished.
   public let lag: Int64
   /// Delivered and not yet acknowledged.
   public let inFlight: Int64
@@ -32,7 +32,7 @@ public struct TopicInfo: Sendable, Codable, Equatable {
   public let pending: Int64
   /// The oldest released message kept.
   public let firstOffset: UInt64
-  /// The place of the next release.
+  /// The offset of the next released message.
   public let nextOffset: UInt64
   /// Bytes of released messages.
   public let bytes: Int64

@@ -62,7 +62,7 @@ public struct ScheduleReceipt: Sendable, Codable, Equatable {
 public struct PublishReceipt: Sendable, Codable, Equatable {
   /// The message's id.
   public let id: String
-  /// Its place in the topic.
+  /// Its offset in the topic.
   public let offset: UInt64
 
   init(_ reply: RawObject) throws(EscapementError) {

@@ -21,12 +21,15 @@ final class Wire: Sendable {
   private static let unsentBytesMax = 1 << 20
 
   private let socket: Int32
+  /// Its TLS; nil when it is plain.
+  private let seal: Seal?
   private let lineBytesMax: Int
   private let outgoing = Mutex(Outgoing())
   private let writer = DispatchQueue(label: "escapement.client.writer")
 
-  init(socket: Int32, lineBytesMax: Int) {
+  init(socket: Int32, seal: Seal? = nil, lineBytesMax: Int) {
     self.socket = socket
+    self.seal = seal
     self.lineBytesMax = lineBytesMax
   }
 
@@ -88,7 +91,7 @@ final class Wire: Sendable {
         if taken.0.isEmpty { out.isFlushing = false }
         return taken
       }
-      let isSent = send(batch)
+      let isSent = seal.map { $0.seal(batch).map(send) ?? false } ?? send(batch)
       for waiter in waiters { waiter.resume() }
       if batch.isEmpty { return }
       if !isSent { return shutDown() }
@@ -118,6 +121,14 @@ final class Wire: Sendable {
       if count < 0 { return systemError(errno) }
       if count == 0 { return "the server closed the connection" }
       var rest = chunk[..<count]
+      if let seal {
+        switch seal.open(rest) {
+        case .bytes(let opened): rest = opened[...]
+        case .ended(let reason): return reason
+        }
+        // What TLS itself has to say goes out with what else there is.
+        if seal.hasSomethingToSend { write([]) }
+      }
       while let newline = rest.firstIndex(of: UInt8(ascii: "\n")) {
         let line = partial + rest[..<newline]
         partial.removeAll(keepingCapacity: true)

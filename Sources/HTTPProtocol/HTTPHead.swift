@@ -80,7 +80,7 @@ struct HTTPHead {
     isVersion11 = version[7] == UInt8(ascii: "1")
   }
 
-  // Whole addresses are for proxies, which this is not: with them there would be two answers to which host is meant.
+  // Absolute URLs are for proxies, which this server is not. With one, target and `Host` could name different hosts.
   private mutating func readTarget(_ target: Range<Int>, _ text: UnsafeRawBufferPointer) throws(HTTPError) {
     let bytes = text.part(target)
     if method == .options, bytes.isWord("*") {

@@ -67,6 +67,19 @@ public struct HTTPRequestParser: ~Copyable {
     return HTTPRequest(head: head, text: lines.text.readable, body: body.readable)
   }
 
+  /// Bytes of the body that is coming in, or is complete.
+  public var bodyBytes: Int { body.count }
+
+  /// The request whose head is complete and whose body is not, without the body; nil when there is none. Good until the next
+  /// `advance`.
+  public var unfinished: HTTPRequest? {
+    switch state {
+    case .body, .chunks:
+      head.map { HTTPRequest(head: $0, text: lines.text.readable, body: UnsafeRawBufferPointer(start: nil, count: 0)) }
+    case .head, .complete, .failed: nil
+    }
+  }
+
   /// Takes bytes from the front of `input` until a request is complete or there are no more; call it again after `.request`
   /// and `.expectsContinue`, as more of them may be there already.
   ///

@@ -69,35 +69,29 @@ extension ByteBuffer {
     }
   }
 
-  /// Appends what a client waits for that expects to be told to go on.
+  /// Appends the answer to `Expect: 100-continue`: the client may send its body.
   public mutating func appendHTTPContinue() { append("HTTP/1.1 100 Continue\r\n\r\n") }
 
   /// Appends a time as HTTP writes it: `Tue, 15 Nov 1994 08:12:31 GMT`.
   ///
   /// - Parameter unixMs: the years 1970 to 9999; a time outside is written as the nearest one inside.
-  /// - Source: RFC 9110 section 5.6.7; Howard Hinnant, chrono-Compatible Low-Level Date Algorithms (civil_from_days).
+  /// - Source: RFC 9110 section 5.6.7.
   public mutating func appendHTTPDate(_ unixMs: Int64) {
     let seconds = min(max(unixMs, 0), 253_402_300_799_999) / 1000
     let days = seconds / 86_400
-    let shifted = days + 719_468
-    let era = shifted / 146_097
-    let dayOfEra = shifted - era * 146_097
-    let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let month = (5 * dayOfYear + 2) / 153
-    let day = dayOfYear - (153 * month + 2) / 5 + 1
-    let year = yearOfEra + era * 400 + (month >= 10 ? 1 : 0)
-    // Counted from March, as the algorithm does; day 0 was a Thursday.
-    let months = ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"]
+    let date = CivilDate(daysFromEpoch: Int(days))
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    // Day 0 was a Thursday.
     let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
-    append(text: "\(weekdays[Int(days % 7)]), \(Self.padded(day, 2)) \(months[Int(month)]) \(Self.padded(year, 4)) ")
+    append(text: "\(weekdays[Int(days % 7)]), \(Self.padded(date.day, 2)) \(months[date.month - 1]) ")
+    append(text: "\(Self.padded(date.year, 4)) ")
     append(
       text:
         "\(Self.padded(seconds / 3_600 % 24, 2)):\(Self.padded(seconds / 60 % 60, 2)):\(Self.padded(seconds % 60, 2)) GMT"
     )
   }
 
-  private static func padded(_ number: Int64, _ width: Int) -> String {
+  private static func padded(_ number: some BinaryInteger, _ width: Int) -> String {
     let digits = String(number)
     return String(repeating: "0", count: width - digits.count) + digits
   }

@@ -8,9 +8,9 @@ public enum HTTPStatus: Int, CaseIterable, Sendable {
   case ok = 200
   /// The request breaks the rules of HTTP, or those of the resource.
   case badRequest = 400
-  /// Who the client is has to be said first.
+  /// The client must say first who it is.
   case unauthorized = 401
-  /// This client may not.
+  /// The client has no right to this.
   case forbidden = 403
   /// There is no such resource.
   case notFound = 404
@@ -26,7 +26,7 @@ public enum HTTPStatus: Int, CaseIterable, Sendable {
   case targetTooLong = 414
   /// The body is of a type that the resource does not take.
   case unsupportedMediaType = 415
-  /// What the client expects of a server is not what this one does.
+  /// The server does not do what the client's `Expect` asks for.
   case expectationFailed = 417
   /// The request is for another server.
   case misdirectedRequest = 421

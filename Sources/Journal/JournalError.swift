@@ -15,7 +15,7 @@ public enum JournalError: Error, Equatable, CustomStringConvertible {
   case otherStore(file: String)
   /// The file was written by a version of the program that knows another format.
   case unknownVersion(file: String, version: UInt32)
-  /// Whoever reads the records could not use one.
+  /// The caller of the recovery could not use a record.
   case unusable(sequence: Sequence, reason: String)
 
   /// What happened, to which file, and what to do.
@@ -40,7 +40,7 @@ public enum JournalError: Error, Equatable, CustomStringConvertible {
 }
 
 extension LogError {
-  /// What the seam says of it.
+  /// The error as `DecisionLog` reports it.
   init(_ error: JournalError) {
     let kind: Kind =
       switch error {

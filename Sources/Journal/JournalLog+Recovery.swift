@@ -1,4 +1,4 @@
-// Opening a journal: whose it is, what it holds, where writing goes on; and what a checkpoint needs of it.
+// Opening a journal: recovering its records and beginning to write behind them; and the sync before a checkpoint.
 
 import DecisionLog
 import Primitives
@@ -34,7 +34,7 @@ extension JournalLog {
     }
   }
 
-  /// Removes segments kept for reuse: space that whoever applies the records may need.
+  /// Removes segments kept for reuse, because applying the records may need their space.
   private func removeSpares() throws(JournalError) {
     do throws(StorageError) {
       for name in try storage.list(Self.folder) where name.hasSuffix(".tmp") {
@@ -72,7 +72,7 @@ extension JournalLog {
       do throws(StorageError) {
         file = try storage.open("\(Self.folder)/\(name)", create: false)
       } catch  where error.kind == .notFound {
-        // Released meanwhile.
+        // The segment was released meanwhile.
         continue
       }
       defer { storage.close(file) }

@@ -1,4 +1,5 @@
-// One turn of the journal thread: take all, write, sync, publish; then, with time left, look after the segments.
+// One turn of the journal thread: takes all buffers, writes and syncs them, publishes the sequences; then prepares and
+// releases segments.
 
 import DecisionLog
 import Primitives
@@ -27,9 +28,9 @@ extension JournalLog {
     }
   }
 
-  /// Writes what is queued and syncs what must be; whether there was anything.
+  /// Writes the queued buffers and syncs if that is due; returns whether there were any.
   private func commitQueued(isStopping: Bool) throws(StorageError) -> Bool {
-    // First: whoever asks has submitted before.
+    // Read before the queue is taken: whoever asks for a sync has submitted the records before.
     var mustSync = syncIsWanted.exchange(false, ordering: .sequentiallyConsistent) || isStopping
     shared.withLock {
       swap(&taken, &$0.queue)
@@ -99,7 +100,8 @@ extension JournalLog {
     spaceRetryAtNs = .min
   }
 
-  /// Goes on making the next segment ready, when idle or when this one is half used; whether there is more to do now.
+  /// Does a part of making the next segment ready, when idle or when the current one is half used; returns whether there is
+  /// more to do now.
   private func prepareSegment(isIdle: Bool) throws(StorageError) -> Bool {
     guard writer.needsPreparation else {
       setSpaceLow(false)

@@ -35,7 +35,7 @@ public final class JournalLog: DecisionLog, @unchecked Sendable {
 
   /// Stands in every segment (the store) and in the checkpoint file (all of it).
   public let identity: LogIdentity
-  /// One process at a time has the folder.
+  /// Only one process at a time has the folder, so nobody else can deliver.
   public var deliveryRule: DeliveryRule { .afterRelease }
   /// Space comes back in whole segments.
   public var releaseGrainBytes: Int { settings.segmentBytes }
@@ -183,7 +183,7 @@ public final class JournalLog: DecisionLog, @unchecked Sendable {
 
   private func park(_ timeoutNs: Int64, _ wait: (Int64) -> Void) {
     isParked.store(true, ordering: .sequentiallyConsistent)
-    // Whoever submitted before the store above has not woken us; whoever comes after it will.
+    // A submit before the store above did not wake this thread, so `hasWork` must be asked; one after the store wakes it.
     if !hasWork { wait(timeoutNs) }
     isParked.store(false, ordering: .sequentiallyConsistent)
   }

@@ -123,7 +123,7 @@ struct Recovery {
     found.lastSegmentEnd = offset
   }
 
-  /// Takes a frame if it is the one expected; whether it was.
+  /// Hands over a frame if it is the expected one; returns whether it was.
   private mutating func accept(_ frame: FoundFrame, next: Sequence?, _ body: Body) throws(JournalError) -> Bool {
     guard frame.sequence == expected else { return false }
     if frame.kind == Frame.logKind {

@@ -88,7 +88,7 @@ final class SegmentReader {
     return memory.prefix(RecordBuffer.endBytes).allSatisfy { $0 == 0 }
   }
 
-  /// What lies behind a place where no frame is.
+  /// What was found behind an offset at which there is no frame.
   struct Remains {
     /// The first batch mark with a sequence of at least the expected one.
     var nextMark: (offset: Int, sequence: Sequence)?

@@ -4,7 +4,7 @@
 
 import Primitives
 
-/// A body as it came: good until the reader's next line.
+/// A body of a request, byte for byte; good until the reader's next line.
 public struct RequestBody {
   /// The JSON text, or the bytes.
   public let bytes: UnsafeRawBufferPointer

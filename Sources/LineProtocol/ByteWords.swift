@@ -1,7 +1,7 @@
 // Eight bytes at a time: finding the bytes of a JSON string that need a look.
 //
-// Holds: a bit is set at the top of the first byte that stops; bits above the first one may be wrong, since a borrow runs
-// upwards, so only the lowest may be used.
+// Holds: the top bit of the first byte looked for is set. Bits above it may be wrong, since a borrow runs upwards, so only
+// the lowest set bit may be used.
 // Source: Mycroft's zero-byte test.
 
 /// Tests on eight bytes in one word.
@@ -26,8 +26,8 @@ enum ByteWords {
     quotesAndBackslashes(in: word) | (word &- (ones &* 0x20)) & ~word & tops
   }
 
-  /// Marks what a validating scan must look at: the same, and every byte above 0x7F. Since those stop anyway, a byte that
-  /// wraps below zero is told from one that does not by its top bit alone.
+  /// Marks what a validating scan must look at: what needs an escape, and every byte above 0x7F. Since those are marked
+  /// anyway, the top bit of the difference alone tells a byte below 0x20 from others.
   @inline(__always) static func needingLook(in word: UInt64) -> UInt64 {
     let quote = (word ^ (ones &* 0x22)) &- ones
     let backslash = (word ^ (ones &* 0x5C)) &- ones

@@ -24,7 +24,7 @@ public enum FieldName: String, CaseIterable, Sendable {
   // RabbitMQ front end.
   case exchange, type, durable, autoDelete, `internal`, passive, arguments, ifUnused, ifEmpty
   case queue, exclusive, routingKey, mandatory, consumerTag, noAck, prefetch, deliveryTag, multiple, requeue
-  case destination, source
+  case destination, source, global
   // Inside its `properties`.
   case expiration, messageId, correlationId, replyTo, contentType, contentEncoding, deliveryMode, priority, timestamp
   case userId, appId

@@ -12,8 +12,8 @@ public struct JSONValue {
   /// The kind of the value.
   public var kind: JSONKind { JSONKind(firstByte: raw[0]) }
 
-  /// The decoded bytes of a string; nil for another kind. O(length), and with escapes new memory of the reader each time:
-  /// ask once.
+  /// The decoded bytes of a string; nil for another kind. O(length); a string with escapes takes new memory of the reader
+  /// each time, so ask once.
   public func string() -> UnsafeRawBufferPointer? {
     guard kind == .string else { return nil }
     return ValidatedJSON.text(ofString: raw, arena: arena)
@@ -41,39 +41,36 @@ public struct JSONValue {
 
 /// Walks through an object in the order of the line.
 public struct ObjectCursor {
-  private var place: Place
-  private let end: Place
-  private let arena: ScratchArena
+  private var walk: ContainerWalk
 
   init(validated raw: UnsafeRawBufferPointer, arena: ScratchArena) {
-    (place, end) = ValidatedJSON.bounds(raw)
-    place += 1
-    self.arena = arena
+    walk = ContainerWalk(validated: raw, arena: arena)
   }
 
   /// The next key, decoded, and its value; nil after the last one.
   public mutating func next() -> (key: UnsafeRawBufferPointer, value: JSONValue)? {
-    guard let rawKey = nextKey() else { return nil }
-    return (ValidatedJSON.text(ofString: rawKey, arena: arena), value())
+    guard let key = walk.next(), let value = walk.next() else { return nil }
+    return (ValidatedJSON.text(ofString: key.raw, arena: key.arena), value)
   }
 
   /// The next value, its key passed over.
-  public mutating func nextValue() -> JSONValue? { nextKey() == nil ? nil : value() }
-
-  private mutating func nextKey() -> UnsafeRawBufferPointer? {
-    place = ValidatedJSON.skipFiller(place, end)
-    guard place < end, place[0] != UInt8(ascii: "}") else { return nil }
-    return ValidatedJSON.takeValue(&place, end)
-  }
-
-  private mutating func value() -> JSONValue {
-    place = ValidatedJSON.skipFiller(place, end)
-    return JSONValue(raw: ValidatedJSON.takeValue(&place, end), arena: arena)
-  }
+  public mutating func nextValue() -> JSONValue? { walk.next() == nil ? nil : walk.next() }
 }
 
 /// Walks through an array.
 public struct ArrayCursor {
+  private var walk: ContainerWalk
+
+  init(validated raw: UnsafeRawBufferPointer, arena: ScratchArena) {
+    walk = ContainerWalk(validated: raw, arena: arena)
+  }
+
+  /// The next value; nil after the last one.
+  public mutating func next() -> JSONValue? { walk.next() }
+}
+
+/// Walks through an object or array: keys and values alike, one after the other.
+private struct ContainerWalk {
   private var place: Place
   private let end: Place
   private let arena: ScratchArena
@@ -84,10 +81,10 @@ public struct ArrayCursor {
     self.arena = arena
   }
 
-  /// The next value; nil after the last one.
-  public mutating func next() -> JSONValue? {
+  /// The next key or value; nil at the closing bracket.
+  mutating func next() -> JSONValue? {
     place = ValidatedJSON.skipFiller(place, end)
-    guard place < end, place[0] != UInt8(ascii: "]") else { return nil }
+    guard place < end, place[0] != UInt8(ascii: "}"), place[0] != UInt8(ascii: "]") else { return nil }
     return JSONValue(raw: ValidatedJSON.takeValue(&place, end), arena: arena)
   }
 }

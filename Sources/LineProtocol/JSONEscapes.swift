@@ -3,15 +3,32 @@
 // Leaves to others: validation; the text has passed the scanner.
 
 import Glibc
+import Primitives
+
+extension ByteBuffer {
+  /// Appends the bytes that the inside of a validated JSON string stands for. O(length).
+  public mutating func append(unescaping text: UnsafeRawBufferPointer) {
+    guard let start = text.baseAddress, text.count > 0 else { return }
+    let room = writable(text.count).baseAddress!.assumingMemoryBound(to: UInt8.self)
+    commit(JSONEscapes.decode(start.assumingMemoryBound(to: UInt8.self), text.count, to: room))
+  }
+}
 
 /// Decoding of escapes.
 enum JSONEscapes {
   /// The bytes that a validated string stands for, in the arena. Never longer than the text. O(length).
   static func decode(_ text: KeySpan, into arena: ScratchArena) -> KeySpan {
     let output = arena.take(text.count)
+    let written = decode(text.start, text.count, to: output)
+    arena.giveBack(text.count - written)
+    return KeySpan(start: UnsafePointer(output), count: written)
+  }
+
+  /// The same into memory with room for as many bytes; gives how many there are.
+  static func decode(_ start: Place, _ count: Int, to output: UnsafeMutablePointer<UInt8>) -> Int {
     var written = 0
-    var place = text.start
-    let end = text.start + text.count
+    var place = start
+    let end = start + count
     while place < end {
       let left = end - place
       let plain = memchr(place, 0x5C, left).map { UnsafeRawPointer($0) - UnsafeRawPointer(place) } ?? left
@@ -20,8 +37,7 @@ enum JSONEscapes {
       place += plain
       if place < end { place += decodeEscape(place, output, &written) }
     }
-    arena.giveBack(text.count - written)
-    return KeySpan(start: UnsafePointer(output), count: written)
+    return written
   }
 
   // One escape; gives the length of its text.

@@ -1,7 +1,8 @@
 // Times as text: RFC 3339 in, RFC 3339 in UTC out.
 //
 // Holds: reading rounds up to the next whole millisecond, so that no message is early; the calendar is checked in full.
-// Source: RFC 3339 section 5.6 and 5.7; days from civil dates after Howard Hinnant's `days_from_civil`.
+// Leaves to others: the calendar (`CivilDate`).
+// Source: RFC 3339 section 5.6 and 5.7.
 
 import Primitives
 
@@ -20,10 +21,9 @@ public func parseRFC3339(_ text: UnsafeRawBufferPointer) -> Int64? {
     let second = reader.number(2), let fractionMs = reader.fractionMsRoundedUp(),
     let offsetMinutes = reader.offsetMinutes(), reader.isAtEnd
   else { return nil }
-  guard year >= 1, let days = Calendar.daysFromEpoch(year: year, month: month, day: day),
-    hour <= 23, minute <= 59, second <= 60
+  guard year >= 1, let date = CivilDate(year: year, month: month, day: day), hour <= 23, minute <= 59, second <= 60
   else { return nil }
-  let utcMinutes = Int64(days) * 1440 + Int64(hour * 60 + minute - offsetMinutes)
+  let utcMinutes = Int64(date.daysFromEpoch) * 1440 + Int64(hour * 60 + minute - offsetMinutes)
   // 1439 is 23:59. Days before 1970 have negative minutes.
   if second == 60, (utcMinutes % 1440 + 1440) % 1440 != 1439 { return nil }
   return (utcMinutes * 60 + Int64(second)) * 1000 + Int64(fractionMs)
@@ -79,40 +79,6 @@ private struct TimeReader {
   }
 }
 
-/// The proleptic Gregorian calendar.
-private enum Calendar {
-  /// Days from 1970-01-01; nil when there is no such day.
-  static func daysFromEpoch(year: Int, month: Int, day: Int) -> Int? {
-    guard 1...12 ~= month, day >= 1, day <= daysInMonth(year, month) else { return nil }
-    // Years begin in March here, so that the leap day is the last one.
-    let shifted = month <= 2 ? year - 1 : year
-    let era = (shifted >= 0 ? shifted : shifted - 399) / 400
-    let yearOfEra = shifted - era * 400
-    let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-    return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
-  }
-
-  /// The date of a day counted from 1970-01-01.
-  static func date(daysFromEpoch days: Int) -> (year: Int, month: Int, day: Int) {
-    let shifted = days + 719_468
-    let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-    let dayOfEra = shifted - era * 146_097
-    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let shiftedMonth = (5 * dayOfYear + 2) / 153
-    let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-    return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
-  }
-
-  private static func daysInMonth(_ year: Int, _ month: Int) -> Int {
-    switch month {
-    case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
-    case 4, 6, 9, 11: 30
-    default: 31
-    }
-  }
-}
-
 extension ByteBuffer {
   // 0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z.
   private static var writableMs: ClosedRange<Int64> { -62_135_596_800_000...253_402_300_799_999 }
@@ -124,12 +90,12 @@ extension ByteBuffer {
     let ms = Int(Swift.min(Swift.max(unixMs, Self.writableMs.lowerBound), Self.writableMs.upperBound))
     let dayMs = 86_400_000
     let msOfDay = (ms % dayMs + dayMs) % dayMs
-    let (year, month, day) = Calendar.date(daysFromEpoch: (ms - msOfDay) / dayMs)
-    appendDigits(year, width: 4)
+    let date = CivilDate(daysFromEpoch: (ms - msOfDay) / dayMs)
+    appendDigits(date.year, width: 4)
     append(byte: UInt8(ascii: "-"))
-    appendDigits(month, width: 2)
+    appendDigits(date.month, width: 2)
     append(byte: UInt8(ascii: "-"))
-    appendDigits(day, width: 2)
+    appendDigits(date.day, width: 2)
     append(byte: UInt8(ascii: "T"))
     appendDigits(msOfDay / 3_600_000, width: 2)
     append(byte: UInt8(ascii: ":"))

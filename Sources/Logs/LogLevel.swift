@@ -2,13 +2,13 @@
 
 /// How urgent a line is; a log keeps its own level and what is more urgent.
 public enum LogLevel: String, CaseIterable, Comparable, Sendable {
-  /// What only those who look for an error want to read.
+  /// Details for somebody who looks for an error.
   case debug
-  /// What an operator wants to find afterwards: starts, stops, recoveries.
+  /// Events that an operator wants to find afterwards: starts, stops, recoveries.
   case info
-  /// What works, and should not have happened.
+  /// Something happened that should not, and the server goes on as before.
   case warning
-  /// What does not work any more.
+  /// Something does not work any more.
   case error
 
   /// Less urgent before more urgent.

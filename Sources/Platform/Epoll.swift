@@ -68,7 +68,7 @@ public struct Epoll: ~Copyable {
     try control(EPOLL_CTL_MOD, fd, generation, interest)
   }
 
-  /// Watches a descriptor no more. Closing it does the same.
+  /// Stops watching a descriptor. Closing it does the same.
   public func remove(_ fd: Int32) throws(SystemError) {
     try control(EPOLL_CTL_DEL, fd, 0, [])
   }

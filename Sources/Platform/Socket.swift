@@ -74,7 +74,8 @@ public enum Socket {
   /// - Parameters:
   ///   - host: a name or an address of either family; empty or `*` for all addresses of both.
   ///   - port: 0 lets the system choose (see `localPort`).
-  public static func listen(host: String, port: UInt16, backlog: Int32 = 1024) throws(SystemError) -> Int32 {
+  ///   - backlog: connections that wait to be accepted; the system may allow fewer.
+  public static func listen(host: String, port: UInt16, backlog: Int32 = 4096) throws(SystemError) -> Int32 {
     let anyHost = host.isEmpty || host == "*"
     return try firstAddress(of: anyHost ? "::" : host, port: port, "listen on", passive: true, anyHost: anyHost) {
       fd, address, length in
@@ -83,6 +84,7 @@ public enum Socket {
       let size = socklen_t(MemoryLayout<Int32>.size)
       _ = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, size)
       if anyHost { _ = setsockopt(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &no, size) }
+      keepAlive(fd)
       guard bind(fd, address, length) == 0, Glibc.listen(fd, backlog) == 0 else { return errno }
       return clinux_set_nonblocking(fd) == 0 ? 0 : errno
     }
@@ -140,10 +142,33 @@ public enum Socket {
     }
   }
 
+  /// The first IPv4 address of a name, its first number in the top byte; nil when it has none. Asks the network for names.
+  public static func ipv4Address(of host: String) -> UInt32? {
+    var hints = addrinfo()
+    hints.ai_family = AF_INET
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    var list: UnsafeMutablePointer<addrinfo>?
+    guard getaddrinfo(host, nil, &hints, &list) == 0, let entry = list?.pointee else { return nil }
+    defer { freeaddrinfo(list) }
+    // The address lies behind family and port.
+    return UnsafeRawPointer(entry.ai_addr).loadUnaligned(fromByteOffset: 4, as: UInt32.self).bigEndian
+  }
+
   /// Sends small writes at once instead of waiting for more.
   public static func setNoDelay(_ fd: Int32) {
     var yes: Int32 = 1
     _ = setsockopt(fd, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+  }
+
+  /// Lets the system find out that the other machine is gone: within 60 + 4 · 15 s. What a listener accepts inherits it.
+  private static func keepAlive(_ fd: Int32) {
+    let tcp = Int32(IPPROTO_TCP)
+    for (level, option, number): (Int32, Int32, Int32) in [
+      (SOL_SOCKET, SO_KEEPALIVE, 1), (tcp, TCP_KEEPIDLE, 60), (tcp, TCP_KEEPINTVL, 15), (tcp, TCP_KEEPCNT, 4),
+    ] {
+      var number = number
+      _ = setsockopt(fd, level, option, &number, socklen_t(MemoryLayout<Int32>.size))
+    }
   }
 
   /// Reads what is there, up to the size of the buffer.

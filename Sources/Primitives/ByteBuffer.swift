@@ -88,7 +88,7 @@ public struct ByteBuffer: ~Copyable {
     tail = 0
   }
 
-  /// Cuts the content back to its first `count` bytes: takes back what was begun and cannot be finished.
+  /// Cuts the content to its first `count` bytes, to undo output that was begun and cannot be finished.
   ///
   /// - Precondition: so many are there.
   @inlinable public mutating func truncate(to count: Int) {

@@ -10,7 +10,8 @@
 //  24 i64 time of acceptance; in a topic: release   42 u16 kind
 //                                                   44 u32 length of the headers
 //
-// Bits 28 and 29 of the flags say how the body is written (`BodyEncoding`); the others are free for the broker and the front ends.
+// Bits 0 to 7 of the flags are the number of the message's queue within its topic, where a topic has queues; bits 28 and 29 say
+// how the body is written (`BodyEncoding`); the others are free for the broker and the front ends.
 //
 // Leaves to others: what headers and body say. They are kept byte for byte and never looked into.
 
@@ -69,6 +70,12 @@ public struct MessageParts {
     set { flags = flags & ~BodyEncoding.flagMask | newValue.flags }
   }
 
+  /// The queue of its topic that it belongs to; 0 where nobody has chosen one.
+  public var queue: UInt8 {
+    get { UInt8(truncatingIfNeeded: flags) }
+    set { flags = flags & ~0xFF | UInt32(newValue) }
+  }
+
   /// Bytes that the record takes.
   public var recordLength: Int {
     (MessageRecord.headerLength + id.count + key.count + tag.count + headers.count + body.count + 7) & ~7
@@ -123,6 +130,8 @@ public struct MessageRecord {
   @inlinable public var isLost: Bool { kind == RecordKind.lost }
   /// The encoding of the body, and bits that are free for the broker and the front ends.
   @inlinable public var flags: UInt32 { load(52, as: UInt32.self) }
+  /// The queue of its topic that it belongs to; 0 where nobody has chosen one.
+  @inlinable public var queue: UInt8 { UInt8(truncatingIfNeeded: flags) }
   /// How the body is written.
   @inlinable public var bodyEncoding: BodyEncoding { BodyEncoding(flags: flags) }
   @inlinable var idLength: Int { Int(load(36, as: UInt16.self)) }

@@ -9,7 +9,7 @@ public typealias UnixMs = Int64
 /// The number of a record in the journal; 1 is the first one, 0 means "none". Grows by exactly one a record.
 public typealias Sequence = UInt64
 
-/// The place of a message in its topic: 0, 1, 2, …, dense, never reused.
+/// The number of a message in its topic: 0, 1, 2, …, dense, never reused.
 public typealias TopicOffset = UInt64
 
 /// Conversions between nanoseconds and milliseconds, in one place so that rounding can never make anything early.

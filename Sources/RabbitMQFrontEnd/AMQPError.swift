@@ -27,6 +27,9 @@ public enum AMQPError: Error {
         ". It could be originally declared on another connection or the exclusive property value does not match that of "
           + "the original declaration."))
   }
+  static func inExclusiveUse(_ queue: Text) -> AMQPError {
+    accessRefused("queue '\(queue)'", isInVirtualHost: true, " in exclusive use")
+  }
   static func limitExceeded(_ what: String, _ limit: Int) -> AMQPError {
     .refused(AMQPRefusal(.limitExceeded, nil, "there are \(limit) \(what), and no more are allowed", false))
   }

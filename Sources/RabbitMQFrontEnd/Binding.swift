@@ -4,12 +4,14 @@
 enum BindingDestination {
   case queue(Queue)
   case exchange(Exchange)
+  case topic(BoundTopic)
 
   /// Its object, which tells it from another one of the same name.
   var identity: ObjectIdentifier {
     switch self {
     case .queue(let queue): ObjectIdentifier(queue)
     case .exchange(let exchange): ObjectIdentifier(exchange)
+    case .topic(let topic): ObjectIdentifier(topic)
     }
   }
 
@@ -18,6 +20,7 @@ enum BindingDestination {
     switch self {
     case .queue(let queue): queue.isKept
     case .exchange(let exchange): exchange.isDurable
+    case .topic: true
     }
   }
 
@@ -25,6 +28,7 @@ enum BindingDestination {
     switch self {
     case .queue(let queue): queue.bindings.append(binding)
     case .exchange(let exchange): exchange.incoming.append(binding)
+    case .topic: return
     }
   }
 
@@ -33,6 +37,7 @@ enum BindingDestination {
     switch self {
     case .queue(let queue): queue.bindings.noteGone()
     case .exchange(let exchange): exchange.incoming.noteGone()
+    case .topic: return
     }
   }
 }

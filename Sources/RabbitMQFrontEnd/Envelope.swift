@@ -134,6 +134,12 @@ public struct Envelope {
 
   mutating func remove(header: Text) { headers?.removeAll { $0.key == header } }
 
+  /// Sets a property that is there.
+  mutating func set(property: Text, _ value: JSONTree) {
+    guard let place = properties.firstIndex(where: { $0.key == property }) else { return }
+    properties[place] = EnvelopeMember(property, value)
+  }
+
   /// Takes a property away and gives its text, if it was a string.
   mutating func remove(property: Text) -> Text? {
     guard let place = properties.firstIndex(where: { $0.key == property }) else { return nil }

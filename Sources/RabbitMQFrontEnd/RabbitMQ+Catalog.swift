@@ -1,20 +1,20 @@
 // Durable declarations in the broker's catalog, and the tables made from them at a start.
 //
-// Names: `rabbitmq/exchange/<name>`, `rabbitmq/queue/<name>`, `rabbitmq/binding/<number>`; values: JSON objects with the
-// fields of the declaring request. A binding between exchanges has `destination` where one of a queue has `queue`.
+// Names: as `VirtualHost` says; values: JSON objects with the fields of the declaring request. A binding of an exchange has
+// `destination`, and one of a native topic `topic`, where one of a queue has `queue`.
 
 import Broker
 import LineProtocol
 import Primitives
 
 extension RabbitMQ {
-  private static let exchangePrefix = Array("rabbitmq/exchange/".utf8)
-  private static let queuePrefix = Array(Queue.topicPrefix.utf8)
-  private static let bindingPrefix = Array("rabbitmq/binding/".utf8)
+  private var exchangePrefix: [UInt8] { Array(virtualHost.exchangePrefix.utf8) }
+  private var queuePrefix: [UInt8] { Array(virtualHost.queuePrefix.utf8) }
+  private var bindingPrefix: [UInt8] { Array(virtualHost.bindingPrefix.utf8) }
 
-  static func catalogName(_ exchange: Exchange) -> [UInt8] { exchangePrefix + exchange.name.bytes }
-  static func catalogName(_ queue: Queue) -> [UInt8] { queuePrefix + queue.name.bytes }
-  private static func bindingName(_ number: Int) -> [UInt8] { bindingPrefix + String(number).utf8 }
+  func catalogName(_ exchange: Exchange) -> [UInt8] { exchangePrefix + exchange.name.bytes }
+  func catalogName(_ queue: Queue) -> [UInt8] { queuePrefix + queue.name.bytes }
+  private func bindingName(_ number: Int) -> [UInt8] { bindingPrefix + String(number).utf8 }
 
   func keep(_ exchange: Exchange) {
     var out = ByteBuffer()
@@ -25,7 +25,7 @@ extension RabbitMQ {
     out.append(",\"internal\":")
     out.appendBoolean(exchange.isInternal)
     writeArguments(exchange.arguments, &out)
-    broker.putInCatalog(Self.catalogName(exchange), Array(out.readable))
+    broker.putInCatalog(catalogName(exchange), Array(out.readable))
   }
 
   func keep(_ queue: Queue) {
@@ -33,7 +33,7 @@ extension RabbitMQ {
     out.append("{\"autoDelete\":")
     out.appendBoolean(queue.isAutoDelete)
     writeArguments(queue.arguments.all, &out)
-    broker.putInCatalog(Self.catalogName(queue), Array(out.readable))
+    broker.putInCatalog(catalogName(queue), Array(out.readable))
   }
 
   func keep(_ binding: Binding) {
@@ -47,11 +47,14 @@ extension RabbitMQ {
     case .exchange(let exchange):
       out.append(",\"destination\":")
       exchange.name.write(to: &out)
+    case .topic(let topic):
+      out.append(",\"topic\":")
+      topic.name.write(to: &out)
     }
     out.append(",\"routingKey\":")
     binding.key.write(to: &out)
     writeArguments(binding.arguments, &out)
-    let name = Self.bindingName(nextBinding)
+    let name = bindingName(nextBinding)
     nextBinding += 1
     binding.catalogName = name
     broker.putInCatalog(name, Array(out.readable))
@@ -69,13 +72,14 @@ extension RabbitMQ {
   ///
   /// - Parameter drain: does the disk work that was submitted.
   public func restore(drain: () -> Void) {
-    for (name, value) in broker.catalog.entries where name.starts(with: Self.exchangePrefix) {
+    let (exchangePrefix, queuePrefix) = (self.exchangePrefix, self.queuePrefix)
+    for (name, value) in broker.catalog.entries where name.starts(with: exchangePrefix) {
       read(value) { () throws(Refusal) in
-        try self.restoreExchange(Text(name.dropFirst(Self.exchangePrefix.count)))
+        try self.restoreExchange(Text(name.dropFirst(exchangePrefix.count)))
       }
     }
     dropLostRelays()
-    for group in broker.allQueues where group.topic.nameBytes.starts(with: Self.queuePrefix) {
+    for group in broker.allQueues where group.topic.nameBytes.starts(with: queuePrefix) {
       guard let value = broker.catalog[group.topic.nameBytes] else {
         try? broker.deleteQueue(group)
         continue
@@ -89,10 +93,11 @@ extension RabbitMQ {
 
   /// In the order in which they were made: fanout goes by it.
   private func restoreBindings() {
-    let bindings = broker.catalog.entries.keys.filter { $0.starts(with: Self.bindingPrefix) }
-    let numbers = bindings.compactMap { Int(String(decoding: $0.dropFirst(Self.bindingPrefix.count), as: UTF8.self)) }
+    let bindingPrefix = self.bindingPrefix
+    let bindings = broker.catalog.entries.keys.filter { $0.starts(with: bindingPrefix) }
+    let numbers = bindings.compactMap { Int(String(decoding: $0.dropFirst(bindingPrefix.count), as: UTF8.self)) }
     for number in numbers.sorted() {
-      let name = Self.bindingName(number)
+      let name = bindingName(number)
       nextBinding = number + 1
       guard let value = broker.catalog[name] else { continue }
       var isRestored = false
@@ -105,7 +110,8 @@ extension RabbitMQ {
   /// Power failed between the end of a queue and that of its declaration. Left there, it would make a later queue of that
   /// name durable.
   private func forgetLostQueues() {
-    for name in broker.catalog.entries.keys where name.starts(with: Self.queuePrefix) {
+    let queuePrefix = self.queuePrefix
+    for name in broker.catalog.entries.keys where name.starts(with: queuePrefix) {
       if broker.findQueue(String(decoding: name, as: UTF8.self)) == nil { broker.removeFromCatalog(name) }
     }
   }
@@ -135,7 +141,7 @@ extension RabbitMQ {
   }
 
   private func restoreQueue(_ group: Group) throws(Refusal) {
-    let name = Text(group.topic.nameBytes.dropFirst(Queue.topicPrefix.utf8.count))
+    let name = Text(group.topic.nameBytes.dropFirst(queuePrefix.count))
     guard let arguments = try? QueueArguments(try arguments(), queue: name) else { return }
     let queue = Queue(
       name, group, isDurable: true, isAutoDelete: try reader.boolean(.autoDelete) ?? false, owner: nil, arguments)
@@ -159,6 +165,7 @@ extension RabbitMQ {
 
   private func restoredDestination() throws(Refusal) -> BindingDestination? {
     if let name = try reader.string(.destination) { return exchanges[Text(name)].map { .exchange($0) } }
+    if let name = try reader.string(.topic) { return .topic(boundTopic(Text(name))) }
     return try reader.string(.queue).flatMap { queues[Text($0)] }.map { .queue($0) }
   }
 }

@@ -15,8 +15,6 @@ extension Exchange {
 }
 
 extension RabbitMQ {
-  /// The name of the topic in which an exchange's messages are pending: no native name has a slash.
-  static let relayPrefix = "rabbitmq/delayed/"
   /// The longest name of a pending message.
   static let delayNameBytesMax = 128
 
@@ -24,7 +22,7 @@ extension RabbitMQ {
 
   func makeRelay(_ exchange: Exchange) throws(AMQPError) {
     do throws(BrokerStop) {
-      adopt(try broker.makeRelay(Self.relayPrefix + exchange.name.description), exchange)
+      adopt(try broker.makeRelay(virtualHost.relayPrefix + exchange.name.description), exchange)
     } catch { throw .stopped(error) }
   }
 
@@ -47,13 +45,15 @@ extension RabbitMQ {
   /// At a start: finds the relay of an exchange again. A salvage may have left out the record that made it.
   func restoreRelay(_ exchange: Exchange) {
     guard exchange.kind == .delayed else { return }
-    if let relay = broker.findQueue(Self.relayPrefix + exchange.name.description) { return adopt(relay, exchange) }
+    if let relay = broker.findQueue(virtualHost.relayPrefix + exchange.name.description) {
+      return adopt(relay, exchange)
+    }
     try? makeRelay(exchange)
   }
 
   /// At a start: drops the relays of exchanges that did not outlive the server.
   func dropLostRelays() {
-    let prefix = Array(Self.relayPrefix.utf8)
+    let prefix = Array(virtualHost.relayPrefix.utf8)
     for group in broker.allQueues where group.topic.nameBytes.starts(with: prefix) {
       if exchangeByRelay[group.number] == nil { try? broker.deleteQueue(group) }
     }
@@ -115,7 +115,7 @@ extension RabbitMQ {
   /// Whether a message that is only to be delayed would go nowhere if it were routed now: `mandatory` asks now, since nothing is
   /// said later.
   func isUnroutableNow(_ routes: Routes, _ exchange: Exchange, _ envelope: Envelope) -> Bool {
-    guard routes.queues.isEmpty else { return false }
+    guard routes.queues.isEmpty, routes.topics.isEmpty else { return false }
     return route(exchange, envelope.routingKeys, isDelayed: { false }) { envelope.headerTable }.isEmpty
   }
 

@@ -40,19 +40,29 @@ public struct AMQPMessage {
   /// Whether it survives a restart in a durable queue.
   var isPersistent: Bool { properties.deliveryMode == 2 }
 
+  /// What its record's flags say.
+  fileprivate var flags: UInt32 {
+    (isPersistent ? 0 : RecordFlags.transient) | BodyEncoding.bytes.flags
+      | RecordFlags.priority(properties.priority ?? 0)
+  }
+
   /// The same for the long way.
-  var publication: Publication {
+  public var publication: Publication {
     var publication = Publication(
       exchange: Text(exchange), routingKey: Text(routingKey), body: body, encoding: .bytes)
     publication.properties = .amqp(properties)
     publication.isPersistent = isPersistent
     publication.isMandatory = isMandatory
     publication.expiration = properties.expiration.map { Text($0) }
+    publication.replyTo = properties.replyTo.map { Text($0) }
     return publication
   }
 
+  /// Whether it is a request whose reply is to come directly.
+  var wantsDirectReply: Bool { properties.replyTo.map { DirectReply.isName($0) } ?? false }
+
   /// Whether its headers say where it goes.
-  private var hasKeysInHeaders: Bool {
+  public var hasKeysInHeaders: Bool {
     guard let headers = properties.headers else { return false }
     for field in headers.fields where field.isNamed("CC") || field.isNamed("BCC") { return true }
     return false
@@ -85,7 +95,7 @@ extension RabbitMQ {
     directHeaders.append(message.propertyBytes)
     var parts = MessageParts(id: UnsafeRawBufferPointer(start: nil, count: 0), body: message.body)
     parts.headers = directHeaders.readable
-    parts.flags = (message.isPersistent ? 0 : RecordFlags.transient) | BodyEncoding.bytes.flags
+    parts.flags = message.flags
     do throws(BrokerStop) { try broker.requireRoom(for: parts) } catch { throw .stopped(error) }
     broker.enqueue(parts, to: targets)
     broker.enforceQueueRules()
@@ -110,7 +120,7 @@ extension RabbitMQ {
       saysAll = false
       return [:]
     }
-    guard saysAll, routes.queues.allSatisfy(\.takesEverything) else {
+    guard saysAll, !routes.namesTopics, routes.queues.allSatisfy(\.takesEverything) else {
       return KnownRoute(name, key, nil, hasDurableQueue: false)
     }
     return KnownRoute(

@@ -26,12 +26,18 @@ public struct Publication {
   public var encoding: BodyEncoding
   /// The properties.
   public var properties = PublishedProperties.none
+  /// Its priority; one among AMQP's properties counts by itself.
+  public var priority: UInt8 = 0
   /// Whether it is to survive a restart.
   public var isPersistent = false
   /// Whether it comes back when there is no queue for it.
   public var isMandatory = false
   /// `expiration` as it was given.
   public var expiration: Text?
+  /// `replyTo` as it was given.
+  public var replyTo: Text?
+  /// What is shown in its place; nil for the same.
+  var shownReplyTo: Text?
 
   /// Puts a message together.
   public init(exchange: Text, routingKey: Text, body: UnsafeRawBufferPointer, encoding: BodyEncoding) {
@@ -43,6 +49,13 @@ public struct Publication {
 }
 
 extension Publication {
+  /// What its record's flags say.
+  var flags: UInt32 {
+    var priority = priority
+    if case .amqp(let properties) = properties { priority = properties.priority ?? 0 }
+    return (isPersistent ? 0 : RecordFlags.transient) | encoding.flags | RecordFlags.priority(priority)
+  }
+
   /// The keys that the message is routed by: its own, and those in the headers `CC` and `BCC`.
   public var routingKeys: [Text] {
     var envelope = envelope
@@ -51,11 +64,14 @@ extension Publication {
   }
 
   var envelope: Envelope {
-    switch properties {
-    case .none: Envelope(exchange: exchange, routingKey: routingKey, json: nil)
-    case .json(let object): Envelope(exchange: exchange, routingKey: routingKey, json: object)
-    case .amqp(let properties): Envelope(exchange: exchange, routingKey: routingKey, amqp: properties)
-    }
+    var envelope =
+      switch properties {
+      case .none: Envelope(exchange: exchange, routingKey: routingKey, json: nil)
+      case .json(let object): Envelope(exchange: exchange, routingKey: routingKey, json: object)
+      case .amqp(let properties): Envelope(exchange: exchange, routingKey: routingKey, amqp: properties)
+      }
+    if let shownReplyTo { envelope.set(property: "replyTo", .string(shownReplyTo)) }
+    return envelope
   }
 }
 
@@ -63,7 +79,8 @@ extension Publication {
 struct CheckedMessage {
   let envelope: Envelope
   let timeToLiveMs: Int64?
-  let encoding: BodyEncoding
+  /// Of its record.
+  let flags: UInt32
   let isPersistent: Bool
   let isMandatory: Bool
 }
@@ -124,7 +141,7 @@ extension RabbitMQ {
     envelope.hideBlindKeys()
     guard envelope.tag != nil else { throw .preconditionFailed("invalid message: header 'BCC' is too long") }
     return CheckedMessage(
-      envelope: envelope, timeToLiveMs: timeToLiveMs, encoding: publication.encoding,
+      envelope: envelope, timeToLiveMs: timeToLiveMs, flags: publication.flags,
       isPersistent: publication.isPersistent, isMandatory: publication.isMandatory)
   }
 
@@ -145,7 +162,6 @@ extension RabbitMQ {
       return outcome
     }
     let delayed = try delayedTargets(routes, envelope)
-    let flags = (message.isPersistent ? 0 : RecordFlags.transient) | message.encoding.flags
     var targets: [QueueTarget] = []
     var refusing: [Queue] = []
     var isKept = false
@@ -162,7 +178,8 @@ extension RabbitMQ {
     }
     for exchange in routes.delaying where exchange.isDurable { isKept = true }
     targets += delayed.targets
-    try put(envelope, body, flags, targets, refusedBy: refusing, name: delayed.name)
+    if !routes.topics.isEmpty { isKept = true }
+    try put(envelope, body, message.flags, targets, routes.topics, refusedBy: refusing, name: delayed.name)
     broker.enforceQueueRules()
     if isKept { outcome.gate = broker.gate }
     return outcome
@@ -178,7 +195,7 @@ extension RabbitMQ {
   /// may be.
   private func isRefusing(_ queue: Queue, _ body: UnsafeRawBufferPointer, besides letters: [Letter] = []) -> Bool {
     if queue.arguments.overflow == .dropHead { return false }
-    let count = letters.reduce(1) { $0 + ($1.targets.contains { $0.group === queue.group } ? 1 : 0) }
+    let count = letters.reduce(1) { $0 + ($1.targets.contains { $0.topic === queue.group.topic } ? 1 : 0) }
     return !queue.group.hasRoom(bodyBytes: body.count, times: count)
   }
 
@@ -186,7 +203,7 @@ extension RabbitMQ {
   /// what is found by it: all in one record.
   private func put(
     _ envelope: Envelope, _ body: UnsafeRawBufferPointer, _ flags: UInt32, _ targets: [QueueTarget],
-    refusedBy queues: [Queue], name: Text?
+    _ topics: [QueueTarget], refusedBy queues: [Queue], name: Text?
   ) throws(AMQPError) {
     var out = ByteBuffer(capacity: 256)
     envelope.write(to: &out)
@@ -201,10 +218,11 @@ extension RabbitMQ {
     parts.tag = UnsafeRawBufferPointer(rebasing: out.readable[headersLength..<tagEnd])
     parts.flags = flags
     let deaths = queues.filter { $0.arguments.overflow == .rejectPublishDLX }
-    if targets.isEmpty, deaths.isEmpty { return }
+    if targets.isEmpty, topics.isEmpty, deaths.isEmpty { return }
     do throws(BrokerStop) { try broker.requireRoom(for: parts) } catch { throw .stopped(error) }
-    guard !deaths.isEmpty else { return broker.enqueue(parts, to: targets) }
+    if topics.isEmpty, deaths.isEmpty { return broker.enqueue(parts, to: targets) }
     var letters = [Letter(headers: Array(parts.headers), tag: Array(parts.tag), targets: targets)]
+    if !topics.isEmpty { letters.append(Self.topicLetter(envelope, topics)) }
     for queue in deaths { addLetters(of: envelope, body, endedIn: queue, because: "maxlen", to: &letters) }
     broker.enqueue(letters, of: parts)
   }
@@ -247,6 +265,7 @@ extension RabbitMQ {
         }
       }
       targets += relayTargets(routes, Self.delayMs(of: letter))
+      if !routes.topics.isEmpty { letters.append(Self.topicLetter(letter, routes.topics)) }
       if targets.isEmpty { continue }
       var out = ByteBuffer(capacity: 256)
       letter.write(to: &out)

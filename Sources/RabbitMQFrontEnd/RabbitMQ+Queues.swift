@@ -36,20 +36,30 @@ extension RabbitMQ {
     }
     let arguments = try QueueArguments(declaration.arguments, queue: name)
     try QueueArguments.requireKnownStorage(declaration.arguments, queue: name)
-    let owner = declaration.isExclusive ? connection : nil
     if name.hasPrefix("amq."), !declaration.name.isEmpty {
       throw .accessRefused("queue name '\(name)' contains reserved prefix 'amq.*'")
     }
+    var named = declaration
+    named.name = name
+    let queue = try makeQueue(named, arguments, owner: declaration.isExclusive ? connection : nil)
+    use(queue)
+    return Answer(queue, gate: broker.gate)
+  }
+
+  /// Makes a queue of a name that nobody has.
+  func makeQueue(
+    _ declaration: QueueDeclaration, _ arguments: QueueArguments, owner: UInt64?
+  ) throws(AMQPError) -> Queue {
+    let name = declaration.name
     let group: Group
-    do throws(BrokerStop) { group = try broker.makeQueue(Queue.topicPrefix + name.description) } catch {
+    do throws(BrokerStop) { group = try broker.makeQueue(virtualHost.queuePrefix + name.description) } catch {
       throw .stopped(error)
     }
     let queue = Queue(
       name, group, isDurable: declaration.isDurable, isAutoDelete: declaration.isAutoDelete, owner: owner, arguments)
     add(queue)
     if queue.isKept { keep(queue) }
-    use(queue)
-    return Answer(queue, gate: broker.gate)
+    return queue
   }
 
   func add(_ queue: Queue) {
@@ -75,9 +85,11 @@ extension RabbitMQ {
     try same.require(QueueArguments.compared, given: declaration.arguments, current: old.arguments.all)
   }
 
-  /// All queues, by name. O(queues × log queues).
+  /// All queues but those of direct replies, by name. O(queues × log queues).
   public var queuesInOrder: [Queue] {
-    queues.values.sorted { $0.name.bytes.lexicographicallyPrecedes($1.name.bytes) }
+    queues.values.filter { !$0.name.hasPrefix(DirectReply.tokenPrefix) }.sorted {
+      $0.name.bytes.lexicographicallyPrecedes($1.name.bytes)
+    }
   }
 
   /// The first `limit` queues by name of those that `isShown`. O(queues) for a small limit.
@@ -119,7 +131,7 @@ extension RabbitMQ {
     try broker.deleteQueue(queue.group)
     queues[queue.name] = nil
     queueByGroup[queue.group.number] = nil
-    if queue.isKept { broker.removeFromCatalog(Self.catalogName(queue)) }
+    if queue.isKept { broker.removeFromCatalog(catalogName(queue)) }
     if let owner = queue.owner { ownQueues[owner]?[queue.name] = nil }
     for binding in queue.bindings {
       remove(binding)
@@ -142,10 +154,17 @@ extension RabbitMQ {
   }
 
   /// Adds a consumer to a queue.
+  ///
+  /// - Parameters:
+  ///   - isExclusive: whether it is to be the only one.
+  ///   - priority: consumers of a higher one are served first.
+  /// - Throws: 403 when it wants to be the only one and is not, or another one is.
   public func consume(
-    _ queue: Queue, sub: Int64, connection: UInt64, prefetch: Int, noAck: Bool
+    _ queue: Queue, sub: Int64, connection: UInt64, prefetch: Int, noAck: Bool, isExclusive: Bool = false,
+    priority: Int32 = 0
   ) throws(AMQPError) -> Consumer {
-    let options = queue.options(prefetch: prefetch, noAck: noAck)
+    if queue.exclusiveConsumer != nil || isExclusive && queue.consumerCount > 0 { throw .inExclusiveUse(queue.name) }
+    let options = queue.options(prefetch: prefetch, noAck: noAck, priority: priority)
     let consumer: Consumer
     do throws(BrokerStop) {
       consumer = try broker.consume(queue.group, sub: sub, connection: connection, options)
@@ -153,6 +172,7 @@ extension RabbitMQ {
       throw .stopped(error)
     }
     queue.consumerCount += 1
+    if isExclusive { queue.exclusiveConsumer = consumer }
     use(queue)
     return consumer
   }
@@ -167,11 +187,14 @@ extension RabbitMQ {
   }
 
   /// The queue that a consumer of the broker belongs to; nil when it was deleted.
-  public func queue(of consumer: Consumer) -> Queue? { consumer.group.flatMap { queueByGroup[$0.number] } }
+  public func queue(of consumer: Consumer) -> Queue? { consumer.group.flatMap(queue(of:)) }
+
+  func queue(of group: Group) -> Queue? { queueByGroup[group.number] }
 
   /// A consumer of a queue is gone: an auto-delete queue goes with its last one, an expiring one begins to.
-  public func consumerLeft(_ queue: Queue) {
+  public func consumerLeft(_ queue: Queue, _ consumer: Consumer) {
     queue.consumerCount -= 1
+    if queue.exclusiveConsumer === consumer { queue.exclusiveConsumer = nil }
     guard queue.consumerCount == 0, queues[queue.name] === queue else { return }
     if queue.isAutoDelete { try? delete(queue) } else { use(queue) }
   }
@@ -185,9 +208,14 @@ extension RabbitMQ {
   /// Deletes the queues that nobody has used for as long as they say. Their messages are no dead letters. To be called when a
   /// turn has begun.
   public func deleteIdleQueues() {
-    for group in broker.takeIdleQueues() {
-      guard let queue = queueByGroup[group.number], queue.consumerCount == 0 else { continue }
-      try? delete(queue)
-    }
+    for group in broker.takeIdleQueues() { deleteIfIdle(group) }
   }
+
+  func deleteIfIdle(_ group: Group) {
+    guard let queue = queueByGroup[group.number], queue.consumerCount == 0 else { return }
+    try? delete(queue)
+  }
+
+  /// Whether a queue or relay of the broker is this host's.
+  func owns(_ group: Group) -> Bool { queueByGroup[group.number] != nil || exchangeByRelay[group.number] != nil }
 }

@@ -1,4 +1,4 @@
-// From an exchange, routing keys and headers to queues, and to the exchanges that delay the message first.
+// From an exchange, routing keys and headers to queues and native topics, and to the exchanges that delay the message first.
 //
 // Holds: an exchange is visited once, whatever circle the bindings between exchanges make; a queue is found once.
 
@@ -9,10 +9,14 @@ import LineProtocol
 struct Routes {
   /// Queues, each once, in the order in which they were found.
   var queues: [Queue] = []
+  /// Native topics, each once, in the order in which they were found.
+  var topics: [QueueTarget] = []
+  /// Whether bindings lead to native topics, which come and go without notice.
+  var namesTopics = false
   /// Exchanges that delay the message and route it when its time has come, each once.
   var delaying: [Exchange] = []
 
-  var isEmpty: Bool { queues.isEmpty && delaying.isEmpty }
+  var isEmpty: Bool { queues.isEmpty && topics.isEmpty && delaying.isEmpty }
 }
 
 extension RabbitMQ {
@@ -32,6 +36,12 @@ extension RabbitMQ {
       guard queue.visited != routings else { return }
       queue.visited = routings
       found.queues.append(queue)
+    }
+    func take(_ topic: BoundTopic) {
+      guard topic.visited != routings else { return }
+      topic.visited = routings
+      found.namesTopics = true
+      if let target = target(topic) { found.topics.append(target) }
     }
     func take(_ exchange: Exchange) {
       guard exchange.visited != routings else { return }
@@ -53,6 +63,7 @@ extension RabbitMQ {
           switch destination {
           case .queue(let queue): take(queue)
           case .exchange(let exchange): take(exchange)
+          case .topic(let topic): take(topic)
           }
         }
       }

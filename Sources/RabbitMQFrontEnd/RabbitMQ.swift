@@ -12,11 +12,15 @@ import Primitives
 /// The front end's tables.
 public final class RabbitMQ {
   let broker: Broker
+  /// Whose tables these are.
+  public let virtualHost: VirtualHost
   var exchanges: [Text: Exchange] = [:] { didSet { knownRoutes.forget() } }
   var queues: [Text: Queue] = [:] { didSet { knownRoutes.forget() } }
   var queueByGroup: [UInt32: Queue] = [:]
   /// The exchanges that delay, by the groups of their relays.
   var exchangeByRelay: [UInt32: Exchange] = [:]
+  /// Native topics that bindings lead to, or led to.
+  var boundTopics: [Text: BoundTopic] = [:]
   /// Told of messages that were dropped because the exchange in which they were pending went, in words for people.
   public var noteDropped: ((String) -> Void)?
   var nextBinding = 1
@@ -24,16 +28,27 @@ public final class RabbitMQ {
   @exclusivity(unchecked) var knownRoutes = KnownRoutes()
   /// The headers of the record that `publishDirectly` is about to write.
   @exclusivity(unchecked) var directHeaders = ByteBuffer()
+  /// Properties with a header more, while they are shown.
+  @exclusivity(unchecked) var shownProperties = ByteBuffer()
   /// The queues that belong to one connection alone, by its key.
   var ownQueues: [UInt64: [Text: Queue]] = [:]
-  static let exchangesMax = 100_000
-  static let bindingsMax = 1_000_000
+  private let exchangesMax: Int
+  private let bindingsMax: Int
   var routings: UInt64 = 0
   let reader = RequestReader()
 
-  /// The tables of a broker; `restore` follows.
-  public init(_ broker: Broker) {
+  /// The tables of a virtual host; `restore` follows.
+  ///
+  /// - Parameters:
+  ///   - exchangesMax: no more exchanges are declared.
+  ///   - bindingsMax: no more bindings are made.
+  public init(
+    _ broker: Broker, _ virtualHost: VirtualHost = .standard, exchangesMax: Int = 100_000, bindingsMax: Int = 1_000_000
+  ) {
     self.broker = broker
+    self.virtualHost = virtualHost
+    self.exchangesMax = exchangesMax
+    self.bindingsMax = bindingsMax
     exchanges[""] = Exchange("", .direct, isDurable: true)
     for kind in ExchangeKind.allCases where kind != .delayed {
       let name = Text("amq.\(kind.rawValue)")
@@ -119,7 +134,7 @@ public final class RabbitMQ {
       return broker.gate
     }
     if new.isPredeclared { throw .accessRefused("exchange name '\(name)' contains reserved prefix 'amq.*'") }
-    guard exchanges.count < Self.exchangesMax else { throw .limitExceeded("exchanges", Self.exchangesMax) }
+    guard exchanges.count < exchangesMax else { throw .limitExceeded("exchanges", exchangesMax) }
     if new.kind == .delayed { try makeRelay(new) }
     exchanges[name] = new
     if new.isDurable { keep(new) }
@@ -155,7 +170,7 @@ public final class RabbitMQ {
     while let exchange = going.popLast() {
       guard exchanges[exchange.name] === exchange else { continue }
       exchanges[exchange.name] = nil
-      if exchange.isDurable { broker.removeFromCatalog(Self.catalogName(exchange)) }
+      if exchange.isDurable { broker.removeFromCatalog(catalogName(exchange)) }
       dropRelay(exchange)
       for binding in exchange.incoming {
         remove(binding)
@@ -178,12 +193,15 @@ public final class RabbitMQ {
   }
 
   /// Binds an exchange to another one, the source, whose messages it gets from here on; the same binding again changes
-  /// nothing.
+  /// nothing. With the argument `x-destination-type` the destination is a native topic.
   public func bindExchange(
     _ destinationName: Text, to sourceName: Text, _ key: Text, _ arguments: [JSONTree.Member]
   ) throws(AMQPError) -> Gate {
     if sourceName.isEmpty || destinationName.isEmpty { throw Self.isDefaultExchange }
     let source = try exchange(sourceName)
+    if try Self.leadsToTopic(arguments) {
+      return try bind(.topic(try useTopic(destinationName)), source, key, arguments)
+    }
     return try bind(.exchange(try exchange(destinationName)), source, key, arguments)
   }
 
@@ -191,7 +209,7 @@ public final class RabbitMQ {
     _ destination: BindingDestination, _ exchange: Exchange, _ key: Text, _ arguments: [JSONTree.Member]
   ) throws(AMQPError) -> Gate {
     if exchange.binding(destination, key, arguments) != nil { return broker.gate }
-    guard bindingCount < Self.bindingsMax else { throw .limitExceeded("bindings", Self.bindingsMax) }
+    guard bindingCount < bindingsMax else { throw .limitExceeded("bindings", bindingsMax) }
     var match: HeaderMatch?
     if exchange.routing == .headers {
       match = HeaderMatch(arguments)
@@ -216,11 +234,11 @@ public final class RabbitMQ {
     _ queueName: Text, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member], _ connection: UInt64
   ) throws(AMQPError) -> Gate {
     if exchangeName.isEmpty { throw Self.isDefaultExchange }
-    guard let queue = queues[queueName], exchanges[exchangeName]?.binding(.queue(queue), key, arguments) != nil else {
-      return broker.gate
-    }
+    guard let queue = queues[queueName],
+      let binding = exchanges[exchangeName]?.binding(.queue(queue), key, arguments)
+    else { return broker.gate }
     try requireAccess(queue, connection)
-    return unbind(.queue(queue), exchangeName, key, arguments)
+    return unbind(binding)
   }
 
   /// Takes a binding between two exchanges away; nothing happens when it is not there, or one of them is not.
@@ -228,14 +246,16 @@ public final class RabbitMQ {
     _ destinationName: Text, from sourceName: Text, _ key: Text, _ arguments: [JSONTree.Member]
   ) throws(AMQPError) -> Gate {
     if sourceName.isEmpty || destinationName.isEmpty { throw Self.isDefaultExchange }
-    guard let destination = exchanges[destinationName] else { return broker.gate }
-    return unbind(.exchange(destination), sourceName, key, arguments)
+    let destination: BindingDestination? =
+      try Self.leadsToTopic(arguments)
+      ? boundTopics[destinationName].map { .topic($0) } : exchanges[destinationName].map { .exchange($0) }
+    guard let destination, let binding = exchanges[sourceName]?.binding(destination, key, arguments) else {
+      return broker.gate
+    }
+    return unbind(binding)
   }
 
-  private func unbind(
-    _ destination: BindingDestination, _ exchangeName: Text, _ key: Text, _ arguments: [JSONTree.Member]
-  ) -> Gate {
-    guard let binding = exchanges[exchangeName]?.binding(destination, key, arguments) else { return broker.gate }
+  private func unbind(_ binding: Binding) -> Gate {
     remove(binding)
     dropIfLast(binding.exchange)
     return broker.gate

@@ -11,15 +11,20 @@ struct Unacknowledged {
   let offset: TopicOffset
   /// Whether it would come again after a restart: then its end is to be durable before it is answered.
   let isPersistent: Bool
+  /// When it has been kept for too long; `.max` for never.
+  let timesOutMs: UnixMs
 }
 
 /// What a client says of a delivery.
-enum Verdict {
+enum Verdict: Equatable {
   case acknowledged
   /// Back to its place.
-  case requeued
+  case requeued(GiveBack)
   /// To the dead letters.
   case rejected
+
+  /// Whether the message goes back to its place. A crash would put it there, too.
+  var goesBack: Bool { if case .requeued = self { true } else { false } }
 }
 
 extension RabbitMQChannel {
@@ -34,13 +39,13 @@ extension RabbitMQChannel {
   ///
   /// - Throws: 406 for an unknown tag.
   public func refuse(_ tag: UInt64, multiple: Bool, requeue: Bool) throws(AMQPError) -> Gate {
-    try judge(tag, multiple: multiple, requeue ? .requeued : .rejected)
+    try judge(tag, multiple: multiple, requeue ? .requeued(.refused) : .rejected)
   }
 
   /// Gives everything unacknowledged back to its place, to be delivered anew.
   public func recover() throws(AMQPError) {
     try requireWorking()
-    giveBackAll()
+    giveBackAll(.recovered)
     removeEndedConsumers()
   }
 
@@ -48,9 +53,9 @@ extension RabbitMQChannel {
     do throws(BrokerStop) { try broker.requireWorking() } catch { throw .stopped(error) }
   }
 
-  func giveBackAll() {
+  func giveBackAll(_ way: GiveBack) {
     let open = unacknowledged.removeAll(through: unacknowledged.lastTag)
-    try? carryOut(.requeued, open.map(\.delivery))
+    try? carryOut(.requeued(way), open.map(\.delivery))
   }
 
   @inline(__always)
@@ -71,7 +76,7 @@ extension RabbitMQChannel {
       try carryOut(verdict, [delivery])
     }
     removeEndedConsumers()
-    return delivery.isPersistent && verdict != .requeued ? .endOfTurn : .open
+    return delivery.isPersistent && !verdict.goesBack ? .endOfTurn : .open
   }
 
   private func judgeAll(upTo tag: UInt64, _ verdict: Verdict) throws(AMQPError) -> Gate {
@@ -87,7 +92,7 @@ extension RabbitMQChannel {
     try carryOut(verdict, deliveries)
     removeEndedConsumers()
     // What goes back to its place is not recorded: a crash would put it there, too.
-    return verdict != .requeued && deliveries.contains(where: \.isPersistent) ? .endOfTurn : .open
+    return !verdict.goesBack && deliveries.contains(where: \.isPersistent) ? .endOfTurn : .open
   }
 
   /// Does what was said of deliveries, in their order, queue by queue; those of queues that are gone are left out.
@@ -101,7 +106,7 @@ extension RabbitMQChannel {
       do throws(BrokerStop) {
         switch verdict {
         case .acknowledged: _ = try broker.acknowledge(group, .list(offsets))
-        case .requeued: try broker.requeue(group, offsets)
+        case .requeued(let way): try broker.requeue(group, offsets, way)
         case .rejected: try broker.reject(group, offsets)
         }
       } catch {

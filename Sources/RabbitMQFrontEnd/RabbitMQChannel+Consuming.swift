@@ -14,6 +14,17 @@ public enum GetReply {
 }
 
 extension RabbitMQChannel {
+  /// The priority that the arguments of a consumer say (`x-priority`), 0 when they say none.
+  ///
+  /// - Throws: 406 when it is no integer of 32 bits.
+  public static func priority(_ arguments: [JSONTree.Member]) throws(AMQPError) -> Int32 {
+    guard let member = arguments.first(where: { $0.key == "x-priority" }) else { return 0 }
+    guard let priority = member.value.integer.flatMap({ Int32(exactly: $0) }) else {
+      throw .preconditionFailed("invalid arg 'x-priority': \(member.value.shown) is not an integer of 32 bits")
+    }
+    return priority
+  }
+
   /// Adds a consumer to a queue.
   ///
   /// - Parameters:
@@ -21,17 +32,27 @@ extension RabbitMQChannel {
   ///   - wantedTag: empty to have one made.
   ///   - prefetch: unacknowledged deliveries at a time; 0: no bound; nil: as `setPrefetch` says.
   ///   - sub: the connection's number for the consumer, which its deliveries carry.
-  /// - Throws: 404, 405; 530 when the tag is taken.
+  ///   - isExclusive: whether it is to be the queue's only consumer.
+  ///   - priority: consumers of a higher one are served first (`x-priority`).
+  ///   The name `amq.rabbitmq.reply-to` asks for replies to the channel's own requests.
+  /// - Throws: 403, 404, 405; 406 for replies that would have to be acknowledged, or are consumed already; 530 when the tag is
+  ///   taken.
   public func consume(
-    _ queueName: Text, tag wantedTag: Text, prefetch: Int? = nil, noAck: Bool, sub: Int64
+    _ queueName: Text, tag wantedTag: Text, prefetch: Int? = nil, noAck: Bool, sub: Int64, isExclusive: Bool = false,
+    priority: Int32 = 0
   ) throws(AMQPError) -> (consumer: Consumer, tag: Text) {
     let tag = wantedTag.isEmpty ? madeConsumerTag() : wantedTag
-    let queue = try rabbitMQ.queue(resolve(queueName), connection)
     if consumers[tag] != nil { throw AMQPError.notAllowed("attempt to reuse consumer tag '\(tag)'") }
+    let queue =
+      queueName == DirectReply.name
+      ? try openReplies(noAck: noAck) : try rabbitMQ.queue(resolve(queueName), connection)
     let consumer = try rabbitMQ.consume(
-      queue, sub: sub, connection: connection, prefetch: prefetch ?? self.prefetch, noAck: noAck)
+      queue, sub: sub, connection: connection, prefetch: prefetch ?? self.prefetch, noAck: noAck,
+      isExclusive: isExclusive, priority: priority)
     consumers[tag] = consumer
-    consumerTags[sub] = tag
+    shown[sub] = ShownConsumer(
+      tag: tag, showsCount: queue.arguments.isQuorum,
+      timeoutMs: queue.arguments.consumerTimeoutMs ?? consumerTimeoutMs)
     if let sharedCredit { broker.bind(consumer, by: sharedCredit) }
     return (consumer, tag)
   }
@@ -68,16 +89,17 @@ extension RabbitMQChannel {
   public func cancel(_ tag: Text, show: (ChannelDelivery, Gate) -> Void) -> Answer<Consumer?> {
     guard let consumer = consumers.removeValue(forKey: tag) else { return Answer(nil, gate: broker.gate) }
     for delivery in broker.takeDeliveries(to: consumer) {
-      show(self.tag(delivery, consumerTag: tag), broker.gate(of: [delivery], to: consumer))
+      guard let shown = self.show(delivery) else { continue }
+      show(shown, broker.gate(of: [delivery], to: consumer))
     }
-    consumerTags[consumer.sub] = nil
+    shown[consumer.sub] = nil
     if consumer.inFlight > 0 {
-      broker.setPaused(consumer, true)
+      broker.retire(consumer)
       cancelled.append(consumer)
     } else {
       broker.remove(consumer)
     }
-    if let queue = rabbitMQ.queue(of: consumer) { rabbitMQ.consumerLeft(queue) }
+    if let queue = rabbitMQ.queue(of: consumer) { rabbitMQ.consumerLeft(queue, consumer) }
     return Answer(consumer, gate: broker.gate)
   }
 
@@ -111,15 +133,19 @@ extension RabbitMQChannel {
 
   private func got(_ deliveries: [Delivery], _ consumer: Consumer) -> GetReply {
     guard let delivery = deliveries.first else { return .empty }
-    return .message(tag(delivery, consumerTag: nil), remaining: consumer.group?.readyCount ?? 0)
+    let arguments = rabbitMQ.queue(of: consumer)?.arguments
+    let got = tag(
+      delivery, nil, showsCount: arguments?.isQuorum == true,
+      timeoutMs: arguments?.consumerTimeoutMs ?? consumerTimeoutMs)
+    return .message(got, remaining: consumer.group?.readyCount ?? 0)
   }
 
   // MARK: What the broker says
 
   /// How a delivery to one of the channel's consumers is shown; nil when the consumer was cancelled.
   public func show(_ delivery: Delivery) -> ChannelDelivery? {
-    guard let consumerTag = consumerTags[delivery.consumer.sub] else { return nil }
-    return tag(delivery, consumerTag: consumerTag)
+    guard let consumer = shown[delivery.consumer.sub] else { return nil }
+    return tag(delivery, consumer.tag, showsCount: consumer.showsCount, timeoutMs: consumer.timeoutMs)
   }
 
   /// A queue was deleted under a consumer, which the broker has forgotten. Gives the tag that the client is told of; nil when
@@ -127,11 +153,11 @@ extension RabbitMQChannel {
   public func forget(_ consumer: Consumer) -> Text? {
     cancelled.removeAll { $0 === consumer }
     getters.removeAll { $0 === consumer }
-    guard let tag = consumerTags.removeValue(forKey: consumer.sub) else { return nil }
+    guard let tag = shown.removeValue(forKey: consumer.sub)?.tag else { return nil }
     consumers[tag] = nil
     return tag
   }
 
   /// The tag of a consumer of this channel.
-  public func tag(of consumer: Consumer) -> Text? { consumerTags[consumer.sub] }
+  public func tag(of consumer: Consumer) -> Text? { shown[consumer.sub]?.tag }
 }

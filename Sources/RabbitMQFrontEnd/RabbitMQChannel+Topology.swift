@@ -44,18 +44,24 @@ extension RabbitMQChannel {
   }
 
   /// Declares a queue; one that is there must be the same. The queue is the last one declared from here on.
-  public func declare(_ declaration: RabbitMQ.QueueDeclaration) throws(AMQPError) -> Answer<Queue> {
-    noteLast(try rabbitMQ.declare(declaration, connection))
+  public func declare(_ declaration: RabbitMQ.QueueDeclaration) throws(AMQPError) -> Answer<DeclaredQueue> {
+    if DirectReply.isName(declaration.name) { return try checkReplies(declaration.name) }
+    return noteLast(try rabbitMQ.declare(declaration, connection))
   }
 
   /// Checks that a queue is there. The queue is the last one declared from here on.
-  public func checkQueue(_ name: Text) throws(AMQPError) -> Answer<Queue> {
-    noteLast(Answer(try rabbitMQ.queue(name, connection), gate: broker.gate))
+  public func checkQueue(_ name: Text) throws(AMQPError) -> Answer<DeclaredQueue> {
+    if DirectReply.isName(name) { return try checkReplies(name) }
+    return noteLast(Answer(try rabbitMQ.queue(name, connection), gate: broker.gate))
   }
 
-  private func noteLast(_ answer: Answer<Queue>) -> Answer<Queue> {
-    lastQueue = answer.value.name
-    return answer
+  private func noteLast(_ answer: Answer<Queue>) -> Answer<DeclaredQueue> {
+    let queue = answer.value
+    lastQueue = queue.name
+    return Answer(
+      DeclaredQueue(
+        name: queue.name, messageCount: rabbitMQ.messageCount(queue), consumerCount: queue.consumerCount),
+      gate: answer.gate)
   }
 
   /// Binds a queue to an exchange; the same binding again changes nothing.
@@ -85,18 +91,26 @@ extension RabbitMQChannel {
   /// Publishes a message: into every queue that its exchange finds, in one record; on a transactional channel when it is
   /// committed.
   public func publish(_ publication: Publication) throws(AMQPError) -> PublicationOutcome {
-    if transaction == nil { return try rabbitMQ.publish(publication) }
-    return try hold(publication)
+    var publication = publication
+    try nameReplies(of: &publication)
+    guard transaction != nil else { return try rabbitMQ.publish(publication) }
+    transaction?.hold(try rabbitMQ.check(publication), publication.body)
+    return PublicationOutcome()
   }
 
   /// The same for a message that came by AMQP.
   @inline(__always) public func publish(_ message: AMQPMessage) throws(AMQPError) -> PublicationOutcome {
-    if transaction == nil { return try rabbitMQ.publish(message) }
-    return try hold(message.publication)
+    if transaction == nil, !message.wantsDirectReply { return try rabbitMQ.publish(message) }
+    return try publish(message.publication)
   }
+}
 
-  private func hold(_ publication: Publication) throws(AMQPError) -> PublicationOutcome {
-    transaction?.hold(try rabbitMQ.check(publication), publication.body)
-    return PublicationOutcome()
-  }
+/// What the declaration of a queue is answered with.
+public struct DeclaredQueue {
+  /// Its name.
+  public let name: Text
+  /// Messages that could be delivered now.
+  public let messageCount: Int
+  /// Consumers now.
+  public let consumerCount: Int
 }

@@ -7,7 +7,7 @@
 import Broker
 import Primitives
 
-/// What is held back.
+/// Publications and acknowledgements that wait for the commit.
 struct Transaction {
   fileprivate var messages: [(message: CheckedMessage, body: [UInt8])] = []
   fileprivate var ends: [(tag: UInt64, delivery: Unacknowledged, verdict: Verdict)] = []
@@ -28,20 +28,20 @@ public struct CommitOutcome {
   /// What the answer waits for.
   public var gate = Gate.open
   /// Mandatory messages that found no queue, with their bodies.
-  public var returned: [(outcome: PublicationOutcome, body: [UInt8])] = []
+  public var returned: [(outcome: PublicationOutcome, body: [UInt8], encoding: BodyEncoding)] = []
 }
 
 extension RabbitMQChannel {
   /// Whether publishes and acknowledgements wait for a commit.
   public var isTransactional: Bool { transaction != nil }
 
-  /// Bytes of the bodies that are held back.
+  /// Bytes of the bodies that wait for the commit.
   public var heldBytes: Int { transaction?.bytes ?? 0 }
 
   /// Makes the channel transactional.
   public func selectTransactions() { if transaction == nil { transaction = Transaction() } }
 
-  /// Does everything that was held back since the last commit.
+  /// Does everything that has waited since the last commit.
   ///
   /// - Throws: 406 when the channel is not transactional, or when a full queue has refused a message; `diskFull` when nothing
   ///   was done because there is no room.
@@ -58,18 +58,18 @@ extension RabbitMQChannel {
       let outcome = try body.withBytes { (body) throws(AMQPError) in try rabbitMQ.send(message, body) }
       commit.gate = max(commit.gate, outcome.gate)
       refusedBy = refusedBy ?? outcome.refusedBy
-      if outcome.returned != nil { commit.returned.append((outcome, body)) }
+      if outcome.returned != nil { commit.returned.append((outcome, body, BodyEncoding(flags: message.flags))) }
     }
     for (_, delivery, verdict) in transaction.ends {
       try carryOut(verdict, [delivery])
-      if delivery.isPersistent, verdict != .requeued { commit.gate = .endOfTurn }
+      if delivery.isPersistent, !verdict.goesBack { commit.gate = .endOfTurn }
     }
     removeEndedConsumers()
     guard refusedBy == nil else { throw .preconditionFailed("partial tx completion") }
     return commit
   }
 
-  /// Forgets what was held back: messages are not published, deliveries are unacknowledged as before.
+  /// Forgets what waits: messages are not published, deliveries are unacknowledged as before.
   ///
   /// - Throws: 406 when the channel is not transactional.
   public func rollBack() throws(AMQPError) {

@@ -17,7 +17,8 @@ public final class RabbitMQChannel {
   var broker: Broker { rabbitMQ.broker }
 
   var consumers: [Text: Consumer] = [:]
-  var consumerTags: [Int64: Text] = [:]
+  /// What deliveries to consumers show, by the numbers that the deliveries carry.
+  @exclusivity(unchecked) var shown: [Int64: ShownConsumer] = [:]
   /// Cancelled with deliveries out: they stay out until they are acknowledged or the channel ends.
   var cancelled: [Consumer] = []
   /// The fetching side of each queue that was read with `get`.
@@ -34,13 +35,23 @@ public final class RabbitMQChannel {
   var sharedCredit: SharedCredit?
   /// The queue that an empty name means: the last one declared here.
   var lastQueue: Text?
+  /// Where replies to the channel's own requests come in; nil until it consumes them.
+  var replyQueue: Queue?
+  /// How long a delivery may wait for its acknowledgement, unless its queue says otherwise; nil for ever.
+  let consumerTimeoutMs: Int64?
+  /// No delivery has been kept for too long before this time.
+  @exclusivity(unchecked) public internal(set) var nextTimeoutMs = UnixMs.max
 
   /// A channel with nothing open.
   ///
-  /// - Parameter connection: the server's key of the connection that the channel belongs to.
-  public init(_ rabbitMQ: RabbitMQ, connection: UInt64) {
+  /// - Parameters:
+  ///   - connection: the server's key of the connection that the channel belongs to.
+  ///   - consumerTimeoutMs: how long a delivery may wait for its acknowledgement where the queue does not say
+  ///     (`x-consumer-timeout`); nil for ever.
+  public init(_ rabbitMQ: RabbitMQ, connection: UInt64, consumerTimeoutMs: Int64? = nil) {
     self.rabbitMQ = rabbitMQ
     self.connection = connection
+    self.consumerTimeoutMs = consumerTimeoutMs
   }
 
   /// Consumers now.
@@ -54,23 +65,30 @@ public final class RabbitMQChannel {
   // MARK: Deliveries
 
   /// Gives a delivery its tag, and remembers it unless the consumer does not acknowledge. O(1).
-  func tag(_ delivery: Delivery, consumerTag: Text?) -> ChannelDelivery {
+  func tag(
+    _ delivery: Delivery, _ consumerTag: Text?, showsCount: Bool, timeoutMs: Int64?
+  ) -> ChannelDelivery {
     let tag: UInt64
     if !delivery.consumer.options.acknowledgesItself, let group = delivery.consumer.group {
+      let timesOutMs = timeoutMs.map { broker.nowMs + $0 } ?? .max
+      nextTimeoutMs = min(nextTimeoutMs, timesOutMs)
       tag = unacknowledged.add(
-        Unacknowledged(group: group, offset: delivery.record.sequence, isPersistent: delivery.isPersistent))
+        Unacknowledged(
+          group: group, offset: delivery.record.sequence, isPersistent: delivery.isPersistent, timesOutMs: timesOutMs))
     } else {
       tag = unacknowledged.addAcknowledged()
     }
-    return ChannelDelivery(consumerTag: consumerTag, deliveryTag: tag, delivery: delivery)
+    return ChannelDelivery(
+      consumerTag: consumerTag, deliveryTag: tag, delivery: delivery,
+      deliveryCount: showsCount ? delivery.attempt - 1 : nil)
   }
 
   // MARK: The end
 
   /// The channel is closed, and its connection goes on: everything unacknowledged goes back to its place.
   public func close() {
-    transaction = nil
-    giveBackAll()
+    if isTransactional { try? rollBack() }
+    giveBackAll(.abandoned)
     // The fetching side of a queue belongs to all channels of the connection and stays.
     leaveConsumers(queuesStay: false)
   }
@@ -91,14 +109,23 @@ public final class RabbitMQChannel {
     let leaving = consumers.values.sorted { $0.sub < $1.sub }
     for consumer in leaving + cancelled { broker.remove(consumer) }
     consumers = [:]
-    consumerTags = [:]
+    shown = [:]
     cancelled = []
     waitingGets = []
     if queuesStay { return }
     for consumer in leaving {
-      if let queue = rabbitMQ.queue(of: consumer) { rabbitMQ.consumerLeft(queue) }
+      if let queue = rabbitMQ.queue(of: consumer) { rabbitMQ.consumerLeft(queue, consumer) }
     }
   }
+}
+
+/// What a delivery to a consumer shows of it.
+struct ShownConsumer {
+  let tag: Text
+  /// Whether its queue is one whose deliveries say how often they came to nothing before.
+  let showsCount: Bool
+  /// How long a delivery may wait for its acknowledgement; nil for ever.
+  let timeoutMs: Int64?
 }
 
 /// A message on its way to a client of a channel. Good until the next turn.
@@ -111,4 +138,6 @@ public struct ChannelDelivery {
   public let delivery: Delivery
   /// Whether it may have been delivered before.
   public var isRedelivered: Bool { delivery.attempt > 1 }
+  /// For the header `x-delivery-count`, which messages of quorum queues show: how many deliveries came to nothing before.
+  public let deliveryCount: UInt32?
 }

@@ -94,6 +94,12 @@ struct UnacknowledgedDeliveries<Delivery> {
     }
   }
 
+  /// Calls `body` for each, in no order. O(places).
+  func forEach(_ body: (Delivery) -> Void) {
+    for delivery in ring { if let delivery { body(delivery) } }
+    for delivery in aside.values { body(delivery) }
+  }
+
   /// How many there are.
   var count: Int { ringCount + aside.count }
 

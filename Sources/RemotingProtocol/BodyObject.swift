@@ -3,6 +3,7 @@
 // Leaves to others: speed. A look-up walks through the object; the bodies read this way are short and rare.
 
 import LineProtocol
+import Primitives
 
 /// One object.
 struct BodyObject {
@@ -56,6 +57,13 @@ struct BodyObject {
       for (choiceName, choice) in names where text.equals(choiceName) { return choice }
     }
     throw .malformedBody("'\(name)' has a value that is not known")
+  }
+
+  /// An object; nil when it is not there.
+  func object(_ name: StaticString) throws(RemotingError) -> BodyObject? {
+    guard let value = member(name) else { return nil }
+    guard value.kind == .object else { throw .malformedBody("'\(name)' is not an object") }
+    return BodyObject(object: value)
   }
 
   /// What `read` makes of each object of an array; empty when the array is not there.

@@ -5,7 +5,12 @@ import Primitives
 extension ByteBuffer {
   /// Appends a response without fields and body.
   public mutating func appendResponse(_ code: ResponseCode, to header: RemotingHeader, remark: String? = nil) {
-    var frame = RemotingFrameWriter(response: code, to: header, remark: remark, &self)
+    appendResponse(code, to: RequestReference(header), remark: remark)
+  }
+
+  /// Appends a response without fields and body to a request whose header is gone.
+  public mutating func appendResponse(_ code: ResponseCode, to request: RequestReference, remark: String? = nil) {
+    var frame = RemotingFrameWriter(response: code, to: request, remark: remark, &self)
     frame.endHeader(&self)
     frame.end(&self)
   }

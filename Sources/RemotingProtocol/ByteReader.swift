@@ -34,13 +34,6 @@ struct ByteReader {
 }
 
 extension UnsafeRawBufferPointer {
-  /// Whether these are the bytes of a text known at compile time.
-  func equals(_ text: StaticString) -> Bool {
-    guard count == text.utf8CodeUnitCount else { return false }
-    guard let baseAddress, count > 0 else { return true }
-    return memcmp(baseAddress, text.utf8Start, count) == 0
-  }
-
   /// An integer in decimal: digits, perhaps behind a minus; nil for anything else and for what `Number` cannot hold.
   func decimal<Number: FixedWidthInteger>(_ type: Number.Type = Number.self) -> Number? {
     let isNegative = first == UInt8(ascii: "-")

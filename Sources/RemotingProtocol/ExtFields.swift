@@ -4,6 +4,8 @@
 // Names and values are valid UTF-8 in memory of the frame or of the header reader, good until its next `read`.
 // Leaves to others: ranges and meanings.
 
+import Primitives
+
 /// One extension field.
 public struct ExtField {
   /// The name.

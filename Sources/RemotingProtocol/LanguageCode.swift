@@ -2,6 +2,8 @@
 //
 // Source: RocketMQ's `LanguageCode`.
 
+import Primitives
+
 /// A language. The raw value is the number in binary headers.
 public enum LanguageCode: UInt8, CaseIterable, Sendable {
   case java = 0

@@ -61,11 +61,16 @@ public struct MessageID: Equatable, Sendable {
 
   /// The text.
   public var text: String {
-    let halves = [
-      UInt64(host.address) << 32 | UInt64(UInt32(bitPattern: host.port)), UInt64(bitPattern: physicalOffset),
-    ]
-    let digits = Array("0123456789ABCDEF".utf8)
-    let bytes = halves.flatMap { half in (0..<16).map { digits[Int(half >> UInt64(60 - $0 * 4) & 15)] } }
-    return String(decoding: bytes, as: UTF8.self)
+    let digits: StaticString = "0123456789ABCDEF"
+    let high = UInt64(host.address) << 32 | UInt64(UInt32(bitPattern: host.port))
+    let low = UInt64(bitPattern: physicalOffset)
+    return String(unsafeUninitializedCapacity: Self.digits) { text in
+      for place in 0..<16 {
+        let shift = UInt64(60 - place * 4)
+        text[place] = digits.utf8Start[Int(high >> shift & 15)]
+        text[16 + place] = digits.utf8Start[Int(low >> shift & 15)]
+      }
+      return Self.digits
+    }
   }
 }

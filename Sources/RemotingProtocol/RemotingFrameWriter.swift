@@ -44,9 +44,16 @@ public struct RemotingFrameWriter: ~Copyable {
   public init(
     response code: ResponseCode, to header: RemotingHeader, remark: String? = nil, _ buffer: inout ByteBuffer
   ) {
+    self.init(response: code, to: RequestReference(header), remark: remark, &buffer)
+  }
+
+  /// Begins a response to a request whose header is gone.
+  public init(
+    response code: ResponseCode, to request: RequestReference, remark: String? = nil, _ buffer: inout ByteBuffer
+  ) {
     self.init(
-      code: code.rawValue, serialization: header.serialization, language: Self.language, version: Self.version,
-      opaque: header.opaque, flag: RemotingHeader.responseBit, remark: remark, namesSerialization: true, &buffer)
+      code: code.rawValue, serialization: request.serialization, language: Self.language, version: Self.version,
+      opaque: request.opaque, flag: RemotingHeader.responseBit, remark: remark, namesSerialization: true, &buffer)
   }
 
   /// Begins a request to a client.

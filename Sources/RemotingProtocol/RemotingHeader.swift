@@ -1,5 +1,25 @@
 // The header of a request or response, whichever way it was written.
 
+/// Which request a response answers, and how it was written. Good for ever.
+public struct RequestReference: Equatable, Sendable {
+  /// The number that the response repeats.
+  public let opaque: Int32
+  /// How the request was written, and so the response is.
+  public let serialization: RemotingSerialization
+
+  /// Puts the two together.
+  public init(opaque: Int32, serialization: RemotingSerialization) {
+    self.opaque = opaque
+    self.serialization = serialization
+  }
+
+  /// That of a request.
+  public init(_ header: RemotingHeader) {
+    opaque = header.opaque
+    serialization = header.serialization
+  }
+}
+
 /// A header. Its views are good until the next `read` of the reader that it comes from.
 public struct RemotingHeader {
   /// How it was written.

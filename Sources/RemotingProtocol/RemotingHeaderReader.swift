@@ -6,6 +6,7 @@
 // Leaves to others: which fields a request has.
 
 import LineProtocol
+import Primitives
 
 /// A reusable reader of headers. Not for use by two threads at a time.
 public final class RemotingHeaderReader {

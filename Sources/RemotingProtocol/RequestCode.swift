@@ -49,6 +49,7 @@ public enum RequestCode: Int32, CaseIterable, Sendable {
   case sendBatchMessage = 320
   case getTopicConfig = 351
   case getSubscriptionGroupConfig = 352
+  case litePullMessage = 361
   case recallMessage = 370
 
   /// The name in RocketMQ's own sources, for remarks and logs.
@@ -97,6 +98,7 @@ public enum RequestCode: Int32, CaseIterable, Sendable {
     case .sendBatchMessage: "SEND_BATCH_MESSAGE"
     case .getTopicConfig: "GET_TOPIC_CONFIG"
     case .getSubscriptionGroupConfig: "GET_SUBSCRIPTIONGROUP_CONFIG"
+    case .litePullMessage: "LITE_PULL_MESSAGE"
     case .recallMessage: "RECALL_MESSAGE"
     }
   }

@@ -19,6 +19,12 @@ public enum PropertyName {
   public static let originMessageID = "ORIGIN_MESSAGE_ID"
   /// The sharding key.
   public static let shardingKey = "__SHARDINGKEY"
+  /// When a client of the remoting protocol made the message, Unix ms.
+  static let bornTimestamp = "BORN_TIMESTAMP"
+  /// Where that client was.
+  static let bornHost = "BORN_HOST"
+  /// The number that the user gave the message, when it is not 0.
+  static let messageFlag = "MESSAGE_FLAG"
 
   /// Names that a sender cannot use for properties of its own.
   /// - Source: RocketMQ's `MessageConst.STRING_HASH_SET`, and what this front end writes.
@@ -56,10 +62,12 @@ struct MessageHeaders {
   }
 
   /// The headers of the next retry of a message.
-  func forRetry(of record: MessageRecord, topic: String) -> [UInt8] {
+  ///
+  /// - Parameter originID: what it was called before its first retry; its own id when nothing is said.
+  func forRetry(originID: String? = nil, of record: MessageRecord, topic: String) -> [UInt8] {
     var additions = [(PropertyName.reconsumeTimes, String(reconsumeTimes.addingReportingOverflow(1).partialValue))]
     if retryTopic == nil { additions.append((PropertyName.retryTopic, topic)) }
-    if !hasOriginMessageID { additions.append((PropertyName.originMessageID, Self.quotable(record.id))) }
+    if !hasOriginMessageID { additions.append((PropertyName.originMessageID, originID ?? Self.quotable(record.id))) }
     return HeaderText.merged(record.headers, additions)
   }
 

@@ -47,19 +47,11 @@ extension RocketMQFrontEnd {
   public func recall(_ call: RocketMQCall, to out: inout ByteBuffer) throws(RocketMQStop) -> Gate {
     let topic = try call.read { reader throws(Refusal) in try RequestFields.requiredTopic(reader) }
     let text = try call.read { reader throws(Refusal) in try RequestFields.requiredString(reader, .recallHandle) }
-    guard let handle = RecallHandle(text, broker.mark), handle.topic.utf8.elementsEqual(topic) else {
+    guard let handle = recallHandle(text, topic) else {
       throw .refused(.invalid(.recallHandle, mustBe: "the 'recallHandle' that this server gave for this 'topic'"))
     }
-    var id = handle.messageID
-    let answer = try command { () throws(BrokerStop) in
-      var result: Result<Answer<CancelOutcome>, BrokerStop>?
-      id.withUTF8 { id in
-        do throws(BrokerStop) {
-          result = .success(try broker.cancel(topic: topic, id: UnsafeRawBufferPointer(id)))
-        } catch { result = .failure(error) }
-      }
-      return try result!.get()
-    }
+    let id = handle.messageID
+    let answer = try command { () throws(BrokerStop) in try recall(handle) }
     out.beginReply(rid: call.rid)
     out.append(",\"msgId\":")
     out.appendJSONString(id)
@@ -69,6 +61,19 @@ extension RocketMQFrontEnd {
     case .unknown: out.append(",\"outcome\":\"unknown\"}\n")
     }
     return answer.gate
+  }
+
+  /// Reads a recall handle; nil when it is none that this server gave for the topic.
+  public func recallHandle(_ text: UnsafeRawBufferPointer, _ topic: UnsafeRawBufferPointer) -> RecallHandle? {
+    guard let handle = RecallHandle(text, broker.mark), handle.topic.utf8.elementsEqual(topic) else { return nil }
+    return handle
+  }
+
+  /// Takes a delayed message back.
+  public func recall(_ handle: RecallHandle) throws(BrokerStop) -> Answer<CancelOutcome> {
+    try handle.topic.withBytes { topic throws(BrokerStop) in
+      try handle.messageID.withBytes { id throws(BrokerStop) in try broker.cancel(topic: topic, id: id) }
+    }
   }
 
   /// `rocketmq.levels`.

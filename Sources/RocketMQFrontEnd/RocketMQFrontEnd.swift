@@ -7,6 +7,7 @@
 import Broker
 import LineProtocol
 import Primitives
+import RemotingProtocol
 
 /// Why an operation did not answer.
 public enum RocketMQStop: Error {
@@ -40,11 +41,25 @@ public final class RocketMQFrontEnd {
   public static let number: UInt8 = 1
 
   let broker: Broker
+  /// What clients of the remoting protocol are told.
+  public var wireSettings = WireSettings()
+  /// Who consumes in which group by the remoting protocol.
+  public let groups = ConsumerGroups()
+  let locks = QueueLocks()
+  let incoming = IncomingMessage()
+  let outgoing = OutgoingMessage()
+  /// The queue that the last message without one got.
+  var nextQueue = 0
+  /// How many queues topics have of which that was said, by number.
+  var ownQueues: [UInt32: Int]
   /// Connections that answer for a producer group, in turn.
   private var producers: [String: [UInt64]] = [:]
 
   /// A front end of a broker.
-  public init(_ broker: Broker) { self.broker = broker }
+  public init(_ broker: Broker) {
+    self.broker = broker
+    ownQueues = Self.ownQueues(broker.catalog)
+  }
 
   func command<R>(_ body: () throws(BrokerStop) -> R) throws(RocketMQStop) -> R {
     do throws(BrokerStop) { return try body() } catch { throw .broker(error) }
@@ -84,21 +99,31 @@ public final class RocketMQFrontEnd {
       decoding: try call.read { reader throws(Refusal) in
         try RequestFields.requiredGroup(reader, .producerGroup)
       }, as: UTF8.self)
-    guard call.session.producerGroups.count < 1024 || call.session.producerGroups.contains(group) else {
-      throw .refused(Refusal(code: .limitExceeded, message: "a connection can be a producer of 1024 groups"))
-    }
-    if call.session.producerGroups.insert(group).inserted { producers[group, default: []].append(call.connection) }
+    _ = try call.read { _ throws(Refusal) in try addProducer(of: group, call.session, call.connection) }
     out.beginReply(rid: call.rid)
     out.endLine()
     return .open
   }
 
+  /// A connection answers for a producer group from here on.
+  ///
+  /// - Throws: `limit_exceeded` when it answers for too many.
+  func addProducer(of group: String, _ session: RocketMQSession, _ connection: UInt64) throws(Refusal) {
+    guard session.producerGroups.count < 1024 || session.producerGroups.contains(group) else {
+      throw Refusal(code: .limitExceeded, message: "a connection can be a producer of 1024 groups")
+    }
+    if session.producerGroups.insert(group).inserted { producers[group, default: []].append(connection) }
+  }
+
+  func removeProducer(of group: String, _ session: RocketMQSession, _ connection: UInt64) {
+    guard session.producerGroups.remove(group) != nil else { return }
+    producers[group]?.removeAll { $0 == connection }
+    if producers[group]?.isEmpty == true { producers[group] = nil }
+  }
+
   /// A connection is gone.
   public func end(_ session: RocketMQSession, connection: UInt64) {
-    for group in session.producerGroups {
-      producers[group]?.removeAll { $0 == connection }
-      if producers[group]?.isEmpty == true { producers[group] = nil }
-    }
-    session.producerGroups = []
+    for group in session.producerGroups { removeProducer(of: group, session, connection) }
+    groups.end(connection)
   }
 }

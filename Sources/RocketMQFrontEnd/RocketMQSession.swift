@@ -45,7 +45,7 @@ final class RocketMQSubscription {
 public final class RocketMQSession {
   private(set) var subscriptions: [Int64: RocketMQSubscription] = [:]
   /// The producer groups that it answers for.
-  var producerGroups: Set<String> = []
+  public internal(set) var producerGroups: Set<String> = []
 
   /// Nothing yet.
   public init() {}

@@ -11,6 +11,9 @@ public enum TopicNames {
   /// What the topic for a group's dead letters begins with.
   public static let deadLetterPrefix = "%DLQ%"
 
+  /// The topic whose route clients ask for before they send to one that is not there.
+  public static let defaultTopic = "TBW102"
+
   /// Where a group's retries come.
   public static func retry(_ group: String) -> String { retryPrefix + group }
   /// Where a group's dead letters go.
@@ -24,6 +27,15 @@ public enum TopicNames {
     }
     return nil
   }
+
+  /// Whether it is a group's topic, for retries or dead letters.
+  static func isOfGroup(_ name: UnsafeRawBufferPointer) -> Bool {
+    name.first == UInt8(ascii: "%")
+      && (name.starts(with: retryPrefix.utf8) || name.starts(with: deadLetterPrefix.utf8))
+  }
+
+  /// Whether a group may be named so.
+  static func isGroup(_ name: UnsafeRawBufferPointer) -> Bool { isValidName(name) }
 
   /// Whether a topic may be named so: a plain name, or one of the two prefixes and a group's name.
   public static func isTopic(_ name: UnsafeRawBufferPointer) -> Bool {

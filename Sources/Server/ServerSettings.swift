@@ -3,6 +3,8 @@
 import Access
 import Engine
 import Journal
+import RabbitMQFrontEnd
+import TLS
 
 /// How a server is run.
 public struct ServerSettings: Sendable {
@@ -18,6 +20,14 @@ public struct ServerSettings: Sendable {
   public var lineBytesMax = 1 << 20
   /// The largest body of a message that comes by AMQP.
   public var messageBytesMax = 16 << 20
+  /// Queues of a topic, as RocketMQ clients see it, when nothing else was said; 1…256.
+  public var rocketMQQueues = 4
+  /// `HOST:PORT` as RocketMQ clients are told to connect; nil for where we listen.
+  public var rocketMQAdvertised: (host: String, port: UInt16)?
+  /// The virtual hosts that AMQP clients may open besides `/`.
+  public var virtualHosts: [VirtualHost] = []
+  /// How long an AMQP client may keep a delivery without acknowledging it, where its queue does not say; 0: for ever.
+  public var amqpConsumerTimeoutMs: Int64 = 1_800_000
   /// Connections at a time; one more is told `busy` and closed.
   public var connectionsMax = 50_000
   /// Connections from one address at a time; one more is told `busy` and closed.
@@ -28,20 +38,32 @@ public struct ServerSettings: Sendable {
   public var inFlightBytesMax = 64 << 20
   /// Subscriptions of one connection; also fetches that wait on it, and groups that it fetches for.
   public var subscriptionsMax = 1024
+  /// About how much memory messages and connections may take; beyond it new messages are refused with `busy`.
+  public var memoryBytesMax = Int.max
+  /// Exchanges of the RabbitMQ front end.
+  public var exchangesMax = 100_000
+  /// Bindings of the RabbitMQ front end.
+  public var bindingsMax = 1_000_000
   /// The tokens that `hello` may give; empty: no token is needed, unless there is an access file.
   public var tokens: [String] = []
   /// The access file, read again when the process is told to.
   public var accessPath: String?
   /// Who may come in and what they may do: what the access file says.
   public var access: AccessFile?
+  /// The files of TLS, read again when the process is told to; nil: connections are plain.
+  public var tlsFiles: TLSFiles?
+  /// What was read from them.
+  public var tls: TLSContext?
   /// Names that HTTP requests may give this server, beside `localhost` and addresses.
   public var hostNames: [String] = []
-  /// How long a client may take to say who it is, where it must.
+  /// How long a client may take for the handshake of TLS, and to say who it is, where it must.
   public var handshakeTimeoutMs: Int64 = 10_000
-  /// How long a request of HTTP may take to come in.
+  /// How long a line, or a request of HTTP, may take to come in once it has begun.
   public var requestTimeoutMs: Int64 = 30_000
   /// How long a connection of HTTP may rest between two requests.
   public var idleTimeoutMs: Int64 = 120_000
+  /// How long a connection of the line protocol may rest that waits for no messages; 0: for ever.
+  public var lineIdleTimeoutMs: Int64 = 0
   /// Topics with metrics of their own, and groups of each.
   public var metricTopicsMax = 100
   /// A step of the wall clock beyond this is followed, or waited out; smaller differences are slewed.

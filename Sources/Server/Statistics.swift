@@ -82,6 +82,8 @@ extension Services {
       .gauge("groups", "escapement_groups", "Groups of all topics.", gauges.groups),
       .gauge("consumers", "escapement_consumers", "Subscriptions and fetching connections.", gauges.consumers),
       .gauge("inFlight", "escapement_in_flight_messages", "Deliveries not acknowledged yet.", gauges.inFlight),
+      .gauge(
+        "memoryBytes", "escapement_memory_bytes", "About what messages and connections take of memory.", memoryBytes),
       .gauge("cacheBytes", "escapement_topic_cache_bytes", "Bytes of topic logs in memory.", gauges.cacheBytes),
     ]
   }
@@ -95,6 +97,17 @@ extension Services {
       .counter(
         "connectionsRefused", "escapement_refused_connections_total", "Connections turned away.",
         counters.connectionsRefused),
+      .counter(
+        "connectionsTimedOut", "escapement_timed_out_connections_total",
+        "Connections that took too long for something.",
+        counters.connectionsTimedOut),
+      .counter(
+        "tlsHandshakes", "escapement_tls_handshakes_total", "Handshakes of TLS that were finished.", counters.handshakes
+      ),
+      .counter(
+        "tlsHandshakesFailed", "escapement_failed_tls_handshakes_total",
+        "Handshakes of TLS that failed or took too long.",
+        counters.handshakesFailed),
       .counter("requests", "escapement_requests_total", "Requests.", counters.requests),
       .counter("refusals", "escapement_refused_requests_total", "Requests refused.", counters.refusals),
       .counter("bytesReceived", "escapement_received_bytes_total", "Bytes received.", counters.bytesReceived),
@@ -124,8 +137,14 @@ extension Services {
         log.maxSyncNs / 1000, per: 1_000_000),
       .counter("checkpoints", "escapement_checkpoints_total", "Checkpoints written.", engine.counters.checkpoints),
       .gauge(
+        "freeDiskBytes", "escapement_free_disk_bytes", "Free bytes of the disk at the last look; 0 before the first.",
+        engine.counters.freeDiskBytes),
+      .gauge(
         "diskFull", "escapement_disk_full", "1 while new messages are refused for want of disk space.",
         broker.isDiskFull ? 1 : 0),
+      .gauge(
+        "memoryFull", "escapement_memory_full", "1 while new messages are refused for want of memory.",
+        broker.isMemoryFull ? 1 : 0),
       .gauge(
         "storageFailed", "escapement_storage_failed", "1 after the store has failed.", broker.failure == nil ? 0 : 1),
       .counter(

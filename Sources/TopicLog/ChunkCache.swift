@@ -16,8 +16,8 @@ public final class ChunkCache {
   private var head = 0
   /// Entries of the queue whose chunk was dropped: by trimming, or with its topic.
   private var droppedCount = 0
-  /// Memory of dropped chunks that somebody may still look at in this turn.
-  private var graveyard: [Chunk] = []
+  /// Memory of dropped chunks that pointers of this turn may still point into.
+  private var droppedMemory: [Chunk] = []
 
   /// A budget of `bytesMax` bytes.
   public init(bytesMax: Int) { self.bytesMax = bytesMax }
@@ -31,13 +31,13 @@ public final class ChunkCache {
     guard let memory = chunk.memory else { return }
     bytes -= memory.capacity
     droppedCount += 1
-    graveyard.append(memory)
+    droppedMemory.append(memory)
   }
 
   /// Drops the least recently used chunks until the budget holds, or until only unwritten ones are left (which it hands to
   /// the write lane). O(chunks looked at).
   public func evict() {
-    if !graveyard.isEmpty { graveyard.removeAll(keepingCapacity: true) }
+    if !droppedMemory.isEmpty { droppedMemory.removeAll(keepingCapacity: true) }
     if droppedCount > 1024, droppedCount * 2 > queue.count - head { forgetDropped() }
     guard bytes > bytesMax else { return }
     var looks = queue.count - head
@@ -47,7 +47,7 @@ public final class ChunkCache {
       looks -= 1
       if let freed = log.giveUp(chunk) {
         bytes -= freed
-      } else if log.isHeld(chunk) {
+      } else if log.isInMemory(chunk) {
         queue.append((log, chunk))
       }
     }
@@ -58,14 +58,15 @@ public final class ChunkCache {
   }
 
   private func forgetDropped() {
-    queue = queue[head...].filter { $0.log.isHeld($0.chunk) }
+    queue = queue[head...].filter { $0.log.isInMemory($0.chunk) }
     head = 0
     droppedCount = 0
   }
 }
 
 extension TopicLog {
-  /// The bytes that dropping this chunk freed; nil when it was used lately, is not on disk yet or holds nothing.
+  /// Drops the memory of a chunk and gives the bytes freed; nil when the chunk was used lately, is not on disk yet or holds
+  /// nothing.
   func giveUp(_ number: Int) -> Int? {
     let place = number - chunksTrimmed
     guard chunks.indices.contains(place), let memory = chunks[place].memory else { return nil }
@@ -83,7 +84,7 @@ extension TopicLog {
     return memory.capacity
   }
 
-  func isHeld(_ number: Int) -> Bool {
+  func isInMemory(_ number: Int) -> Bool {
     let place = number - chunksTrimmed
     return chunks.indices.contains(place) && chunks[place].memory != nil
   }

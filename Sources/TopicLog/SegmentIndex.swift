@@ -2,7 +2,9 @@
 //
 // Holds: it can be made again from the segment at any time, so it is never synced and a bad one is only slow, never wrong.
 // Bytes: u32 CRC-32C of the rest, u32 number of chunks, then 32 bytes a chunk: u64 first offset, u32 records, u32 bytes,
-// u64 file position, i64 release time of the first record. Little-endian.
+// u64 file position, i64 release time of the first record. Where messages have other queues than 0: u32 number of these queues
+// n, then n u64 for each chunk and once more for the end of the segment: how many messages of each queue from 1 on stand before it
+// in the topic. Little-endian.
 
 import DataFiles
 import Primitives
@@ -11,8 +13,15 @@ enum SegmentIndex {
   static let headerBytes = 8
   static let entryBytes = 32
 
-  static func encode(_ chunks: [LogChunk]) -> [UInt8] {
+  /// - Parameter end: how many messages of each queue stand before the end of the segment.
+  static func encode(_ chunks: [LogChunk], end: QueueCounts) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: headerBytes + entryBytes * chunks.count)
+    if end.others.count > 0 {
+      append(UInt32(end.others.count), to: &bytes)
+      for counts in chunks.map(\.queueCounts) + [end] {
+        for queue in 1...end.others.count { append(counts[UInt8(queue)], to: &bytes) }
+      }
+    }
     bytes.withUnsafeMutableBytes { raw in
       for (place, chunk) in chunks.enumerated() {
         let at = headerBytes + entryBytes * place
@@ -29,14 +38,32 @@ enum SegmentIndex {
     return bytes
   }
 
+  private static func append<T: FixedWidthInteger>(_ value: T, to bytes: inout [UInt8]) {
+    withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+  }
+
+  /// What a segment holds.
+  struct Content {
+    var chunks: [LogChunk] = []
+    /// How many messages of each queue stand before its end.
+    var end: QueueCounts
+  }
+
   /// The chunks, or nil when the bytes are not an index of a segment of `segmentLength` bytes that begins at `baseOffset`.
-  static func decode(_ bytes: UnsafeRawBufferPointer, baseOffset: TopicOffset, segmentLength: Int) -> [LogChunk]? {
+  ///
+  /// - Parameter start: how many messages of each queue stand before the segment.
+  static func decode(
+    _ bytes: UnsafeRawBufferPointer, baseOffset: TopicOffset, segmentLength: Int, start: QueueCounts
+  ) -> Content? {
     guard bytes.count > headerBytes else { return nil }
     let checksum = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt32.self))
     guard CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[4...])) == checksum else { return nil }
     let count = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
-    guard bytes.count == headerBytes + entryBytes * count else { return nil }
-    var chunks: [LogChunk] = []
+    let tableAt = headerBytes + entryBytes * count
+    guard bytes.count >= tableAt,
+      let counts = queueCounts(UnsafeRawBufferPointer(rebasing: bytes[tableAt...]), count + 1, start)
+    else { return nil }
+    var content = Content(end: counts[count])
     var position = 0
     for place in 0..<count {
       let at = headerBytes + entryBytes * place
@@ -46,12 +73,30 @@ enum SegmentIndex {
         filePosition: Int(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at + 16, as: UInt64.self))),
         length: Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at + 12, as: UInt32.self))),
         firstReleasedMs: Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: at + 24, as: Int64.self)),
-        segmentBase: baseOffset)
+        segmentBase: baseOffset, queueCounts: counts[place])
       guard chunk.filePosition == position else { return nil }
       position += chunk.length
-      chunks.append(chunk)
+      content.chunks.append(chunk)
     }
-    return position == segmentLength && chunks.first?.firstOffset == baseOffset ? chunks : nil
+    return position == segmentLength && content.chunks.first?.firstOffset == baseOffset ? content : nil
+  }
+
+  /// The counts before each of `places` places; nil when the table is none that begins with `start`.
+  private static func queueCounts(
+    _ table: UnsafeRawBufferPointer, _ places: Int, _ start: QueueCounts
+  ) -> [QueueCounts]? {
+    // Every message of the segment is of queue 0.
+    if table.isEmpty { return Array(repeating: start, count: places) }
+    guard table.count >= 4 else { return nil }
+    let queues = Int(UInt32(littleEndian: table.loadUnaligned(as: UInt32.self)))
+    guard 1...255 ~= queues, table.count == 4 + 8 * queues * places else { return nil }
+    let all = (0..<places).map { place in
+      QueueCounts(
+        others: (0..<queues).map { queue in
+          UInt64(littleEndian: table.loadUnaligned(fromByteOffset: 4 + 8 * (place * queues + queue), as: UInt64.self))
+        })
+    }
+    return all[0].isSame(as: start) ? all : nil
   }
 }
 
@@ -59,9 +104,9 @@ final class SegmentIndexTask: IOTask, @unchecked Sendable {
   private let path: String
   private let bytes: [UInt8]
 
-  init(path: String, chunks: [LogChunk]) {
+  init(path: String, chunks: [LogChunk], end: QueueCounts) {
     self.path = path
-    bytes = SegmentIndex.encode(chunks)
+    bytes = SegmentIndex.encode(chunks, end: end)
   }
 
   override func run(_ files: OpenFiles) throws(StorageError) {

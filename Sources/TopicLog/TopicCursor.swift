@@ -1,9 +1,9 @@
-// Reading a topic in order: a place in the log that remembers its chunk, so that the next record is one addition away.
+// Reading a topic in order: a cursor remembers its chunk, so that finding the next record is one addition.
 
 import DataFiles
 import Primitives
 
-/// A place in a topic log.
+/// A position in a topic log.
 public struct TopicCursor: Sendable {
   /// The offset that the next read gives.
   public private(set) var offset: TopicOffset
@@ -45,7 +45,7 @@ extension TopicLog {
     if !chunks.indices.contains(place) || cursor.offset < chunks[place].firstOffset
       || cursor.offset >= chunks[place].endOffset
     {
-      place = findChunk(cursor.offset)
+      place = chunkPlace(of: cursor.offset)
       cursor.chunk = -1
     }
     if chunks[place].isForgotten { return .forgotten(next: chunks[place].endOffset) }
@@ -80,7 +80,7 @@ extension TopicLog {
       let middle = (low + high) / 2
       if chunks[middle].firstReleasedMs < timeMs { low = middle + 1 } else { high = middle }
     }
-    // Those at or after `timeMs` begin in the chunk before the first one that starts at or after it.
+    // The first message at or after `timeMs` may still lie in the chunk before the first one that starts at or after it.
     guard low > 0 else { return firstOffset }
     let chunk = chunks[low - 1]
     var cursor = TopicCursor(offset: chunk.firstOffset)
@@ -96,7 +96,7 @@ extension TopicLog {
     return cursor.offset
   }
 
-  private func findChunk(_ offset: TopicOffset) -> Int {
+  func chunkPlace(of offset: TopicOffset) -> Int {
     var low = 0
     var high = chunks.count
     while low < high {

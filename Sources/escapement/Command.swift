@@ -41,6 +41,11 @@ struct Command: Sendable {
   /// The options of every command that talks to a server.
   static let connectionOptions: [Option] = [
     .value("server", "HOST:PORT", "the server; or set ESCAPEMENT_SERVER", standard: "127.0.0.1:7611"),
+    .flag("tls", "speak TLS; the server must be whom its name says; or set ESCAPEMENT_TLS=on"),
+    .value(
+      "tls-ca", "FILE",
+      "speak TLS; whom to trust, as PEM, instead of the system's authorities; or set ESCAPEMENT_TLS_CA"),
+    .value("tls-client-cert", "FILE", "what to show to a server that wants a certificate, with its key, as PEM"),
     .value("token", "TOKEN", "the token, when the server wants one; or set ESCAPEMENT_TOKEN"),
   ]
 

@@ -19,7 +19,7 @@ struct Option: Sendable {
   var value: String?
   /// What it means, in a line.
   var meaning: String
-  /// What holds without it, for help texts.
+  /// The default, for help texts.
   var standard: String?
   /// It may be given more than once.
   var repeats = false

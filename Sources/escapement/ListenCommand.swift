@@ -20,7 +20,7 @@ extension Command {
     ] + connectionOptions
   ) { options in
     let listening = try Listening(options)
-    // One interrupted listener is a listener that has done its work.
+    // An interrupt is the usual end of a listener, so it is no failure.
     return try await Session.run(options, reconnect: ReconnectBackoff(), onEvent: Listening.tell) { client in
       do {
         try await Interruption.cancelling { try await listening.run(client) }

@@ -15,7 +15,7 @@ enum Program {
   static let commands: [Command] = [
     .serve, .schedule, .publish, .cancel, .reschedule, .get, .list,
     .listen, .redrive, .topics, .queues, .exchanges, .stats, .top, .wheel,
-    .accessAdd, .accessRemove, .accessList, .snapshot, .check, .demo,
+    .accessAdd, .accessRemove, .accessList, .snapshot, .health, .check, .demo,
   ]
 
   static func main() {

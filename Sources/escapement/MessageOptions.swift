@@ -20,7 +20,7 @@ enum MessageOptions {
     .value("acks", "WHEN", "reply when on 'disk' or in 'memory'", standard: "disk"),
   ]
 
-  /// Exactly one of the times.
+  /// The due time: exactly one of the options for it must be given.
   static func due(_ options: CommandLineOptions) throws(UsageError) -> Due {
     let given = ["in", "at", "level"].filter(options.has)
     guard given.count == 1 else {

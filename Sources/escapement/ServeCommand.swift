@@ -30,7 +30,7 @@ extension Command {
     ProcessSettings.raiseOpenFiles()
     let server: Server
     do throws(ServerError) {
-      server = try Server(settings) { log.write(.info, "server", $0) }
+      server = try Server(settings) { log.write($0, $1, $2) }
     } catch {
       log.write(.error, "start_failed", "\(error)")
       return error.isUnusableAddress ? 2 : 1
@@ -39,6 +39,6 @@ extension Command {
       let wire = address.wire.name.map { " for \($0)" } ?? ""
       Output.line("escapement listening on \(address.host.isEmpty ? "*" : address.host):\(address.port)\(wire)")
     }
-    return server.run()
+    return server.run(supervisor: ServiceNotifier(environment: ProcessInfo.processInfo.environment))
   }
 }

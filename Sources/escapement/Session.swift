@@ -21,10 +21,17 @@ enum Session {
     let environment = ProcessInfo.processInfo.environment
     let (host, port) = try address(options.text("server") ?? environment["ESCAPEMENT_SERVER"] ?? addressStandard)
     let token = options.text("token") ?? environment["ESCAPEMENT_TOKEN"]
+    let authorities = options.text("tls-ca") ?? environment["ESCAPEMENT_TLS_CA"]
+    let isSecure =
+      options.has("tls") || authorities != nil || options.has("tls-client-cert")
+      || environment["ESCAPEMENT_TLS"] == "on"
     return EscapementClient(
       host: host, port: port,
       configuration: Configuration(
-        token: token, clientName: "escapement \(Program.version)", reconnect: reconnect, onEvent: onEvent))
+        token: token,
+        tls: isSecure
+          ? TLSConfiguration(authorities: authorities, certificate: options.text("tls-client-cert")) : nil,
+        clientName: "escapement \(Program.version)", reconnect: reconnect, onEvent: onEvent))
   }
 
   /// Connects, does `body`, and closes whatever happens.

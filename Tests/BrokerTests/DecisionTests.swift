@@ -75,6 +75,7 @@ struct DecisionTests {
     case .enqueued: try check(Enqueued.self, seed) { [$0.source!.group, $0.source!.offset, $0.atMs] }
     case .deadLettered:
       try check(DeadLettered.self, seed) { [$0.source!.group, $0.source!.offset, $0.atMs, $0.letters.count] }
+    case .offsetCommitted: try check(OffsetCommitted.self, seed) { [$0.topic, $0.offset, $0.queue] }
     case .catalogPut: try check(CatalogPut.self, seed) { [$0.name.count] }
     case .catalogRemoved: try check(CatalogRemoved.self, seed) { _ in [] }
     }

@@ -12,7 +12,7 @@ struct TableTests {
   @Test("the heap gives the least offset", arguments: 1...4 as ClosedRange<UInt64>)
   func heap(seed: UInt64) {
     var random = SplitMix64(seed: seed)
-    var heap = OffsetHeap()
+    var heap = RankHeap()
     var model: [TopicOffset] = []
     for _ in 0..<1000 {
       if random.next() % 3 > 0 {

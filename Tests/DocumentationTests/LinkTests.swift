@@ -51,8 +51,10 @@ struct LinkTests {
   @Test("the options that the pages name are the program's", arguments: Repository.pages)
   func options(_ page: String) throws {
     let known = Set(Program.commands.flatMap(\.options).map(\.name) + ["help", "version"])
-    // Of other programs: the examples, the comparison with RabbitMQ, swift format.
-    let others: Set = ["after", "binary", "seed", "strict", "rotate"]
+    // Of other programs: the examples, the comparison with RabbitMQ, swift format and build, curl, systemctl.
+    let others: Set = [
+      "after", "binary", "seed", "strict", "rotate", "static-swift-stdlib", "product", "cacert", "now",
+    ]
     for option in try Repository.text(page).matches(of: /(?:^|[\s`(])--([a-z][a-z-]*[a-z])(?![a-z-]*…)/).map({
       String($0.1)
     }) {

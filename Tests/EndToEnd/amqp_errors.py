@@ -37,6 +37,8 @@ def what_is_not_there():
     refused(404, no_exchange, "exchange.declare", exchange=exchange, type="direct", passive=True)
     refused(404, no_queue, "queue.bind", queue=queue, exchange="amq.direct", routingKey="k")
     refused(404, no_exchange, "queue.bind", [("queue.declare", {"exclusive": True})], exchange=exchange, routingKey="k")
+    refused(404, no_exchange, "exchange.bind", destination="amq.direct", source=exchange)
+    refused(404, no_exchange, "exchange.bind", destination=exchange, source="amq.direct")
     refused(404, no_queue, "queue.purge", queue=queue)
     refused(404, no_queue, "basic.consume", queue=queue)
     refused(404, no_queue, "basic.get", queue=queue)
@@ -77,6 +79,9 @@ def reserved_names():
     queue = [("queue.declare", {"exclusive": True})]
     refused(403, default, "queue.bind", queue, exchange="", routingKey="k")
     refused(403, default, "queue.unbind", queue, exchange="", routingKey="k")
+    for name in ("exchange.bind", "exchange.unbind"):
+        refused(403, default, name, destination="", source="amq.direct")
+        refused(403, default, name, destination="amq.direct", source="")
     refused(403, "ACCESS_REFUSED - deletion of system exchange 'amq.direct' not allowed", "exchange.delete", exchange="amq.direct")
     exchange = unique("x")
     refused(403, f"ACCESS_REFUSED - cannot publish to internal exchange '{exchange}' in vhost '/'", "basic.publish",
@@ -97,6 +102,22 @@ def exclusive_queues():
         owner.close()
     with peer() as p:
         p.queue(p.channel(), queue)
+
+
+@case
+def exclusive_consumers():
+    """An exclusive consumer beside others, and others beside it, are 403, until it is gone."""
+    queue = unique("q")
+    text = f"ACCESS_REFUSED - queue '{queue}' in vhost '/' in exclusive use"
+    with peer() as p:
+        p.queue(p.channel(), queue)
+        p.call(1, "basic.consume", queue=queue, consumerTag="only", exclusive=True)
+        refused(403, text, "basic.consume", queue=queue)
+        refused(403, text, "basic.consume", queue=queue, exclusive=True)
+        p.call(1, "basic.cancel", consumerTag="only")
+        p.call(1, "basic.consume", queue=queue, consumerTag="one of many")
+        refused(403, text, "basic.consume", queue=queue, exclusive=True)
+        p.call(1, "basic.consume", queue=queue, consumerTag="another")
 
 
 @case

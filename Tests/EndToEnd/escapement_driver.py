@@ -73,8 +73,9 @@ def run_command(*arguments, timeout=60):
 class Server:
     """One `escapement serve` on a data folder of its own, on a free port of the loopback."""
 
-    def __init__(self, *flags, data=None):
+    def __init__(self, *flags, data=None, environment=None):
         self.flags = [str(flag) for flag in flags]
+        self.environment = {**os.environ, **environment} if environment else None
         self.folder = tempfile.mkdtemp(prefix="escapement-e2e-")
         self.data = data or os.path.join(self.folder, "data")
         self.errors_path = os.path.join(self.folder, "stderr")
@@ -97,7 +98,8 @@ class Server:
             command += ["--amqp", "127.0.0.1:0"]
         with open(self.errors_path, "ab") as errors:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, cwd=self.folder)
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, cwd=self.folder,
+                env=self.environment)
         self.lines, seen = [], threading.Event()
         threading.Thread(target=self._drain, args=(self.process.stdout, self.lines, seen), daemon=True).start()
         if not seen.wait(4 * DEADLINE_S):

@@ -1,7 +1,11 @@
 """The metrics page: Prometheus' text format, read strictly, and numbers that are true."""
 
+import json
 import math
+import pathlib
 import re
+import shutil
+import subprocess
 
 from escapement_driver import equal, eventually, unique
 from http_client import HttpClient
@@ -121,3 +125,45 @@ def topics_with_metrics_are_bounded():
     families = scrape(client)
     equal(len(families["escapement_topic_messages_total"][1]), 3)
     equal(value(families, "escapement_unlisted_topics"), 7)
+
+
+DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
+
+
+@case
+def the_dashboard_and_the_alerts_name_only_metrics_that_exist():
+    """Every metric in a query of the dashboard, of an alert and of its test, is on the page, with the labels that it is asked by."""
+    running = own("--http", "127.0.0.1:0")
+    client = HttpClient(running.address_for("HTTP"))
+    client.ok("fetch", topic="t", group="g")
+    samples = {name for _, family in scrape(client).values() for name, _ in family}
+    labels = {name: set(re.findall(r'([a-z]+)="', text)) for _, family in scrape(client).values() for name, text in family}
+    dashboard = json.loads((DEPLOY / "grafana/dashboards/escapement.json").read_text(encoding="utf-8"))
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    assert len(queries) > 30, queries
+    queries += [variable["definition"] for variable in dashboard["templating"]["list"]]
+    queries += [(DEPLOY / name).read_text(encoding="utf-8") for name in ("prometheus/alerts.yml", "prometheus/alerts_test.yml")]
+    for query in queries:
+        names = set(re.findall(r"\bescapement_[a-z_]+", query))
+        assert names and names <= samples, f"{sorted(names - samples)} in {query[:200]}"
+    # Whatever is shown by a label must have it; Prometheus adds `instance` and `job` itself.
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            wanted = set(re.findall(r"{{ *([a-z]+) *}}", target["legendFormat"])) | set(
+                word for words in re.findall(r"by \(([a-z, ]+)\)", target["expr"]) for word in words.split(", "))
+            for name in re.findall(r"\bescapement_[a-z_]+", target["expr"]):
+                assert wanted <= labels[name] | {"instance", "job"}, f"{wanted - labels[name]} in {target}"
+
+
+@case
+def promtool_finds_nothing():
+    """`promtool check metrics`, where it is installed, has nothing to say about the page."""
+    if not shutil.which("promtool"):
+        return
+    running = own("--http", "127.0.0.1:0")
+    client = HttpClient(running.address_for("HTTP"))
+    client.ok("publish", topic="t", body=1)
+    client.ok("fetch", topic="t", group="g")
+    page = client.request("GET", "/metrics").body
+    done = subprocess.run(["promtool", "check", "metrics"], input=page, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    equal((done.returncode, done.stdout.decode()), (0, ""))

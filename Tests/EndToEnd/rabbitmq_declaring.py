@@ -98,7 +98,7 @@ def arguments_out_of_range():
             ("x-message-ttl", -1), ("x-message-ttl", 315_360_000_001), ("x-message-ttl", "5"), ("x-message-ttl", 1.5),
             ("x-expires", 0), ("x-expires", -5), ("x-max-length", -1), ("x-max-length-bytes", "many"),
             ("x-overflow", "drop-tail"), ("x-delivery-limit", -1), ("x-dead-letter-exchange", 5),
-            ("x-dead-letter-routing-key", "k"), ("x-max-priority", 5), ("x-queue-mode", "busy"), ("x-queue-mode", 1),
+            ("x-dead-letter-routing-key", "k"), ("x-max-priority", 256), ("x-single-active-consumer", "yes"), ("x-queue-mode", "busy"), ("x-queue-mode", 1),
             ("x-queue-type", "stream"), ("x-queue-type", None), ("x-queue-version", 3),
         ):
             message = r.refused("precondition_failed", 406, "queueDeclare", queue=unique("q"), arguments={key: value})

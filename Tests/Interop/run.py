@@ -12,12 +12,14 @@ import time
 
 import amqp_suites
 import page_suites
+import rocketmq_suites
 import server
 
 HTTP = ["--amqp", "127.0.0.1:0", "--http", "127.0.0.1:0"]
 # Suites by what the server is started with, and the wire whose port they get.
 WIRES = [
     ("amqp", ["--amqp", "127.0.0.1:0"], amqp_suites.SUITES),
+    ("rocketmq", rocketmq_suites.FLAGS, rocketmq_suites.SUITES),
     ("http", HTTP, page_suites.SUITES),
     ("http", HTTP + ["--token-file", server.token_file(page_suites.TOKEN)], page_suites.GUARDED_SUITES),
 ]
@@ -30,6 +32,9 @@ def main():
     parser.add_argument("suites", nargs="*", metavar="SUITE", help="default: all")
     options = parser.parse_args()
     known = {name: (wire, flags, suite) for wire, flags, suites in WIRES for name, suite in suites.items()}
+    if not options.port:
+        # Suites that start and kill servers themselves.
+        known |= {name: (None, None, suite) for name, suite in rocketmq_suites.OWN_SERVERS.items()}
     unknown = set(options.suites) - set(known)
     if unknown:
         parser.error(f"no suite {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
@@ -41,6 +46,8 @@ def main():
         try:
             if options.port:
                 suite(options.port)
+            elif wire is None:
+                suite(options.binary)
             else:
                 with server.escapement(options.binary, *flags) as ports:
                     suite(ports[wire])

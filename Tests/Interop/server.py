@@ -22,9 +22,12 @@ def token_file(token):
 
 
 @contextlib.contextmanager
-def escapement(binary, *flags):
-    """Runs `escapement serve` with these flags; gives the ports by the name of the wire, as it prints them."""
-    folder = tempfile.mkdtemp(prefix="escapement-interop-")
+def escapement(binary, *flags, data=None):
+    """Runs `escapement serve` with these flags; gives the ports by the name of the wire, as it prints them.
+
+    With a data folder of the caller's it is not stopped but killed at the end, as a crash ends it.
+    """
+    folder = data or tempfile.mkdtemp(prefix="escapement-interop-")
     http = [] if "--http" in flags else ["--http", "off"]
     process = subprocess.Popen(
         [binary, "serve", "--data", f"{folder}/data", "--listen", "127.0.0.1:0", *http, *flags],
@@ -32,14 +35,16 @@ def escapement(binary, *flags):
     try:
         yield _ports(process, len([flag for flag in flags if flag.endswith(":0")]) + 1)
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGKILL if data else signal.SIGTERM)
         try:
             process.communicate(timeout=START_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-        shutil.rmtree(folder, ignore_errors=True)
-    assert process.returncode == 0, f"the server ended with {process.returncode}"
+        if not data:
+            shutil.rmtree(folder, ignore_errors=True)
+    expected = -signal.SIGKILL if data else 0
+    assert process.returncode == expected, f"the server ended with {process.returncode}"
 
 
 def _ports(process, count):

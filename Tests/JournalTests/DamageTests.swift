@@ -48,6 +48,17 @@ import Testing
     }
   }
 
+  @Test("a start does not trust a copy of the last segment that the disk spoilt")
+  func spoiltCopy() throws {
+    let journal = try SmallJournal(batches: 4, recordsInBatch: 2, seed: 5)
+    let (_, report) = try recover(journal.storage)
+    journal.storage.spoilNextWrite(to: "journal/copy.tmp")
+    #expect(throws: JournalError.self) {
+      try SegmentWriter(storage: journal.storage, store: store, recovered: report, segmentBytes: 8192)
+    }
+    #expect(try recover(journal.storage).records == journal.records)
+  }
+
   @Test("a file cut to any length is refused")
   func cutEveryLength() throws {
     let journal = try SmallJournal(batches: 9, recordsInBatch: 2, seed: 3)

@@ -189,4 +189,35 @@ struct EnvelopeTests {
       }
     }
   }
+
+  @Test("a header is added to properties as an envelope would add it", arguments: 0..<64)
+  func addedHeader(parts: Int) throws {
+    var properties = BasicProperties()
+    let text = Array("text".utf8)
+    var table = ByteBuffer()
+    table.append(fields: [FieldEntry("n", .table([FieldEntry("o", .void)])), FieldEntry("x-death", .array([]))])
+    try text.withBytes { text in
+      if parts & 1 != 0 { properties.contentType = text }
+      if parts & 2 != 0 { properties.contentEncoding = text }
+      if parts & 4 != 0 { properties.headers = parts & 8 != 0 ? FieldTable(table.readable) : .empty }
+      if parts & 16 != 0 { properties.deliveryMode = 2 }
+      if parts & 32 != 0 { properties.appID = text }
+      var bytes = ByteBuffer()
+      bytes.append(properties)
+      var added = ByteBuffer()
+      let isAdded = added.append(bytes.readable, withHeader: "x-delivery-count", 7)
+      #expect(isAdded)
+      var envelope = Envelope(exchange: "", routingKey: "", amqp: properties)
+      envelope.set(header: "x-delivery-count", .integer(7))
+      var expected = ByteBuffer()
+      envelope.writeAMQPProperties(to: &expected)
+      #expect(Array(added.readable) == Array(expected.readable))
+      var again = ByteBuffer()
+      let isAddedAgain = again.append(added.readable, withHeader: "x-delivery-count", 8)
+      #expect(!isAddedAgain)
+      let bytesAppended = again.count
+      #expect(bytesAppended == 0)
+      _ = try BasicProperties(reading: added.readable)
+    }
+  }
 }

@@ -23,6 +23,14 @@ struct Asked {
     case rocketSubscribe
     /// Its reply says nothing that could be wrong.
     case plain
+
+    /// Whether it may be refused because the disk is full.
+    var asksForSpace: Bool {
+      switch self {
+      case .message(_, .cancel), .message(_, .get), .ack, .list, .dequeue, .settle, .consume: false
+      case .message, .subscribe, .fetch, .enqueue, .rocketSubscribe, .plain: true
+      }
+    }
   }
 
   var rid: Int
@@ -232,9 +240,9 @@ final class Client {
       }
     }
     switch code {
-    case "exists", "not_found", "disk_full", "shutting_down", "limit_exceeded": break
+    case "exists", "not_found", "shutting_down", "limit_exceeded": break
+    case "disk_full": if !request.about.asksForSpace { ledger.complain("\(request.about): \(reply)") }
     case "storage_failed": if !run.mayFail { ledger.complain("the store has failed: \(reply)") }
-    // A delivery tag that an earlier acknowledgement of several took.
     default: ledger.complain("\(request.about) was refused: \(reply)")
     }
   }

@@ -25,6 +25,7 @@ final class ServerSimulation {
   private(set) var network: SimulatedNetwork
   private(set) var machine: SimulatedServer?
   private(set) var clients: [Client] = []
+  private(set) var amqpClients: [AMQPClient] = []
   var ledger = WireLedger()
 
   var events = 0
@@ -39,7 +40,8 @@ final class ServerSimulation {
   private(set) var counts: [String: Int] = [:]
   private var networkCounts = SimulatedNetwork.Counts()
 
-  init(seed: UInt64, steps: Int) {
+  /// - Parameter amqpClients: how many clients speak AMQP besides those of lines.
+  init(seed: UInt64, steps: Int, amqpClients count: Int = 0) {
     self.seed = seed
     self.steps = steps
     random = SplitMix64(seed: seed)
@@ -47,12 +49,18 @@ final class ServerSimulation {
     disk = SimulatedStorage(seed: seed)
     network = SimulatedNetwork(time: time, alarm: alarm, seed: seed)
     clients = (0..<4).map { Client($0, self) }
+    guard count > 0 else { return }
+    settings.listeners.append(ListenAddress(host: "127.0.0.1", port: 5672, wire: .amqp))
+    settings.amqpConsumerTimeoutMs = [0, 60_000].randomElement(using: &random) ?? 0
+    amqpClients = (0..<count).map { AMQPClient($0, self) }
   }
 
   /// Everything small, so that a short run meets every border.
   private static func settings(_ random: inout SplitMix64) -> ServerSettings {
     var settings = ServerSettings()
     settings.lineBytesMax = 2048
+    // Lines take as long as the seed says.
+    settings.requestTimeoutMs = 1 << 40
     settings.unsentBytesMax = [600, 4000, 1 << 20].randomElement(using: &random) ?? 4000
     settings.inFlightBytesMax = [500, 1 << 20].randomElement(using: &random) ?? 500
     settings.engine.broker.tickMs = Bool.random(using: &random) ? 1 : 10
@@ -116,6 +124,7 @@ final class ServerSimulation {
     networkCounts.halfCloses += counts.halfCloses
     networkCounts.exhaustedAccepts += counts.exhaustedAccepts
     for client in clients { client.noteEnd(serverIsGone: true) }
+    for client in amqpClients { client.noteEnd(serverIsGone: true) }
   }
 
   private func losePower() {
@@ -153,16 +162,32 @@ final class ServerSimulation {
 
   // MARK: Steps
 
-  func run() {
+  /// Runs all steps. `between` is called before each.
+  func run(between: (Int) -> Void = { _ in }) {
     start()
-    for _ in 0..<steps where ledger.complaints.isEmpty { step() }
+    for number in 0..<steps where ledger.complaints.isEmpty {
+      between(number)
+      step()
+    }
   }
 
   private func step() {
     for client in clients { act(client) }
+    for client in amqpClients { client.act() }
     network.deliver()
     pass(ms: passMs())
-    if Int.random(in: 0..<300, using: &random) == 0 { stopCleanly() }
+    // A stop with a full disk waits for space, or is an error.
+    if Int.random(in: 0..<300, using: &random) == 0, disk.capacityBytes == .max { stopCleanly() }
+  }
+
+  /// Lets the other threads keep up: while slices move there is no checkpoint, and on a full disk the journal's reserve must
+  /// last for so long.
+  func keepUp() {
+    for _ in 0..<200 where ledger.complaints.isEmpty {
+      background(40)
+      pass(ms: 0)
+      if machine?.server.broker.isReadyForCheckpoint != false { return }
+    }
   }
 
   private func passMs() -> Int64 {
@@ -201,7 +226,8 @@ final class ServerSimulation {
     var turns = 0
     repeat {
       turn()
-      background(Int.random(in: 0...6, using: &random))
+      // The reserve of a full disk lasts for threads that keep up.
+      background(disk.capacityBytes < .max ? 200 : Int.random(in: 0...6, using: &random))
       turns += 1
       if turns > 20_000 { return ledger.complain("the loop does not come to rest") }
       if revive() { return }
@@ -250,17 +276,24 @@ final class ServerSimulation {
         client.noteEnd()
         client.read(.max)
       }
+      for client in amqpClients {
+        client.noteEnd()
+        client.read(.max)
+      }
       network.deliver()
       pass(ms: passMs)
       background(200)
       network.isSmooth = true
-      if let machine, machine.isIdle, !clients.contains(where: \.hasUnanswered) {
+      if let machine, machine.isIdle, !clients.contains(where: \.hasUnanswered),
+        !amqpClients.contains(where: \.hasUnanswered)
+      {
         ledger.rest()
         network.isSmooth = false
         return
       }
     }
-    let unanswered = clients.flatMap(\.asked).map { "\($0.rid) \($0.about)" }
+    let unanswered =
+      clients.flatMap(\.asked).map { "\($0.rid) \($0.about)" } + amqpClients.map(\.unanswered).filter { !$0.isEmpty }
     ledger.complain("the server never comes to rest; idle: \(machine?.isIdle == true), unanswered: \(unanswered)")
   }
 

@@ -13,8 +13,8 @@ struct ServerSimulationTests {
     return Array(1...UInt64(count * max(1, environment["ESCAPEMENT_SEEDS"].flatMap(Int.init) ?? 1)))
   }
 
-  private func judge(_ run: ServerSimulation, _ test: String) {
-    run.run()
+  private func judge(_ run: ServerSimulation, _ test: String, between: (Int) -> Void = { _ in }) {
+    run.run(between: between)
     run.audit()
     #expect(
       run.ledger.complaints == [],
@@ -22,7 +22,7 @@ struct ServerSimulationTests {
     Tally.add(run)
   }
 
-  @Test("on a sound disk every promise is kept", arguments: seeds(20))
+  @Test("on a sound disk every promise is kept", arguments: seeds(10))
   func calm(seed: UInt64) { judge(ServerSimulation(seed: seed, steps: 300), "calm") }
 
   @Test("losses of power break no promise", arguments: seeds(40))
@@ -32,13 +32,47 @@ struct ServerSimulationTests {
     judge(run, "powerCuts")
   }
 
-  @Test("a disk that fails makes the server refuse, not lie", arguments: seeds(30))
+  @Test("on a sound disk every promise is kept, by AMQP, too", arguments: seeds(10))
+  func amqp(seed: UInt64) { judge(ServerSimulation(seed: seed, steps: 300, amqpClients: 2), "amqp") }
+
+  @Test("losses of power break no promise made by AMQP", arguments: seeds(30))
+  func amqpPowerCuts(seed: UInt64) {
+    let run = ServerSimulation(seed: seed, steps: 300, amqpClients: 2)
+    run.disk.setFault(.crash, atOperation: Int.random(in: 1...600, using: &run.random))
+    judge(run, "amqpPowerCuts")
+  }
+
+  @Test("a disk that fails makes the server close AMQP connections, not lie", arguments: seeds(10))
+  func amqpFailures(seed: UInt64) {
+    let run = ServerSimulation(seed: seed, steps: 300, amqpClients: 2)
+    run.mayFail = true
+    let fault = seed & 1 == 0 ? SimulatedStorage.Fault.failOnce : .failFromHere
+    run.disk.setFault(fault, atOperation: Int.random(in: 30...500, using: &run.random))
+    judge(run, "amqpFailures")
+  }
+
+  @Test("a disk that fails makes the server refuse, not lie", arguments: seeds(15))
   func failures(seed: UInt64) {
     let run = ServerSimulation(seed: seed, steps: 300)
     run.mayFail = true
     let fault = seed & 1 == 0 ? SimulatedStorage.Fault.failOnce : .failFromHere
     run.disk.setFault(fault, atOperation: Int.random(in: 30...500, using: &run.random))
     judge(run, "failures")
+  }
+
+  @Test("a full disk refuses new messages, and nothing else", arguments: seeds(10))
+  func fullDisk(seed: UInt64) {
+    let run = ServerSimulation(seed: seed, steps: 300)
+    // Four busy clients write much while the disk is full, and more than a segment before that is noticed.
+    run.settings.engine.reserveBytes = 512 << 10
+    judge(run, "fullDisk") { step in
+      if run.disk.capacityBytes < .max { run.keepUp() }
+      switch step {
+      case 80: run.disk.capacityBytes = run.disk.usedBytes + Int(seed % 16) << 10 + 32 << 10
+      case 120: run.disk.capacityBytes = .max
+      default: break
+      }
+    }
   }
 }
 

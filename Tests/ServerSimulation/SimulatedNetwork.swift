@@ -82,12 +82,15 @@ final class SimulatedNetwork: Network {
     var exhaustedAccepts = 0
   }
 
-  private static let listener: Int32 = 3
+  /// The ends of connections have the numbers above.
+  private static let listenersMax: Int32 = 3
   private let time: SimulatedTime
   private let alarm: Alarm
   private var random: SplitMix64
-  private var isListening = false
-  private var waiting: [SimulatedSocket] = []
+  // In the order in which the server has begun to listen.
+  private var listeners: [Int32] = []
+  private var isWatched: Set<Int32> = []
+  private var waiting: [Int32: [SimulatedSocket]] = [:]
   private var sockets: [Int32: SimulatedSocket] = [:]
   private var events: [NetworkEvent] = []
   /// How long `wait` may still let time pass.
@@ -107,14 +110,14 @@ final class SimulatedNetwork: Network {
 
   // MARK: The clients' end
 
-  /// A new connection, which the server has still to accept.
-  func connect() -> SimulatedSocket {
-    var descriptor: Int32 = 4
+  /// A new connection to the listener of this place, which the server has still to accept.
+  func connect(to listener: Int = 0) -> SimulatedSocket {
+    var descriptor = Self.listenersMax + 1
     while sockets[descriptor] != nil { descriptor += 1 }
     let capacity = [200, 2000, 60_000].randomElement(using: &random) ?? 2000
     let socket = SimulatedSocket(descriptor: descriptor, capacity: capacity)
     sockets[descriptor] = socket
-    waiting.append(socket)
+    waiting[listeners[listener], default: []].append(socket)
     return socket
   }
 
@@ -146,19 +149,23 @@ final class SimulatedNetwork: Network {
   // MARK: The server's end
 
   func listen(host: String, port: UInt16) throws(SystemError) -> (descriptor: Int32, port: UInt16) {
-    (Self.listener, 7611)
+    let listener = Self.listenersMax - Int32(listeners.count)
+    listeners.append(listener)
+    return (listener, port)
   }
 
   func accept(_ listener: Int32) -> AcceptResult {
-    if waiting.isEmpty { return .none }
+    if waiting[listener, default: []].isEmpty { return .none }
     if chance(40) {
       counts.exhaustedAccepts += 1
       return .exhausted(24)
     }
-    return .connection(waiting.removeFirst().descriptor)
+    return .connection(waiting[listener]!.removeFirst().descriptor)
   }
 
   func peer(_ descriptor: Int32) -> PeerAddress { .loopback }
+
+  private func isListener(_ descriptor: Int32) -> Bool { descriptor <= Self.listenersMax }
 
   private func socket(_ descriptor: Int32) -> SimulatedSocket {
     guard let socket = sockets[descriptor] else { preconditionFailure("descriptor \(descriptor) is open") }
@@ -183,7 +190,7 @@ final class SimulatedNetwork: Network {
     let socket = socket(descriptor)
     precondition(!socket.serverHasFinished, "nothing is written behind the end")
     if socket.isReset { return .closed }
-    let room = socket.capacity - socket.unread
+    let room = isSmooth ? bytes.count : socket.capacity - socket.unread
     guard room > 0 else {
       counts.fullSockets += 1
       return .wouldBlock
@@ -199,14 +206,14 @@ final class SimulatedNetwork: Network {
   func finishWriting(_ descriptor: Int32) { socket(descriptor).serverHasFinished = true }
 
   func close(_ descriptor: Int32) {
-    if descriptor == Self.listener { return }
+    if isListener(descriptor) { return }
     socket(descriptor).isClosedByServer = true
     sockets[descriptor] = nil
   }
 
   func watch(_ descriptor: Int32, generation: UInt32, _ interest: Readiness) throws(SystemError) {
-    if descriptor == Self.listener {
-      isListening = true
+    if isListener(descriptor) {
+      isWatched.insert(descriptor)
     } else {
       socket(descriptor).generation = generation
       socket(descriptor).interest = interest
@@ -218,13 +225,15 @@ final class SimulatedNetwork: Network {
   }
 
   func unwatch(_ descriptor: Int32) throws(SystemError) {
-    if descriptor == Self.listener { isListening = false } else { socket(descriptor).interest = nil }
+    if isListener(descriptor) { isWatched.remove(descriptor) } else { socket(descriptor).interest = nil }
   }
 
   func wait(timeoutNs: Int64) throws(SystemError) -> Int {
     events = []
     var isReady = false
-    if isListening, !waiting.isEmpty { note(Self.listener, 0, .readable, &isReady) }
+    for listener in listeners where isWatched.contains(listener) && !waiting[listener, default: []].isEmpty {
+      note(listener, 0, .readable, &isReady)
+    }
     for socket in inOrder where !socket.readiness.isEmpty {
       note(socket.descriptor, socket.generation, socket.readiness, &isReady)
     }

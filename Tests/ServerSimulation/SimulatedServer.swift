@@ -44,7 +44,7 @@ final class SimulatedServer {
           log.stop()
           while log.turn() != .finished {}
         }, endIO: {})
-      server = try Server(settings, surroundings, log: { _ in })
+      server = try Server(settings, surroundings, log: { _, _, _ in })
     } catch {
       io.abandon()
       throw error

@@ -81,7 +81,11 @@ struct WireLedger {
     if histories[key]?.refuse(nowMs: nowMs) != true { complain("\(key) was refused and done") }
   }
 
-  mutating func giveUp(_ key: MessageKey, nowMs: UnixMs) { histories[key]?.giveUp(nowMs: nowMs) }
+  mutating func giveUp(_ key: MessageKey, nowMs: UnixMs) {
+    histories[key]?.giveUp(nowMs: nowMs)
+    // What was asked may have been done: nobody knows any more when it is due.
+    acceptances[key] = nil
+  }
 
   // MARK: Logs
 

@@ -18,7 +18,7 @@ struct SpaceWaitTests {
   @Test("the wait of a drain ends at its time")
   func bounded() throws {
     let storage = try DiskStorage(root: "/tmp", readOnly: true)
-    let io = try ThreadedIOQueue(storage, notify: try EventSignal(), log: { _ in })
+    let io = try ThreadedIOQueue(storage, notify: try EventSignal(), log: { _, _, _ in })
     defer { io.stop() }
     io.submit(TaskOnAFullDisk(), .write)
     io.spaceWaitEndNs = SystemClock.bootNs()

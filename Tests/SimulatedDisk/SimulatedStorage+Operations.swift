@@ -65,9 +65,11 @@ extension SimulatedStorage {
 
   /// Writes; see `Storage`.
   public func write(_ file: FileID, at offset: Int, _ bytes: UnsafeRawBufferPointer) throws(StorageError) {
-    let copy = Array(bytes)
+    let whole = Array(bytes)
     try state.withLock { (state) throws(StorageError) in
       let (path, number) = state.entry(file)
+      var copy = whole
+      if state.spoils.remove(path) != nil, !copy.isEmpty { copy[copy.count / 2] ^= 1 }
       let length = state.files[number]!.bytes(afterWriteAt: offset, count: copy.count)
       try state.demand(bytes: length, of: number, "write", path)
       try state.change("write \(copy.count) bytes at \(offset)", path) { state in

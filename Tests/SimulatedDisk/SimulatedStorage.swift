@@ -35,6 +35,7 @@ public final class SimulatedStorage: Storage {
     var failsAlways = false
     var failsReads = false
     var hasCrashed = false
+    var spoils: Set<String> = []
     var keepsLog = false
     var log: [String] = []
     var random: SplitMix64
@@ -67,6 +68,9 @@ public final class SimulatedStorage: Storage {
 
   /// Makes every read fail from now on.
   public func failReads() { state.withLock { $0.failsReads = true } }
+
+  /// Turns over a bit in the middle of what is written to this path next, and tells nobody.
+  public func spoilNextWrite(to path: String) { state.withLock { _ = $0.spoils.insert(path) } }
 
   /// The number of operations so far.
   public var operations: Int { state.withLock { $0.operations } }

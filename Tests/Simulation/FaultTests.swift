@@ -1,4 +1,4 @@
-// Operations that fail, a disk that runs full, a replay of what has just been lived.
+// Operations that fail, a disk that runs full, and a replay of a run's own records.
 
 import Broker
 import Primitives

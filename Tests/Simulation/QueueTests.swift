@@ -185,7 +185,7 @@ final class QueueRun: PowerCutRun {
       messages[taken.body]?.asked.insert("ack")
       _ = try broker.acknowledge(taken.group, .one(taken.offset))
       tell { self.messages[taken.body]?.told.insert("ack") }
-    case 1: _ = try broker.requeue(taken.group, [taken.offset])
+    case 1: _ = try broker.requeue(taken.group, [taken.offset], .refused)
     default:
       _ = try broker.reject(taken.group, [taken.offset])
       tell { self.messages[taken.body]?.refusedIn.insert(taken.group.topic.name) }

@@ -161,7 +161,7 @@ struct RabbitMQTests {
       _ = try run.front.consume(queue!, sub: 1, connection: 1, prefetch: 0, noAck: false)
       try run.publish("1", "", "q")
     }
-    for _ in 0..<6 { run.act { _ = try run.broker.requeue(queue!.group, [0]) } }
+    for _ in 0..<6 { run.act { _ = try run.broker.requeue(queue!.group, [0], .refused) } }
     #expect(run.received.count == limit + 1 && run.complaints == [])
   }
 
@@ -179,7 +179,7 @@ struct RabbitMQTests {
     for (place, consumer) in consumers.enumerated() {
       run.act {
         run.broker.remove(consumer)
-        run.front.consumerLeft(try run.front.queue("q", 1))
+        run.front.consumerLeft(try run.front.queue("q", 1), consumer)
       }
       #expect(run.count("q") == (place == 0 ? 0 : nil))
     }

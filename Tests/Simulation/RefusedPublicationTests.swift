@@ -57,6 +57,39 @@ final class RefusedPublicationRun: PowerCutRun {
   var lengths: [Int] { Self.queues.map { broker.findQueue("rabbitmq/queue/\($0)")!.readyCount } }
 }
 
+/// One queue with room for ten bytes, whose messages live for a second.
+final class BoundedQueueRun: PowerCutRun {
+  private var rabbitMQ: RabbitMQ?
+
+  override func opened() {
+    rabbitMQ = RabbitMQ(broker)
+    rabbitMQ!.restore { _ = machine!.io.drain() }
+  }
+
+  override func connect() throws {
+    let arguments: [JSONTree.Member] = [
+      .init("x-max-length-bytes", .integer(10)), .init("x-overflow", .string("reject-publish")),
+      .init("x-message-ttl", .integer(1000)),
+    ]
+    _ = try rabbitMQ!.declare(
+      RabbitMQ.QueueDeclaration(
+        name: "small", isDurable: true, isExclusive: false, isAutoDelete: false, arguments: arguments), 1)
+  }
+
+  /// Publishes ten bytes; says whether they were taken.
+  func isTaken() throws -> Bool {
+    var isTaken = false
+    turn {
+      try [UInt8](repeating: 1, count: 10).withUnsafeBytes { body in
+        isTaken =
+          try rabbitMQ!.publish(Publication(exchange: "", routingKey: "small", body: body, encoding: .bytes)).refusedBy
+          == nil
+      }
+    }
+    return isTaken
+  }
+}
+
 @Suite("publications that full queues refuse")
 struct RefusedPublicationTests {
   @Test("go on to the dead-letter exchanges, in one record with what was taken")
@@ -73,5 +106,16 @@ struct RefusedPublicationTests {
     run.rest(turns: 3, ms: 0)
     run.restart(cleanly: false, salvaging: false)
     #expect(run.lengths == [1, 1, 1, 3] && run.complaints == [])
+  }
+  @Test("are taken again when what was in the queue has expired")
+  func roomAgain() throws {
+    let run = BoundedQueueRun(seed: 1, crashAt: nil)
+    run.run(turns: 1)
+    for _ in 1...3 {
+      #expect(try run.isTaken())
+      #expect(try !run.isTaken())
+      run.rest(turns: 4, ms: 500)
+    }
+    #expect(run.complaints == [])
   }
 }

@@ -132,7 +132,7 @@ final class LadderRun: PowerCutRun {
       messages[number]?.isAckAsked = true
       _ = try broker.acknowledge(work, .one(offset))
       tell { self.messages[number]?.isAckTold = true }
-    case 1: _ = try broker.requeue(work, [offset])
+    case 1: _ = try broker.requeue(work, [offset], .refused)
     default:
       messages[number]?.rejectionsAsked += 1
       messages[number]?.notBeforeMs = time.nowMs + Self.retryMs

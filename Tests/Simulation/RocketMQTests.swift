@@ -138,6 +138,22 @@ struct RocketMQTests {
     #expect(run.events[3]?.first?["reconsumeTimes"] as? Int == 1 && run.complaints == [])
   }
 
+  @Test("a topic and the retries of its group share one credit")
+  func sharedCredit() throws {
+    let run = Run.started()
+    try run.ask(1, "subscribe", #""topic":"t","consumerGroup":"g","credit":2"#)
+    try run.ask(2, "send", #""topic":"t","body":"retried""#)
+    let first = try #require(run.events[1]?.first)
+    try run.ask(1, "sendBack", "\"sub\":1,\"msgId\":\"\(first["msgId"]!)\",\"delayLevel\":1")
+    for _ in 0..<2 { run.pass(ms: 1000) }
+    for body in ["2", "3"] { try run.ask(2, "send", "\"topic\":\"t\",\"body\":\"\(body)\"") }
+    // One of each is in hand, which makes two.
+    #expect(run.bodies(1) == ["retried", "retried", "2"])
+    let retried = try #require(run.events[1]?[1])
+    try run.ask(1, "ack", "\"sub\":1,\"msgId\":\"\(retried["msgId"]!)\"")
+    #expect(run.bodies(1) == ["retried", "retried", "2", "3"] && run.complaints == [])
+  }
+
   @Test("messages of one sharding key come one at a time, others beside them")
   func shardingKeys() throws {
     let run = Run.started()

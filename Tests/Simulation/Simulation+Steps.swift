@@ -66,6 +66,7 @@ extension Simulation {
     var parts = MessageParts(id: id < 0 ? bytes("") : bytes("id\(id)"), body: bytes("\(version)"))
     if key > 0 { parts.key = bytes("k\(key)") }
     if tag > 0 { parts.tag = bytes(tag == 1 ? "a" : "b") }
+    parts.queue = UInt8(key)
     return (parts, version)
   }
 
@@ -238,6 +239,9 @@ extension Simulation {
     switch step {
     case .ack:
       inHand.remove(at: place)
+      // Somebody pulls as well, and has come somewhere.
+      let queue = UInt8(held.offset % 4)
+      _ = try broker.commitOffset(held.offset / 4, ofQueue: queue, in: topic, group: bytes("puller"))
       if try broker.acknowledge(group, .one(held.offset)).value == 1 { acksOfTurn.append((held.group, held.offset)) }
     case .ackUpTo:
       let candidates = inHand.filter { $0.group == held.group && $0.offset <= held.offset }.map(\.offset)

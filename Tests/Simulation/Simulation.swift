@@ -258,7 +258,7 @@ final class Simulation {
     case .notice(.fetched(_, _, let deliveries)): for delivery in deliveries { take(delivery, sequence) }
     case .notice(.retry(let connection)): retries.append(connection)
     case .notice(.ended(let consumer)): consumers.removeAll { $0 === consumer }
-    case .notice(.truncated), .notice(.heldCheck): break
+    case .notice(.truncated), .notice(.heldCheck), .notice(.grown): break
     }
   }
 

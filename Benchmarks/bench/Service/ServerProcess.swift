@@ -16,13 +16,15 @@ final class ServerProcess {
   fileprivate static let running = Atomic<Int32>(0)
 
   /// Starts the server of `flags` with extra arguments; ends the program when it does not start.
-  init(_ flags: Flags, _ extra: [String] = []) {
+  ///
+  /// - Parameter wire: the protocol whose port is wanted, as the server calls it; nil for the line protocol.
+  init(_ flags: Flags, _ extra: [String] = [], wire: String? = nil) {
     binary = flags.text("binary").isEmpty ? Self.besideThisProgram() : flags.text("binary")
     fsync = flags.text("fsync")
     var template = Array("\(flags.text("folder"))/escapement-bench-XXXXXX".utf8CString)
     guard let path = mkdtemp(&template) else { fail("cannot make a folder in \(flags.text("folder"))") }
     folder = String(cString: path)
-    start(extra)
+    start(extra, wire: wire)
   }
 
   private static func besideThisProgram() -> String {
@@ -35,7 +37,7 @@ final class ServerProcess {
   }
 
   /// Starts the server on the folder, which may hold data of an earlier run; returns when it listens.
-  func start(_ extra: [String] = []) {
+  func start(_ extra: [String] = [], wire: String? = nil) {
     var pipe: [Int32] = [0, 0]
     precondition(Glibc.pipe(&pipe) == 0, "a pipe can be made")
     let arguments =
@@ -43,14 +45,23 @@ final class ServerProcess {
     process = Self.spawn(arguments, output: pipe[1], closing: pipe[0])
     Self.running.store(process, ordering: .relaxed)
     close(pipe[1])
-    var text = ""
-    var byte: UInt8 = 0
-    while byte != UInt8(ascii: "\n"), read(pipe[0], &byte, 1) == 1 { text.unicodeScalars.append(Unicode.Scalar(byte)) }
+    var text = Self.line(pipe[0])
+    while let wire, !text.isEmpty, !text.hasSuffix(" for \(wire)\n") { text = Self.line(pipe[0]) }
     close(pipe[0])
     guard let number = text.split(separator: ":").last.flatMap({ UInt16($0.filter(\.isNumber)) }) else {
       fail("the server did not start: \(text)")
     }
     port = number
+  }
+
+  /// The next line, with its end; empty when there is none.
+  private static func line(_ descriptor: Int32) -> String {
+    var text = ""
+    var byte: UInt8 = 0
+    while byte != UInt8(ascii: "\n"), read(descriptor, &byte, 1) == 1 {
+      text.unicodeScalars.append(Unicode.Scalar(byte))
+    }
+    return text
   }
 
   private static func spawn(_ arguments: [String], output: Int32, closing: Int32) -> pid_t {

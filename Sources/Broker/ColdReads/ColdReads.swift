@@ -1,5 +1,5 @@
-// What was read from disk for commands: the command of a connection is refused with `waitForDisk`, and given again when the
-// notice `retry` says that what it needs is here.
+// What was read from disk for commands: a command that needs a read is refused with `waitForDisk`, and its connection gives
+// it again when the notice `retry` says that the data is in memory.
 //
 // Holds: what was read for a connection is kept until its command is through (`forget`). Nothing of this outlives the process.
 // Leaves to others: what is pending where (Pending).
@@ -68,7 +68,7 @@ final class ColdReads {
   }
 
   private func readNextSlice(_ listing: Listing, _ connection: UInt64) {
-    // Whoever asked is gone.
+    // The connection has ended, or has begun another listing.
     guard listings[connection] === listing else { return }
     while let slice = listing.slices.first, listing.found.count <= listing.command.limit {
       listing.slices.removeFirst()

@@ -1,5 +1,5 @@
-// A message ended in a queue, and all letters that it became were put into their queues; or a message was published, and the
-// queues that were full sent it on to their dead-letter exchanges.
+// A message ended in a queue, and the letters that it became were put into their queues. Or a message was published, and full
+// queues sent it on to their dead-letter exchanges.
 //
 //    0  u32   group of the queue where it ended; 0xFFFFFFFF: it was published
 //    4  u64   offset there; 0: it was published

@@ -13,7 +13,7 @@ struct LetterTarget: PayloadElement {
   let expiresAtMs: UnixMs
 
   static let byteCount = 12
-  /// The time of what waits without end.
+  /// Stands for a message without a time to live.
   static let never = UnixMs.max
   /// The expiry timers of one record share ten bits of its sequence.
   static let recordMax = ScheduleBatch.messagesMax

@@ -2,7 +2,7 @@
 //
 // Holds: encoding, decoding and encoding again gives the same bytes. A file's table names every field of the payload with its
 // offset and its type; a test holds the tables against the encoders.
-// Leaves to others: the frame around the payload (Journal), what a decision changes (`Broker+Apply` and the rooms).
+// Leaves to others: the frame around the payload (`DecisionLog/Frame`), what a decision changes (`Broker+Apply` and the rooms).
 
 import DecisionLog
 import Primitives

@@ -1,4 +1,4 @@
-// The owner of a held message was asked for the last time long ago: a copy was appended to the topic for abandoned messages.
+// The owner of a held message never decided about it: a copy was appended to the topic for abandoned messages.
 //
 //    0  u64      number of the held message
 //    8  i64      time of the append

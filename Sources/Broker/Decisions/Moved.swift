@@ -1,4 +1,4 @@
-// A group was moved to another place of its topic; what it had been given is forgotten.
+// A group's cursor was moved to another offset of its topic; its outstanding messages are forgotten.
 //
 //    0  u32  group
 //    4  u64  offset of its next message

@@ -1,5 +1,5 @@
-// Deliveries of a queue were rejected: they become dead letters, which later records say, for the message may have to be read
-// from disk first.
+// Deliveries of a queue were rejected. They become dead letters by later records, since a message may have to be read from
+// disk before it can move.
 //
 //    0  u32   group of the queue
 //    4  u8    reason, as in `EndReason`

@@ -1,4 +1,4 @@
-// What consumers say about their deliveries: acknowledged, refused, wanted for longer; and what happens when they say nothing.
+// Commands about deliveries: acknowledging, refusing, and extending the ack wait; and what happens when the ack wait ends.
 
 import Primitives
 import TimingWheel
@@ -37,10 +37,7 @@ extension Broker {
         group.outstanding.startDeadLettering(offset, .deliveryLimit)
         return
       }
-      let untilMs = turn.nowRoundedUpMs + (delayMs ?? Self.backOffMs(attempts: delivery.attempts))
-      groups.recordEnds(group)
-      groups.apply(turn.write(Refused(group: group.number, untilMs: untilMs, offset: offset)))
-      groups.startWaiting(offset, untilMs, group)
+      groups.makeWait(offset, delayMs: delayMs ?? Self.backOffMs(attempts: delivery.attempts), group)
     }
     turn.counters.refused += UInt64(count)
     if count > 0 { groups.markDirty(group) }
@@ -82,8 +79,8 @@ extension Selection {
 }
 
 extension Groups {
-  /// Takes a delivery from its consumer: something else is to become of it at once. Gives it as it was; nil when no consumer
-  /// has it. O(1).
+  /// Takes a delivery back from its consumer, for a caller that decides at once what becomes of the message. Gives the entry
+  /// as it was; nil when no consumer has the message. O(1).
   func takeBack(_ offset: TopicOffset, _ group: Group) -> Outstanding? {
     guard let delivery = group.outstanding.takeBack(offset) else { return nil }
     timers.stop(delivery.timer)
@@ -91,19 +88,31 @@ extension Groups {
     return delivery
   }
 
-  /// A delivery came to nothing: it can be made again, unless it was made too often or has expired. No record: a crash would
-  /// do the same.
-  func giveBack(_ offset: TopicOffset, _ group: Group) {
+  /// A delivery came to nothing: it can be made again, unless it was made too often or has expired. What can be made again at
+  /// once needs no record: a crash would do the same.
+  func giveBack(_ offset: TopicOffset, _ group: Group, _ way: GiveBack) {
     guard let delivery = takeBack(offset, group) else { return }
     if delivery.attempts >= group.options.maxAttempts {
       group.outstanding.startDeadLettering(offset, .deliveryLimit)
     } else if delivery.isExpired {
       group.outstanding.startDeadLettering(offset, .expired)
     } else {
-      group.outstanding.makeReady(offset)
+      if let delayMs = group.queue?.retry?.delayMs(way, attempts: delivery.attempts) {
+        makeWait(offset, delayMs: delayMs, group)
+      } else {
+        group.outstanding.makeReady(offset)
+      }
       group.queue?.gotBack(bodyBytes: Int(delivery.bodyBytes), in: group)
     }
     markDirty(group)
+  }
+
+  /// A delivery that was taken back waits before it is made again.
+  func makeWait(_ offset: TopicOffset, delayMs: Int64, _ group: Group) {
+    let untilMs = turn.nowRoundedUpMs + delayMs
+    recordEnds(group)
+    apply(turn.write(Refused(group: group.number, untilMs: untilMs, offset: offset)))
+    startWaiting(offset, untilMs, group)
   }
 
   /// Starts the timer of a delivery that waits for its time.
@@ -112,11 +121,11 @@ extension Groups {
     group.outstanding.setTimer(offset, timers.start(dueMs: untilMs, target))
   }
 
-  /// An ack wait has run out, or the time has come of a delivery that waits.
+  /// The timer of an outstanding message has fired: its ack wait is over, or its redelivery is due.
   func outstandingTimerFired(group number: UInt32, offset: TopicOffset, _ timer: TimerID) {
     guard let group = self[number], let entry = group.outstanding.find(offset), entry.pointee.timer == timer
     else { return }
-    guard entry.pointee.state == .waiting else { return giveBack(offset, group) }
+    guard entry.pointee.state == .waiting else { return giveBack(offset, group, .abandoned) }
     group.outstanding.makeReady(offset)
     markDirty(group)
   }

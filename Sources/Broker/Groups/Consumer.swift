@@ -1,4 +1,4 @@
-// One who gets messages: a subscription, the fetches of a connection on a group, or a private tail of a topic.
+// A receiver of messages: a subscription, the fetches of a connection on a group, or a private tail of a topic.
 //
 // Holds: `inFlight` counts what was delivered here and has not come back; two companions share one credit.
 // Leaves to others: who is served when (Groups+Dispatch), what becomes of deliveries (OutstandingMessages).
@@ -15,7 +15,7 @@ public final class Consumer {
   /// The three ways of getting messages.
   public enum Kind: Sendable { case subscription, fetcher, tail }
 
-  /// Its number in the broker; used again after it is gone.
+  /// Its number in the broker, which is used again after the consumer is removed.
   public let number: UInt32
   /// The server's key of the connection.
   public let connection: UInt64
@@ -37,13 +37,15 @@ public final class Consumer {
   @exclusivity(unchecked) public private(set) var inFlight = 0
   /// Whether its connection has too much unsent; nothing is delivered meanwhile.
   @exclusivity(unchecked) public private(set) var isPaused = false
+  /// Whether it takes nothing any more, and goes when what it has is acknowledged.
+  @exclusivity(unchecked) private(set) var isLeaving = false
   /// Fetches that are not answered yet.
   @exclusivity(unchecked) private(set) var fetches: [Fetch] = []
   /// What it shares with other consumers besides its own credit; nil for nothing.
   @exclusivity(unchecked) private(set) var sharedCredit: SharedCredit?
   /// The other one of a pair that shares one credit, comes and goes together.
   @exclusivity(unchecked) private(set) var companion: Consumer?
-  /// Of a tail: the next message.
+  /// In a tail: the position of the next message.
   @exclusivity(unchecked) private var position: TopicCursor
 
   init(
@@ -66,7 +68,7 @@ public final class Consumer {
   var canTake: Bool {
     switch kind {
     case .subscription:
-      if isPaused { return false }
+      if isPaused || isLeaving { return false }
       if let sharedCredit, !sharedCredit.hasRoom { return false }
       guard let companion else { return inFlight < options.credit }
       return inFlight + companion.inFlight < options.credit
@@ -75,12 +77,14 @@ public final class Consumer {
     }
   }
 
-  /// Another connection's fetch on a group says how it wants to be served.
+  /// Takes over the options of the latest fetch.
   func setOptions(_ options: ConsumerOptions) { self.options = options }
 
   func setCredit(_ credit: Int) { options.credit = credit }
 
   func setPaused(_ isPaused: Bool) { self.isPaused = isPaused }
+
+  func setLeaving() { isLeaving = true }
 
   /// The two share one credit from here on.
   func pair(with companion: Consumer) {
@@ -88,7 +92,7 @@ public final class Consumer {
     companion.companion = self
   }
 
-  /// It is alone, and so is the other one.
+  /// Ends the pair: each of the two has a credit of its own again.
   func unpair() {
     companion?.companion = nil
     companion = nil
@@ -99,7 +103,7 @@ public final class Consumer {
     credit.add(self)
   }
 
-  /// It shares nothing any more. Gives the credit if others have room by that.
+  /// Leaves the shared credit; gives it if its other members have room because of that.
   func leaveSharedCredit() -> SharedCredit? {
     guard let credit = sharedCredit else { return nil }
     sharedCredit = nil
@@ -115,7 +119,7 @@ public final class Consumer {
     sharedCredit?.noteGiven()
   }
 
-  /// Gives the credit that it shares if that has room again.
+  /// Counts one message in flight less; gives the shared credit if that has room again.
   @inline(__always) func noteTakenBack() -> SharedCredit? {
     inFlight -= 1
     guard let sharedCredit else { return nil }
@@ -155,7 +159,7 @@ public final class Consumer {
     fetches[index].bytesRemaining -= delivery.record.length
   }
 
-  /// A fetch that found nothing waits.
+  /// Makes a fetch that found nothing wait.
   func wait(token: UInt64, timer: TimerID, endsWhenLoaded: Bool) {
     guard let index = fetches.firstIndex(where: { $0.token == token }) else { return }
     fetches[index].timer = timer
@@ -167,7 +171,7 @@ public final class Consumer {
     fetches.firstIndex { $0.token == token }.map { fetches.remove(at: $0) }
   }
 
-  /// Ends all fetches of which this holds, and gives them.
+  /// Ends the fetches for which `isAnswered` is true, and gives them.
   func endFetches(where isAnswered: (Fetch) -> Bool) -> [Fetch] {
     if !fetches.contains(where: isAnswered) { return [] }
     let ended = fetches.filter(isAnswered)
@@ -180,7 +184,7 @@ public final class Consumer {
 struct Fetch {
   let token: UInt64
   let limit: Int
-  /// Its reply ends with the message that uses these up.
+  /// Bytes that its reply may still get; the message that uses them up is the last one.
   var bytesRemaining: Int
   var timer = TimerID.none
   /// It waits for the disk only and is answered, empty if need be, as soon as that has come.

@@ -1,4 +1,5 @@
-// Fetch: the same deliveries, asked for. A fetch that finds nothing may wait; one that needs the disk always does.
+// Fetching: deliveries that a consumer asks for, instead of getting them pushed. A fetch that finds nothing may wait; one
+// that needs the disk always waits.
 
 import Primitives
 import TimingWheel
@@ -7,8 +8,8 @@ import TimingWheel
 public enum FetchReply {
   /// Messages, perhaps none. Good until the next turn.
   case messages([Delivery])
-  /// `Notice.fetched` with the fetch's token will bring them. `forDisk`: nothing was waited for but the disk, so the reply
-  /// keeps its place in the order of replies.
+  /// `Notice.fetched` with the fetch's token will bring them. `forDisk`: the fetch waits for the disk alone, so its reply
+  /// comes in the order of replies.
   case later(forDisk: Bool)
 }
 
@@ -20,10 +21,10 @@ extension Broker {
     try requireWorking()
     guard let group = consumer.group else { preconditionFailure("a fetch without a group") }
     consumer.begin(Fetch(token: token, limit: limit, bytesMax: settings.fetchBytesMax))
-    // What others were given in this turn must not leave the reply empty.
+    // Deliveries to others in this turn must not use up the bytes of this reply.
     turn.deliveryBytesRemaining = max(turn.deliveryBytesRemaining, settings.fetchBytesMax)
     groups.dispatch(group, answering: false)
-    // Others of the group may have got something too: the end of the turn answers them.
+    // Other fetches of the group may have got messages, too. They are answered at the end of the turn.
     groups.markDirty(group)
     guard let fetch = consumer.fetches.first(where: { $0.token == token }) else {
       preconditionFailure("a fetch was answered twice")
@@ -31,7 +32,7 @@ extension Broker {
     if !fetch.collected.isEmpty || (waitMs == 0 && !group.waitsForDisk) {
       _ = consumer.endFetch(token: token)
       let shown = gate(of: fetch.collected, to: consumer)
-      // Whoever fetches from a topic is told of an attempt only when that attempt counts, also after a crash.
+      // A fetch from a topic shows an attempt only when its record is settled, so that no crash can undo the attempt.
       return Answer(.messages(fetch.collected), gate: consumer.topic.isQueue ? shown : max(shown, gate))
     }
     var timer = TimerID.none
@@ -43,8 +44,8 @@ extension Broker {
     return answer(.later(forDisk: waitMs == 0))
   }
 
-  /// What must be durable before these deliveries to one consumer may be shown: that their topic holds them and, where a
-  /// delivery is its own acknowledgement, that it is recorded.
+  /// What must be settled before these deliveries to one consumer may be shown: the record that appended their topic's newest
+  /// message and, where a delivery is its own acknowledgement, the record of its end.
   public func gate(of deliveries: [Delivery], to consumer: Consumer) -> Gate {
     if deliveries.contains(where: \.waitsForItsEnd) { return .endOfTurn }
     return deliveries.isEmpty ? gate : Gate(consumer.topic.appendSequence)

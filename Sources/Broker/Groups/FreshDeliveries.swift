@@ -1,8 +1,8 @@
-// The first deliveries of one dispatch, until a record says so.
+// The first deliveries of one dispatch that are not recorded yet.
 
 import Primitives
 
-/// What a group was given since the last record that says so.
+/// What a group was given since the last record of its deliveries.
 final class FreshDeliveries {
   @exclusivity(unchecked) private var from: TopicOffset = 0
   @exclusivity(unchecked) private var entries: [Delivered.Entry] = []
@@ -15,12 +15,12 @@ final class FreshDeliveries {
     isPlain = true
   }
 
-  /// Whether a record holds what is as far ahead as this. Very much may have ended behind one message.
+  /// Whether one record can name this offset, too. It cannot when very many messages in between have ended already.
   func reaches(_ offset: TopicOffset) -> Bool { offset - from <= Delivered.Entry.distanceMax }
 
   @inline(__always) func add(_ offset: TopicOffset, keyHash: UInt64, isParked: Bool) {
     entries.append(Delivered.Entry(distance: offset - from, keyHash: keyHash, isParked: isParked))
-    if keyHash != 0 { isPlain = false }
+    if keyHash != 0 || isParked { isPlain = false }
   }
 
   /// The decision that moves a group's cursor to `cursor`; nil when it has not moved.

@@ -1,4 +1,4 @@
-// A consumer group: how far it has come in its topic, what it has been given, and who its consumers are.
+// A consumer group: its cursor in the topic, its outstanding messages and its consumers.
 //
 // Holds: every offset below the cursor is finished (acknowledged, passed over, dead-lettered) or outstanding, and none above
 // is outstanding. In a queue, offsets above the cursor may have ended; the one at the cursor never has.
@@ -22,18 +22,20 @@ public final class Group {
   public let topic: Topic
   /// What it does as a queue; nil for a group of readers.
   public let queue: QueueRules?
-  /// What it has been given and has not finished.
+  /// Its outstanding messages.
   let outstanding = OutstandingMessages()
   @exclusivity(unchecked) private var position: TopicCursor
   @exclusivity(unchecked) private var lowest: TopicOffset
-  /// In a queue: offsets above the cursor that have ended.
+  /// In a queue: offsets above the cursor whose messages have ended.
   @exclusivity(unchecked) private(set) var endedAhead = OffsetSet()
   @exclusivity(unchecked) private(set) var consumers: [Consumer] = []
   @exclusivity(unchecked) private var turn = 0
-  /// What its consumers want; the last one to say counts.
+  /// How its consumers want to be served; the options of the last one count.
   @exclusivity(unchecked) private(set) var options = ConsumerOptions()
   /// Whether a consumer here shares its credit with one of another group.
   @exclusivity(unchecked) private(set) var hasCompanions = false
+  /// Whether its consumers are not all equal.
+  @exclusivity(unchecked) private var isChoosy = false
   /// Whether it stands in the line of groups to be served.
   @exclusivity(unchecked) private(set) var isDirty = false
   /// Whether dispatch cannot go on before a part of the log has come from disk.
@@ -131,7 +133,7 @@ public final class Group {
     return nil
   }
 
-  /// Goes to `offset` and forgets what it was given.
+  /// Moves the cursor to `offset` and forgets all outstanding messages.
   func move(to offset: TopicOffset) {
     position = TopicCursor(offset: offset)
     lowest = offset
@@ -143,6 +145,7 @@ public final class Group {
 
   /// The next consumer that can take a message; it stays the next until it was given one. O(members).
   @inline(__always) func nextConsumer() -> Consumer? {
+    if isChoosy { return chosenConsumer() }
     for step in 0..<consumers.count {
       let index = (turn + step) % consumers.count
       if consumers[index].canTake {
@@ -153,12 +156,40 @@ public final class Group {
     return nil
   }
 
+  /// The same where not all are equal: with a single active consumer that one, or whoever fetches; otherwise the first of the
+  /// highest priority.
+  private func chosenConsumer() -> Consumer? {
+    var active: Consumer?
+    if queue?.hasSingleActive == true { active = consumers.first { $0.kind == .subscription && !$0.isLeaving } }
+    var chosen: Int?
+    for step in 0..<consumers.count {
+      let place = (turn + step) % consumers.count
+      let consumer = consumers[place]
+      guard consumer.canTake, active == nil || consumer === active || consumer.kind == .fetcher else { continue }
+      if let best = chosen, consumers[best].options.priority >= consumer.options.priority { continue }
+      chosen = place
+    }
+    guard let chosen else { return nil }
+    turn = chosen
+    return consumers[chosen]
+  }
+
   /// The next consumer has been given a message: the turn is another one's.
   @inline(__always) func passTurn() { turn += 1 }
 
-  func add(_ consumer: Consumer) { consumers.append(consumer) }
+  func add(_ consumer: Consumer) {
+    consumers.append(consumer)
+    noteChoice()
+  }
 
-  func remove(_ consumer: Consumer) { consumers.removeAll { $0 === consumer } }
+  func remove(_ consumer: Consumer) {
+    consumers.removeAll { $0 === consumer }
+    noteChoice()
+  }
+
+  private func noteChoice() {
+    isChoosy = queue?.hasSingleActive == true || queue != nil && consumers.contains { $0.options.priority != 0 }
+  }
 
   func noteCompanions() { hasCompanions = true }
 
@@ -166,7 +197,7 @@ public final class Group {
 
   // MARK: Work for later in the turn
 
-  /// It stands in the line of groups to be served, or does not any more.
+  /// Notes whether it stands in the line of groups to be served.
   @inline(__always) func setDirty(_ isDirty: Bool) { self.isDirty = isDirty }
 
   @inline(__always) func setWaitsForDisk(_ waits: Bool) { waitsForDisk = waits }
@@ -177,7 +208,7 @@ public final class Group {
     return unrecordedEnds.isEmpty
   }
 
-  /// Calls `body` for each record that says what has ended without one, and forgets that.
+  /// Calls `body` for each record to be written about ended messages that have none, and forgets these.
   @inline(__always) func takeUnrecordedEnds(_ body: (DecidedList<OffsetRun>) -> Void) {
     if unrecordedEnds.isEmpty { return }
     unrecordedEnds.forEachRecord(body)
@@ -198,20 +229,20 @@ public final class Group {
 
   // MARK: A start
 
-  /// Takes up the state of a checkpoint.
+  /// Restores the state of a checkpoint.
   func recover(_ entries: [Outstanding], cursor: TopicOffset) {
     position = TopicCursor(offset: cursor)
     for entry in entries.sorted(by: { $0.offset < $1.offset }) {
       outstanding.recover(entry)
-      // What `upTo` means is counted from the first message that is not finished.
+      // `committed` begins at the lowest outstanding message.
       lowest = min(lowest, entry.offset)
     }
   }
 
-  /// Takes up what a checkpoint says of its queue.
+  /// Restores the queue's part of a checkpoint.
   func recover(endedAhead ended: OffsetSet) { endedAhead = ended }
 
-  /// After a salvage: what is said of messages from `endOffset` on is about messages that were left out.
+  /// After a salvage: forgets messages from `endOffset` on, which are not in the topic any more.
   func forgetLost(from endOffset: TopicOffset) {
     if cursor > endOffset { position = TopicCursor(offset: endOffset) }
     for offset in endedAhead.offsets where offset >= endOffset { endedAhead.remove(offset) }

@@ -1,5 +1,5 @@
-// Dead letters: what a group has been given too often, what was rejected, and what expired while it was with a consumer. A
-// group of readers has a topic for them; a queue has its rules.
+// Dead-lettering of messages that were delivered too often, were rejected, or expired while a consumer had them. A group of
+// readers has a topic for its dead letters; a queue has rules.
 
 import Primitives
 import TopicLog
@@ -8,7 +8,8 @@ extension Groups {
   /// Why a message goes to the dead letters, as its `x-reason` says.
   private static let tooManyAttempts = "max_attempts"
 
-  /// Dead-letters what stands in line for it, in order, as far as it can be read; a bounded number a turn.
+  /// Dead-letters the messages in line for it, in order, up to the first one that must be read from disk; a bounded number a
+  /// turn.
   func deadLetter(_ group: Group) {
     while let entry = group.outstanding.firstDeadLetter() {
       if turn.deadLettersRemaining == 0 { return markDirty(group) }
@@ -40,7 +41,8 @@ extension Groups {
     }
   }
 
-  /// False when no topic can be made for it: then the message stays with the group and is tried again when the group moves.
+  /// False when no topic can be made for it. Then the message stays outstanding and is tried again when the group is served
+  /// next.
   private func deadLetter(_ message: MessageRecord, _ attempts: UInt32, _ group: Group) -> Bool {
     guard let target = try? group.deadLetterTopic.withBytes({ name throws(BrokerStop) in try topics.always(name) })
     else { return false }

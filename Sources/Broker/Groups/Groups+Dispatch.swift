@@ -12,6 +12,7 @@ extension Groups {
     group.setWaitsForDisk(false)
     deadLetter(group)
     fresh.begin(at: group.cursor)
+    if group.queue?.prioritiesMax ?? 0 > 0 { takeUp(group) }
     // While messages wait to be released, they go first: another topic's may be among them.
     var budget = turn.isReleasing ? settings.deliveriesPerTurn / 8 : settings.deliveriesPerTurn
     while budget > 0, turn.deliveryBytesRemaining > 0, let consumer = group.nextConsumer() {
@@ -30,7 +31,7 @@ extension Groups {
 
   // MARK: Again
 
-  /// Delivers a message that was out before. False when nothing more can be done now.
+  /// Delivers an outstanding message again. False when nothing more can be delivered now.
   private func redeliver(_ entry: UnsafePointer<Outstanding>, _ group: Group, _ consumer: Consumer) -> Bool {
     let offset = entry.pointee.offset
     let attempts = entry.pointee.attempts
@@ -61,7 +62,7 @@ extension Groups {
     }
   }
 
-  /// A message goes to a consumer, and its ack wait begins.
+  /// Gives a message to a consumer and starts its ack wait.
   @inline(__always)
   private func hand(_ message: MessageRecord, _ attempt: UInt32, _ group: Group, _ consumer: Consumer) {
     let offset = message.sequence
@@ -90,12 +91,30 @@ extension Groups {
     }
   }
 
-  /// Ends what was delivered to consumers that do not acknowledge.
+  /// Ends the messages that were delivered to consumers which do not acknowledge.
   private func endSelfAcknowledged(_ group: Group) {
     let count = group.takeSelfAcknowledged { end($0, in: group) }
     guard count > 0 else { return }
     turn.counters.acknowledged += UInt64(count)
     markDirty(group)
+  }
+
+  // MARK: By priority
+
+  /// Takes up what waits at and above the cursor of a queue that goes by priorities, so that it is delivered in their order; as
+  /// much as may be outstanding.
+  private func takeUp(_ group: Group) {
+    guard let queue = group.queue, group.nextConsumer() != nil else { return }
+    while group.outstanding.count < settings.outstandingMax {
+      let offset = group.cursor
+      if !fresh.reaches(offset) { recordFresh(group) }
+      guard case .record(let message) = group.readNext() else { break }
+      group.pass(message)
+      group.outstanding.deliver(offset, keyHash: 0, isParked: true)
+      group.outstanding.makeReady(offset, priority: queue.priority(of: message))
+      fresh.add(offset, keyHash: 0, isParked: true)
+    }
+    recordFresh(group)
   }
 
   // MARK: New ones
@@ -116,7 +135,7 @@ extension Groups {
       return true
     case .trimmed:
       recordFresh(group)
-      // A record of its own, since the gap may be wider than one that names messages can be.
+      // The gap gets a record of its own, since it may be wider than a record that names messages can span.
       let lost = offset..<group.topic.log.firstOffset
       apply(turn.write(Delivered(group: group.number, offsets: lost, entries: .draft([]))))
       fresh.begin(at: group.cursor)
@@ -145,7 +164,7 @@ extension Groups {
     turn.counters.delivered += 1
   }
 
-  /// Writes down what the group was given since its last record. The same was applied message by message.
+  /// Records what the group was given since its last record. The change was applied message by message before.
   private func recordFresh(_ group: Group) {
     if let delivered = fresh.decision(group) {
       recordEnds(group)

@@ -65,14 +65,15 @@ extension Groups {
     writer.write(nextNumber)
   }
 
-  /// Ends recovery: what was with consumers is ready for others, waiting redeliveries wait on.
+  /// Ends recovery: messages that were with consumers become ready, and refused ones go on waiting for their redelivery.
   ///
   /// - Parameter isSalvaged: whether parts of the journal were left out. Then a group may know of messages whose own records
   ///   were left out.
   func start(isSalvaged: Bool) {
     for group in inOrder {
       if isSalvaged { forgetLost(group) }
-      // A record says that a delivery was rejected; that others were delivered too often shows when they are delivered again.
+      // A queue has a record of each rejection. Messages that were delivered too often have none: dispatch finds that out
+      // again.
       group.outstanding.restart(keepsDeadLetters: group.queue != nil)
       if group.outstanding.firstDeadLetter() != nil { markDirty(group) }
       var waiting: [(offset: TopicOffset, untilMs: UnixMs)] = []
@@ -97,8 +98,8 @@ extension Group {
     lines.append("group \(number) \(name) \(cursor)")
     var entries: [String] = []
     outstanding.forEach { entry in
-      // What a start makes of it: consumers are gone, a wait may be over that no record ends, and of dead-lettering a record
-      // says only that a consumer of a queue rejected the delivery.
+      // The state that a start would find: no consumer has a message, no record ends a wait whose time is over, and the only
+      // dead-lettering with a record is a rejection in a queue.
       let shown =
         switch entry.pointee.state {
         case .parked: "parked"

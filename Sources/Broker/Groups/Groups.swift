@@ -1,8 +1,8 @@
 // The consumer groups of all topics and their consumers: which there are, what decisions make of them, and who has work.
 //
 // Holds: a group's number is its slot in the table and is never used again; a consumer's number is its slot, and is used
-// again after it is gone; a group that has something to do stands in the line of those to be served once, and so does a topic
-// whose private readers have something to do.
+// again after it is gone; a group with work stands once in the line of groups to be served, and so does a topic whose private
+// tails have work.
 // Leaves to others: the state of one group (Group, OutstandingMessages), who gets which message (Groups+Dispatch).
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
@@ -18,7 +18,7 @@ final class Groups {
   let timers: Timers
   let topics: Topics
   let hasher: SipHash128
-  /// What was delivered for the first time in the dispatch at hand.
+  /// First deliveries of the current dispatch.
   let fresh = FreshDeliveries()
   @exclusivity(unchecked) private var table: [Group?] = []
   /// How many groups there are.
@@ -28,9 +28,9 @@ final class Groups {
   /// Groups to be served.
   @exclusivity(unchecked) private var dirty: [Group] = []
   @exclusivity(unchecked) private var serving: [Group] = []
-  /// Topics whose private readers are to be served.
+  /// Topics whose private tails are to be served.
   @exclusivity(unchecked) private var dirtyTails: [Topic] = []
-  /// Groups in which messages have ended that no record says so of yet.
+  /// Groups with ended messages that are not recorded yet.
   @exclusivity(unchecked) private var withUnrecordedEnds: [Group] = []
 
   init(_ settings: BrokerSettings, _ turn: Turn, _ timers: Timers, _ topics: Topics, _ hasher: SipHash128) {
@@ -73,12 +73,12 @@ final class Groups {
     return group
   }
 
-  /// So many numbers are used already.
+  /// Notes that numbers below this one are used.
   private func reserve(numbers: UInt32) {
     while table.count < Int(numbers) { table.append(nil) }
   }
 
-  /// The groups of a deleted topic go, and its consumers are told.
+  /// Removes the groups of a deleted topic and tells its consumers.
   func remove(_ topic: Topic) {
     for consumer in topic.tails + topic.groups.flatMap(\.consumers) {
       // A fetch that waits is answered now: nothing will ever come for it.
@@ -93,6 +93,7 @@ final class Groups {
       count -= 1
     }
     for connection in topic.takeWaiting() { turn.notify(.retry(connection: connection)) }
+    notifyWatchers(of: topic)
   }
 
   func apply(_ delivered: Delivered) {
@@ -125,7 +126,8 @@ final class Groups {
     }
   }
 
-  /// Ends a message in a group. What decisions mean by it; the caller sees to it that a record says so. O(1).
+  /// Ends a message in a group, as a decision says. A caller that applies no decision must see to it that a record follows.
+  /// O(1).
   @inline(__always) func finish(_ offset: TopicOffset, in group: Group) {
     group.queue?.ended(offset, in: group)
     guard let entry = group.finish(offset) else { return }
@@ -169,12 +171,12 @@ final class Groups {
     noteEnd(offset, in: group)
   }
 
-  /// A message has ended in the way of `finish`, and no record says so yet.
+  /// Notes that `finish` has ended a message without a record.
   @inline(__always) func noteEnd(_ offset: TopicOffset, in group: Group) {
     if group.noteEnd(offset) { withUnrecordedEnds.append(group) }
   }
 
-  /// Writes down what has ended in a group since its last record: in one record, unless there are very many runs.
+  /// Records what has ended in a group since its last record of ends: in one record, unless there are very many runs.
   @inline(__always) func recordEnds(_ group: Group) {
     group.takeUnrecordedEnds { turn.write(Acknowledged(group: group.number, runs: $0)) }
   }
@@ -184,7 +186,7 @@ final class Groups {
     withUnrecordedEnds.removeAll(keepingCapacity: true)
   }
 
-  /// Whether records say of every message that has ended.
+  /// Whether every end is recorded.
   var hasRecordedEnds: Bool { withUnrecordedEnds.isEmpty }
 
   // MARK: Consumers
@@ -219,13 +221,13 @@ final class Groups {
     return consumer
   }
 
-  /// The filter, the order and the number of attempts are the group's; the last to say counts.
+  /// Filter, order and number of attempts belong to the group; the options of the last consumer count.
   func adopt(_ options: ConsumerOptions, _ group: Group) {
     group.adopt(options)
     markDirty(group)
   }
 
-  /// Takes a consumer away; what it had goes to other members, one attempt later.
+  /// Removes a consumer. The messages that it had are delivered again, to other members.
   func remove(_ consumer: Consumer) {
     guard isPresent(consumer) else { return }
     let companion = consumer.companion
@@ -238,7 +240,7 @@ final class Groups {
     group.outstanding.forEach { entry in
       if entry.pointee.consumer == consumer.number { offsets.append(entry.pointee.offset) }
     }
-    for offset in offsets { giveBack(offset, group) }
+    for offset in offsets.sorted() { giveBack(offset, group, .abandoned) }
     markDirty(group)
   }
 
@@ -263,7 +265,8 @@ final class Groups {
 
   private func putInLine(_ group: Group) {
     group.setDirty(true)
-    // Credit that comes free here may be wanted there; and first there, so that neither takes all of it always.
+    // Credit that comes free in one of two companions' groups may be wanted in the other, which is served first: so neither
+    // takes it all.
     if group.hasCompanions {
       for consumer in group.consumers { if let other = consumer.companion?.group { markDirty(other) } }
     }
@@ -279,7 +282,12 @@ final class Groups {
     topic.noteAppended(by: sequence)
     for group in topic.groups where !group.isDirty && !group.consumers.isEmpty { putInLine(group) }
     if !topic.tails.isEmpty { markTailsDirty(topic) }
+    if topic.isWatched { notifyWatchers(of: topic) }
     topics.watchRetention(topic)
+  }
+
+  private func notifyWatchers(of topic: Topic) {
+    for connection in topic.takeWatchers() { turn.notify(.grown(topic, connection: connection)) }
   }
 
   /// Serves every group and tail that has something to do, as far as the turn's bytes go.
@@ -288,7 +296,7 @@ final class Groups {
     swap(&dirty, &serving)
     for (index, group) in serving.enumerated() {
       if turn.deliveryBytesRemaining <= 0 {
-        // Those that had nothing go first in the next turn.
+        // Groups that were not served are first in the next turn.
         dirty.insert(contentsOf: serving[index...], at: 0)
         break
       }
@@ -300,7 +308,7 @@ final class Groups {
     dirtyTails.removeAll(keepingCapacity: true)
     for topic in tails where topic.isAlive {
       for tail in topic.tails {
-        // Busy groups must not leave the tails nothing.
+        // Busy groups must leave something for the tails.
         turn.deliveryBytesRemaining = max(turn.deliveryBytesRemaining, settings.tailBytesPerTurn)
         dispatch(tail: tail)
       }
@@ -318,7 +326,7 @@ final class Groups {
 
   // MARK: A start
 
-  /// Takes up the groups of a checkpoint.
+  /// Restores the groups of a checkpoint.
   func recover(_ state: State, queueRules: (Topic) -> QueueRules?) {
     for state in state.groups {
       guard let topic = topics[state.topic] else { continue }

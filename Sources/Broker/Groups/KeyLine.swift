@@ -1,6 +1,6 @@
 // The outstanding messages of one ordering key, in their order.
 //
-// Holds: offsets ascend. Nearly always the first one goes: that must not move all others, for a busy key has many.
+// Holds: offsets ascend. Nearly always the first one is removed. That must not move all others, since a busy key has many.
 
 import Primitives
 

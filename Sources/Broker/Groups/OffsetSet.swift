@@ -5,7 +5,7 @@
 
 import Primitives
 
-/// Offsets that something is true of.
+/// A set of offsets.
 struct OffsetSet {
   private static let pageBits: UInt64 = 12
   private static let pageOffsets = 1 << Int(pageBits)

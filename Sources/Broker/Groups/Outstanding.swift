@@ -32,10 +32,20 @@ struct Outstanding: BitwiseCopyable {
   var isExpired = false
   /// In `deadLettering`: the `EndReason`.
   var reason: UInt8 = 0
+  /// In a queue that goes by priorities: that of the message.
+  var priority: UInt8 = 0
   /// In a bounded queue: the bytes of its body.
   var bodyBytes: UInt32 = 0
   /// In `waiting`: until when.
   var untilMs: UnixMs = 0
+
+  /// In a queue: whether it stands in its place, to be delivered now or when its time comes.
+  @inline(__always) var isWithoutConsumer: Bool { state == .ready || state == .waiting }
+
+  /// Its place in the line of messages to be delivered: the higher priority first, and then the lower offset.
+  @inline(__always) var rank: UInt64 { UInt64(.max - priority) << 56 | offset }
+  /// The offset that a rank was made of.
+  @inline(__always) static func offset(rank: UInt64) -> TopicOffset { rank & (1 << 56 - 1) }
 
   static let noConsumer = UInt32.max
   static let none = TopicOffset.max
@@ -51,17 +61,17 @@ struct Outstanding: BitwiseCopyable {
   }
 }
 
-/// Offsets to be delivered again, the smallest first. May hold stale ones: ask the table.
-struct OffsetHeap {
-  private var elements: [TopicOffset] = []
+/// Ranks of messages to be delivered again, the smallest first. May hold stale ones: ask the table.
+struct RankHeap {
+  private var elements: [UInt64] = []
 
-  var first: TopicOffset? { elements.first }
+  var first: UInt64? { elements.first }
   var isEmpty: Bool { elements.isEmpty }
   /// All of them, in no order.
-  var all: [TopicOffset] { elements }
+  var all: [UInt64] { elements }
 
-  mutating func insert(_ offset: TopicOffset) {
-    elements.append(offset)
+  mutating func insert(_ rank: UInt64) {
+    elements.append(rank)
     var child = elements.count - 1
     while child > 0, elements[child] < elements[(child - 1) / 2] {
       elements.swapAt(child, (child - 1) / 2)

@@ -1,12 +1,12 @@
-// The messages that a group has been given and has not finished: in which state each is, and what comes next.
+// The outstanding messages of a group: the state of each, and which one comes next.
 //
 // Holds: of the messages of one key only the first is not parked; every message in state ready stands in the line of those to
 // be delivered again, unless it is being delivered in this moment; every message in state deadLettering stands in the line of
 // those to be dead-lettered; the counts are those of the table.
 // Leaves to others: the cursor (Group), who gets a message (Groups+Dispatch), timers, the journal.
 //
-// This file alone changes an entry, so every change has a name here. Some are what decisions mean, and happen in replay as
-// well; the others are about consumers, who are gone after a restart.
+// This file alone changes an entry, so every change has a name here. Some changes are made by decisions, in replay as well;
+// the others are about consumers, who are gone after a restart.
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
@@ -16,7 +16,7 @@ import TimingWheel
 /// The outstanding messages of a group.
 final class OutstandingMessages {
   private let table = OutstandingTable()
-  @exclusivity(unchecked) private var ready = OffsetHeap()
+  @exclusivity(unchecked) private var ready = RankHeap()
   /// Offsets to be dead-lettered, in their order; may hold some that have ended since.
   @exclusivity(unchecked) private var deadLetters = Fifo<TopicOffset>()
   @exclusivity(unchecked) private var deadLetteringCount = 0
@@ -53,8 +53,9 @@ final class OutstandingMessages {
 
   /// The first message to be delivered again; nil when there is none. Amortised O(log messages).
   func firstReady() -> UnsafePointer<Outstanding>? {
-    while let offset = ready.first {
-      if let entry = table.find(offset), entry.pointee.state == .ready { return UnsafePointer(entry) }
+    while let rank = ready.first {
+      let entry = table.find(Outstanding.offset(rank: rank))
+      if let entry, entry.pointee.state == .ready, entry.pointee.rank == rank { return UnsafePointer(entry) }
       ready.removeFirst()
     }
     return nil
@@ -120,7 +121,7 @@ final class OutstandingMessages {
     if entry.state == .inFlight { inFlight -= 1 }
     if entry.state == .deadLettering { deadLetteringCount -= 1 }
     if entry.keyHash != 0 { leaveLine(entry) }
-    // Whatever stands in the line is stale.
+    // With no message outstanding, every entry of the line is stale.
     if table.count == 0, !ready.isEmpty { ready.removeAll() }
     return entry
   }
@@ -131,7 +132,7 @@ final class OutstandingMessages {
     if next == nil { keyLines[entry.keyHash] = nil }
     guard wasFirst, let next, let waiting = table.find(next), waiting.pointee.state == .parked else { return }
     waiting.pointee.state = .ready
-    ready.insert(next)
+    ready.insert(waiting.pointee.rank)
   }
 
   func removeAll() {
@@ -161,8 +162,8 @@ final class OutstandingMessages {
     inFlight += 1
   }
 
-  /// Takes a message from its consumer: something else is to become of it at once. Gives the entry as it was; nil when no
-  /// consumer has it.
+  /// Takes a message back from its consumer, for a caller that decides at once what becomes of it. Gives the entry as it was;
+  /// nil when no consumer has it.
   func takeBack(_ offset: TopicOffset) -> Outstanding? {
     guard let entry = table.find(offset), entry.pointee.state == .inFlight else { return nil }
     let old = entry.pointee
@@ -178,7 +179,22 @@ final class OutstandingMessages {
     guard let entry = table.find(offset) else { return }
     entry.pointee.timer = .none
     entry.pointee.state = .ready
-    ready.insert(offset)
+    ready.insert(entry.pointee.rank)
+  }
+
+  /// In a queue that goes by priorities: a message that was taken up waits to be delivered for the first time.
+  func makeReady(_ offset: TopicOffset, priority: UInt8) {
+    guard let entry = table.find(offset) else { return }
+    entry.pointee.priority = priority
+    entry.pointee.state = .ready
+    ready.insert(entry.pointee.rank)
+  }
+
+  /// The priority of a message that has no consumer is known again after a start.
+  func setPriority(_ offset: TopicOffset, _ priority: UInt8) {
+    guard let entry = table.find(offset) else { return }
+    entry.pointee.priority = priority
+    if entry.pointee.state == .ready { ready.insert(entry.pointee.rank) }
   }
 
   /// Takes what `firstReady` gave out of the line: it is delivered, or ends.
@@ -192,7 +208,7 @@ final class OutstandingMessages {
 
   // MARK: A start
 
-  /// Takes up an entry of a checkpoint. No consumer of that time is there any more.
+  /// Restores an entry of a checkpoint. The consumers of that time are gone.
   func recover(_ entry: Outstanding) {
     var entry = entry
     if entry.state == .inFlight { entry.state = .ready }
@@ -214,7 +230,9 @@ final class OutstandingMessages {
       if entry.pointee.state == .deadLettering {
         if keepsDeadLetters { waiting.append(entry.pointee.offset) } else { entry.pointee.state = .ready }
       }
-      if entry.pointee.state == .ready { ready.insert(entry.pointee.offset) }
+      // Taken up by its priority, and never delivered.
+      if entry.pointee.state == .parked, entry.pointee.keyHash == 0 { entry.pointee.state = .ready }
+      if entry.pointee.state == .ready { ready.insert(entry.pointee.rank) }
     }
     deadLetteringCount = waiting.count
     for offset in waiting.sorted() { deadLetters.append(offset) }
@@ -233,10 +251,10 @@ final class OutstandingMessages {
       precondition(hasConsumer == isInFlight, "what is in flight has a consumer, and nothing else has")
       // What was parked behind another message of its key is ready, and not delivered yet, when that has ended.
       precondition(
-        entry.pointee.state == .parked || entry.pointee.attempts > 0
-          || entry.pointee.state == .ready && entry.pointee.keyHash != 0, "what was not delivered is parked or ready")
+        entry.pointee.state == .parked || entry.pointee.attempts > 0 || entry.pointee.keyHash == 0
+          || entry.pointee.state == .ready, "what was not delivered is parked, ready, or waits by its priority")
       if entry.pointee.state == .ready {
-        precondition(readyLine.contains(entry.pointee.offset), "what is ready stands in line to be delivered")
+        precondition(readyLine.contains(entry.pointee.rank), "what is ready stands in line to be delivered")
       }
       if entry.pointee.state == .deadLettering {
         precondition(deadLetterLine.contains(entry.pointee.offset), "what is dead-lettered stands in line for it")

@@ -4,7 +4,7 @@ import Primitives
 import TopicLog
 
 extension Broker {
-  /// The group by which a dead-letter topic remembers what was put back.
+  /// The group of a dead-letter topic whose cursor says what was put back.
   private static let redriveGroup = "redrive"
   /// Headers that the way to the dead letters added.
   private static let deadLetterHeaders = ["x-origin-topic", "x-origin-offset", "x-group", "x-attempts", "x-reason"]

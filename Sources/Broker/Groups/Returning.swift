@@ -1,10 +1,10 @@
-// Returning: a consumer gives a delivery back for good, and a copy goes elsewhere, now or later, in one decision.
+// Returning: one decision ends a delivery and puts a copy of its message elsewhere, now or later.
 
 import Primitives
 import TopicLog
 
 extension Broker {
-  /// The message of a delivery that a consumer holds; nil when it holds it no more. Good until the next command.
+  /// The message of a delivery; nil when the consumer does not have it any more. Good until the next command.
   ///
   /// - Throws: `waitForDisk` when it must be read.
   public func delivered(_ consumer: Consumer, _ offset: TopicOffset) throws(BrokerStop) -> MessageRecord? {
@@ -81,9 +81,9 @@ extension Broker {
     return group
   }
 
-  /// A mark on a text that only this data folder can make: 128 bits, keyed. Does not tell the key.
+  /// A keyed hash of a text, by which it can be told later that this log made it. 128 bits; does not reveal the key.
   public func mark(of text: UnsafeRawBufferPointer) -> IDHash {
-    // No topic has this number, so no mark is an id's hash.
+    // No topic has this number, so a mark is never equal to the hash of an id.
     hasher.hash(topic: .max - 1, id: text)
   }
 }

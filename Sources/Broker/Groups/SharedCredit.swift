@@ -3,9 +3,9 @@
 // Holds: `inFlight` is the sum of what its members have in flight.
 // Leaves to others: who is served when (Groups+Dispatch).
 
-/// A credit that consumers share, of any queues.
+/// A credit that consumers share, whichever queues they read.
 public final class SharedCredit {
-  /// So many messages may be in flight at a time.
+  /// The most messages that may be in flight at a time.
   @exclusivity(unchecked) private(set) var limit: Int
   @exclusivity(unchecked) private(set) var inFlight = 0
   private(set) var members: [Consumer] = []
@@ -29,7 +29,7 @@ public final class SharedCredit {
 
   @inline(__always) func noteGiven() { inFlight += 1 }
 
-  /// Gives whether there is room again.
+  /// Counts messages in flight less; gives whether that made room.
   @inline(__always) func noteTakenBack(_ count: Int = 1) -> Bool {
     let hadRoom = hasRoom
     inFlight -= count
@@ -44,7 +44,7 @@ extension Broker {
     if let group = consumer.group { groups.markDirty(group) }
   }
 
-  /// Bounds a consumer by a credit that it shares with others, too; one of its own is not changed by that. O(1).
+  /// Bounds a consumer by a credit that it shares with others, besides its own credit, which stays as it is. O(1).
   public func bind(_ consumer: Consumer, by shared: SharedCredit) {
     guard isPresent(consumer), consumer.sharedCredit == nil else { return }
     consumer.share(shared)

@@ -1,4 +1,4 @@
-// Consumers come, go, pause, and say where their group begins.
+// Commands of consumers: subscribing, leaving, pausing, and moving a group's cursor.
 
 import Primitives
 import TopicLog
@@ -32,7 +32,7 @@ extension Broker {
     return answer(consumer)
   }
 
-  /// The fetching side of a connection on a group, made when it is not there.
+  /// The consumer that collects a connection's fetches on a group; made when it is not there.
   public func fetcher(
     topic name: UnsafeRawBufferPointer, group groupName: UnsafeRawBufferPointer, connection: UInt64,
     _ options: ConsumerOptions
@@ -59,8 +59,14 @@ extension Broker {
 
   // MARK: Going
 
-  /// Takes a consumer away; what it had goes to other members, one attempt later.
+  /// Removes a consumer. The messages that it had are delivered again, to other members.
   public func remove(_ consumer: Consumer) { groups.remove(consumer) }
+
+  /// A consumer takes nothing any more; what it has stays with it until it is acknowledged, or `remove` follows.
+  public func retire(_ consumer: Consumer) {
+    consumer.setLeaving()
+    if let group = consumer.group { groups.markDirty(group) }
+  }
 
   /// Whether the broker still knows this consumer.
   public func isPresent(_ consumer: Consumer) -> Bool { groups.isPresent(consumer) }
@@ -76,8 +82,8 @@ extension Broker {
 
   // MARK: Moving
 
-  /// Moves a group, made when it is not there; what was given out is forgotten and may be delivered anew. Gives where it
-  /// really begins.
+  /// Moves a group's cursor; makes the group when it is not there. Outstanding messages are forgotten and may be delivered
+  /// again. Gives the offset at which the group really begins.
   public func seek(
     topic name: UnsafeRawBufferPointer, group groupName: UnsafeRawBufferPointer, to start: StartPosition,
     connection: UInt64

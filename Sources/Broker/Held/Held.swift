@@ -1,5 +1,5 @@
-// The room of held messages: accepted and durable, in no topic, until their owner says what shall become of them. The owner is
-// asked now and then; one that never answers has abandoned its message.
+// The room of held messages: accepted and durable, but in no topic until their owner decides about them. The owner is asked
+// from time to time; a message whose owner never answers is abandoned.
 //
 // Holds: a held message ends in one of three ways, each one record: released into its topic, dropped, or abandoned into the
 // topic for that. `bytes` is the memory of all of them.
@@ -12,7 +12,7 @@ import TimingWheel
 /// The number of a held message: the sequence in its record.
 public typealias HeldNumber = UInt64
 
-/// A message held back. Its record is good as long as the broker holds it.
+/// A held message. Its record is good as long as the message is held.
 public final class HeldMessage {
   /// Its number.
   public let number: HeldNumber
@@ -39,7 +39,7 @@ public final class HeldMessage {
 
   /// Its id.
   public var id: GeneratedID { GeneratedID(number) }
-  /// Memory it takes, about.
+  /// Memory that it takes, approximately.
   var bytes: Int { record.length + owner.utf8.count + 160 }
 }
 
@@ -48,7 +48,7 @@ final class Held {
   private let turn: Turn
   private let timers: Timers
   private var messages: [HeldNumber: HeldMessage] = [:]
-  /// Memory of the held messages, about.
+  /// Memory of the held messages, approximately.
   private(set) var bytes = 0
 
   init(_ turn: Turn, _ timers: Timers) {
@@ -83,7 +83,7 @@ final class Held {
     if !turn.isReplaying { startTimer(message) }
   }
 
-  /// Takes out a message that ends; nil when it has ended before.
+  /// Removes a message that ends; nil when it has ended before.
   func take(_ number: HeldNumber) -> HeldMessage? {
     guard let message = messages.removeValue(forKey: number) else { return nil }
     timers.stop(message.timer)
@@ -92,7 +92,7 @@ final class Held {
     return message
   }
 
-  /// A topic is deleted, and with it what was held for it. O(held messages).
+  /// Removes what is held for a topic that is deleted. O(held messages).
   func drop(topic: UInt32) {
     for message in inOrder where message.record.topic == topic { _ = take(message.number) }
   }
@@ -104,14 +104,14 @@ final class Held {
     message.timer = timers.start(dueMs: message.nextCheckMs, TimerTarget(kind: .held, value: message.number))
   }
 
-  /// The message that a timer was started for; nil when it is about something that has ended.
+  /// The message that a timer was started for; nil when the message has ended or has another timer.
   func timerFired(_ number: HeldNumber, _ timer: TimerID) -> HeldMessage? {
     guard let message = messages[number], message.timer == timer else { return nil }
     message.timer = .none
     return message
   }
 
-  /// Comes back to a message at another time, without asking before.
+  /// Sets the time of the next question without counting one.
   func postpone(_ message: HeldMessage, untilMs: UnixMs) {
     message.nextCheckMs = untilMs
     startTimer(message)

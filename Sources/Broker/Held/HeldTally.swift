@@ -11,7 +11,7 @@ public struct HeldTally {
   /// The topic of each.
   private var topics: [HeldNumber: UInt32] = [:]
 
-  /// Those of a checkpoint.
+  /// The held messages of a checkpoint.
   public init(_ state: CheckpointState) {
     for message in state.held.messages { topics[message.number] = message.record.topic }
   }

@@ -7,7 +7,7 @@ import TimingWheel
 import TopicLog
 
 extension Broker {
-  /// Takes a message and shows it to nobody before `decide` releases it.
+  /// Accepts a message that nobody sees before `decide` releases it.
   ///
   /// - Returns: the id of the server's making, by which it is decided about and under which it will be released.
   /// - Throws: `bodyTooLarge`, `notFound`, `diskFull`; `limitExceeded` when too much is held already.
@@ -31,7 +31,7 @@ extension Broker {
     return answer(madeID)
   }
 
-  /// Decides about a held message. Asked again, it answers what became of it the first time.
+  /// Decides about a held message. A repeated decision is answered with the outcome of the first.
   public func decide(_ id: UnsafeRawBufferPointer, _ verdict: HeldVerdict) throws(BrokerStop) -> Answer<HeldOutcome> {
     try requireWorking()
     guard let number = GeneratedID(id)?.sequence, held[number] != nil else {
@@ -111,7 +111,7 @@ extension Broker {
   func heldTimerFired(_ number: HeldNumber, _ timer: TimerID) {
     guard let message = held.timerFired(number, timer) else { return }
     if message.checks >= settings.heldChecksMax {
-      // When no topic can be made for it, it is tried again later.
+      // When no topic can be made for abandoned messages, it is tried again later.
       if !abandon(message) { held.postpone(message, untilMs: nowMs + settings.heldCheckIntervalMs) }
       return
     }

@@ -4,7 +4,7 @@
 import DelayStore
 import Primitives
 
-/// A batch on its way: what was decided about each message, and the records to be written.
+/// A batch in the making: what was decided about each message, and the bytes of the record to be written.
 public final class ScheduleBatch {
   struct Entry {
     /// Where its part of the record begins.
@@ -14,26 +14,32 @@ public final class ScheduleBatch {
   }
 
   let topicName: [UInt8]
+  /// The topic; nil when it is not there yet.
+  let topic: Topic?
   let connection: UInt64
   /// The topic's number, which it will get if it is not there yet.
   let topicNumber: UInt32
   /// The sequence that the batch's record will have.
   let recordSequence: Sequence
-  var bytes: [UInt8] = []
-  var entries: [Entry] = []
-  var pendingInBatch: [IDHash: UnixMs] = [:]
+  @exclusivity(unchecked) var bytes: [UInt8] = []
+  @exclusivity(unchecked) var entries: [Entry] = []
+  /// When those with an id of the client's are due; nobody names an id that the server makes now.
+  @exclusivity(unchecked) var pendingInBatch: [IDHash: UnixMs] = [:]
   /// Messages that will be pending in addition: those that replace none.
-  var addedCount = 0
+  @exclusivity(unchecked) var addedCount = 0
   /// What became of each message so far.
-  var replies: [ScheduleReply] = []
+  @exclusivity(unchecked) var replies: [ScheduleReply] = []
 
   /// Messages of one batch; they share ten bits of the sequence.
   public static let messagesMax = 1000
 
-  init(topic: UnsafeRawBufferPointer, connection: UInt64, topicNumber: UInt32, recordSequence: Sequence) {
-    topicName = Array(topic)
+  init(
+    _ name: UnsafeRawBufferPointer, _ topic: Topic?, connection: UInt64, newNumber: UInt32, recordSequence: Sequence
+  ) {
+    topicName = Array(name)
+    self.topic = topic
     self.connection = connection
-    self.topicNumber = topicNumber
+    topicNumber = topic?.number ?? newNumber
     self.recordSequence = recordSequence
   }
 }
@@ -42,14 +48,12 @@ extension Broker {
   /// Begins a batch for one topic. Nothing changes before `commit`, and no other command may come in between.
   public func beginBatch(topic name: UnsafeRawBufferPointer, connection: UInt64) throws(BrokerStop) -> ScheduleBatch {
     try requireSpace()
-    if let topic = findTopic(name) {
-      return ScheduleBatch(
-        topic: name, connection: connection, topicNumber: topic.number, recordSequence: records.nextSequence)
-    }
-    try topics.requireCanBeMade(name)
+    let topic = findTopic(name)
+    if topic == nil { try topics.requireCanBeMade(name) }
     // The record that makes the topic comes first.
     return ScheduleBatch(
-      topic: name, connection: connection, topicNumber: topics.nextNumber, recordSequence: records.nextSequence + 1)
+      name, topic, connection: connection, newNumber: topics.nextNumber,
+      recordSequence: records.nextSequence + (topic == nil ? 1 : 0))
   }
 
   /// Decides about one more message, as `schedule` would.
@@ -63,7 +67,7 @@ extension Broker {
         .bodyTooLarge, "the messages have more than the \(DecisionKind.messageBytesMax) bytes of one record")
     }
     guard parts.id.count > 0 else {
-      try takeRoom(batch)
+      try takeRoom(batch, 1, parts)
       return addWithMadeID(parts, dueMs, batch)
     }
     let hash = hasher.hash(topic: batch.topicNumber, id: parts.id)
@@ -81,14 +85,17 @@ extension Broker {
       batch.replies.append(ScheduleReply(madeID: nil, deliverAtMs: releasedMs, outcome: .released))
       return
     }
-    if outcome == .scheduled { try takeRoom(batch) }
+    try takeRoom(batch, outcome == .scheduled ? 1 : 0, parts)
     append(parts, dueMs, hash, batch)
+    batch.pendingInBatch[hash] = dueMs
     batch.replies.append(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: outcome))
   }
 
-  private func takeRoom(_ batch: ScheduleBatch) throws(BrokerStop) {
-    try requireRoom(besides: batch.addedCount)
-    batch.addedCount += 1
+  /// - Parameter count: how many more messages will be pending.
+  private func takeRoom(_ batch: ScheduleBatch, _ count: Int, _ parts: MessageParts) throws(BrokerStop) {
+    if count > 0 { try requireRoom(besides: batch.addedCount) }
+    try requireRoom(in: batch.topic, count: batch.addedCount + count, bytes: batch.bytes.count + parts.recordLength)
+    batch.addedCount += count
   }
 
   private func pendingDueMs(_ hash: IDHash, _ batch: ScheduleBatch) throws(BrokerStop) -> UnixMs? {
@@ -100,7 +107,10 @@ extension Broker {
   private func addWithMadeID(_ parts: MessageParts, _ dueMs: UnixMs, _ batch: ScheduleBatch) {
     let madeID = GeneratedID(MessageSequence.of(record: batch.recordSequence, position: batch.entries.count))
     withMadeID(madeID, parts) { parts in
-      append(parts, dueMs, hasher.hash(topic: batch.topicNumber, id: parts.id), batch)
+      let hash = hasher.hash(topic: batch.topicNumber, id: parts.id)
+      // `commit` will need it.
+      pending.prefetchEntry(hash)
+      append(parts, dueMs, hash, batch)
     }
     batch.replies.append(ScheduleReply(madeID: madeID, deliverAtMs: dueMs, outcome: .scheduled))
   }
@@ -116,7 +126,6 @@ extension Broker {
         at: bytes.baseAddress! + position + 8)
     }
     batch.entries.append(ScheduleBatch.Entry(position: position, dueMs: dueMs, hash: hash))
-    batch.pendingInBatch[hash] = dueMs
   }
 
   /// Accepts the whole batch in one record.

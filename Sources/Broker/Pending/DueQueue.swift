@@ -1,7 +1,7 @@
-// Messages that are due and have not been released yet, in (due, sequence) order: what a burst waits in.
+// Messages that are due and have not been released yet, in (due, sequence) order. The messages of a burst wait here.
 //
 // Holds: sorted before anything is taken out. Arrivals are nearly always in order already, so sorting is a check.
-// Leaves to others: whether an element is still meant (its slot may have been freed and used again: compare the sequence).
+// Leaves to others: whether an element is stale (its slot may have been freed and used again: compare the sequence).
 
 import Primitives
 
@@ -17,7 +17,7 @@ struct DueMessage: BitwiseCopyable {
 
 /// A sorted queue.
 struct DueQueue {
-  /// Memory for so many stays, 6 MiB.
+  /// Memory for so many elements is kept when the queue runs empty, 6 MiB.
   private static let keptMax = 1 << 18
 
   private var elements: [DueMessage] = []

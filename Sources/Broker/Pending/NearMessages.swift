@@ -22,7 +22,7 @@ struct NearMessages: ~Copyable {
 
   /// Bytes of the messages.
   var recordBytes: Int { slab.recordBytes }
-  /// Up to here everything has left the wheel.
+  /// Everything due by then has left the wheel.
   var currentTimeMs: UnixMs { wheel.currentTimeMs }
   /// When the next message is due; nil for never.
   var nextWakeUpMs: UnixMs? { wheel.nextWakeUpMs }
@@ -136,8 +136,8 @@ struct NearMessages: ~Copyable {
     return message.pointee.record != nil && message.pointee.sequence == element.sequence
   }
 
-  /// Fetches what the next messages to be released will need: the slot of one, and the record of a nearer one whose slot has
-  /// come by now.
+  /// Prefetches what the next messages to be released will need: the slot of one, and the record of an earlier one, whose
+  /// slot is in the cache by now.
   @inline(__always)
   private func prefetchNext() {
     if let later = due.ahead(16) { prefetch(slab[later.index]) }

@@ -47,10 +47,11 @@ extension Broker {
     _ = apply(published, topic, hasher.hash(topic: topic.number, id: record.id))
   }
 
-  /// The same when the topic and the hash of the id are known already; gives the offset.
+  /// As `apply`, when the topic and the hash of the id are known already; gives the offset.
   private func apply(_ published: Published, _ topic: Topic, _ hash: IDHash) -> TopicOffset {
     let record = published.message.record
-    // An earlier message of this id may have been released and not retired: what it leaves of the id must not come last.
+    // An earlier message of this id may have been released and not retired. It is retired first, so that its outcome does not
+    // replace this one's.
     _ = pending.place(of: hash)
     let offset = topic.log.append(copyOf: record, releasedMs: published.atMs)
     pending.remember(hash, .released(offset: offset, dueMs: record.dueMs), atMs: published.atMs)

@@ -41,8 +41,8 @@ struct RecentOutcome: Equatable {
     self.fate = fate
   }
 
-  /// Text for comparisons. Without how late a release was: the copy of a message that a checkpoint writes has the time of its
-  /// release in place of a due time that was past already.
+  /// Text for comparisons. It leaves out how late a release was, since a checkpoint's copy of a message that was due already
+  /// has the time of release as its due time.
   var digest: String {
     if case .released(let offset, _) = fate { return "\(atMs) \(offset)" }
     return "\(atMs) \(fate)"
@@ -91,7 +91,7 @@ final class RecentOutcomes {
   /// Oldest first; the last one is written to.
   @exclusivity(unchecked) private var buckets: [Bucket] = []
   private var nextBucket: Int64 = 1
-  /// From when on the last one takes no more.
+  /// The end of the last bucket's stretch of time.
   @exclusivity(unchecked) private var bucketEndMs: UnixMs = 0
   private var obsolete: [String] = []
 

@@ -17,7 +17,7 @@ extension Broker {
     while let message = pending.nextDue(through: released.through) {
       var offset = Pending.nowhere
       if let topic = topics[message.topic] {
-        topic.removePending()
+        topic.removePending(bytes: message.record.length)
         if message.record.flags & RecordFlags.expiryTimer != 0 {
           queues.expiryTimerFired(message.record, topic)
         } else {

@@ -1,12 +1,12 @@
-// Scheduling: new messages, cancelling, other times, looking one up.
+// Scheduling: accepting, cancelling, rescheduling and looking up pending messages.
 
 import DelayStore
 import Primitives
 
 extension Broker {
-  /// Takes a message to be released later. A due time that is past releases it in this very turn.
+  /// Accepts a message to be released later. With a due time in the past it is released in the same turn.
   ///
-  /// - Throws: `delayOutOfRange`, `badRequest` (negative delay, no such level), `exists`, `diskFull`, `limitExceeded`,
+  /// - Throws: `delayOutOfRange`, `badRequest` (negative delay, no such level), `exists`, `diskFull`, `busy`, `limitExceeded`,
   ///   `bodyTooLarge`, `notFound`; `waitForDisk` when the id is pending on disk and its due time must be read.
   public func schedule(_ command: ScheduleCommand) throws(BrokerStop) -> Answer<ScheduleReply> {
     try requireSpace()
@@ -31,14 +31,16 @@ extension Broker {
         return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: .released))
       }
       if outcome == .scheduled { try requireRoom() }
+      try requireRoom(in: topic, count: outcome == .scheduled ? 1 : 0, bytes: command.parts.recordLength)
       accept(command.parts, topic, dueMs: dueMs, acceptedMs: nowMs, hash: hash)
       turn.counters.scheduled += 1
       return answer(ScheduleReply(madeID: nil, deliverAtMs: dueMs, outcome: outcome))
     }
     try requireRoom()
-    let madeID = acceptWithMadeID(command.parts) { parts in
-      let hash = hasher.hash(topic: topic.number, id: parts.id)
-      accept(parts, topic, dueMs: dueMs, acceptedMs: nowMs, hash: hash)
+    try requireRoom(in: topic, count: 1, bytes: command.parts.recordLength)
+    let madeID = GeneratedID(MessageSequence.of(record: records.nextSequence))
+    withMadeID(madeID, command.parts) { parts in
+      accept(parts, topic, dueMs: dueMs, acceptedMs: nowMs, hash: pending.hash(of: madeID, in: topic))
     }
     turn.counters.scheduled += 1
     return answer(ScheduleReply(madeID: madeID, deliverAtMs: dueMs, outcome: .scheduled))
@@ -112,6 +114,25 @@ extension Broker {
     }
   }
 
+  /// Refuses what would be too many pending messages, or bytes of them, for one topic.
+  ///
+  /// - Parameters:
+  ///   - topic: nil when it is not there yet.
+  ///   - count: how many more there would be.
+  ///   - bytes: the bytes of those that come, whether they take the places of others or not.
+  func requireRoom(in topic: Topic?, count: Int, bytes: Int) throws(BrokerStop) {
+    guard count == 0 || (topic?.pendingCount ?? 0) + count <= settings.topicPendingMax else {
+      throw .refuse(
+        .limitExceeded, "a topic may have \(settings.topicPendingMax) pending messages, and this one has them")
+    }
+    let pendingBytes = topic?.pendingBytes ?? 0
+    guard bytes <= settings.topicPendingBytesMax - min(pendingBytes, settings.topicPendingBytesMax) else {
+      throw .refuse(
+        .limitExceeded,
+        "pending messages of this topic have \(pendingBytes) bytes, and \(settings.topicPendingBytesMax) are allowed")
+    }
+  }
+
   /// Records a message and puts it where it belongs, in place of a pending one of the same id.
   func accept(_ parts: MessageParts, _ topic: Topic, dueMs: UnixMs, acceptedMs: UnixMs, hash: IDHash) {
     let draft = MessageDraft(
@@ -140,7 +161,7 @@ extension Broker {
     return answer(.cancelled)
   }
 
-  /// Gives a pending message another time. It counts as accepted now where order is concerned.
+  /// Gives a pending message another due time. In the order of release it counts as accepted now.
   public func reschedule(
     topic name: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, due: DueTime, connection: UInt64
   ) throws(BrokerStop) -> Answer<ScheduleReply> {

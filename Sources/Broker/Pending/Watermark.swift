@@ -17,6 +17,8 @@ struct Watermark: Comparable, BitwiseCopyable {
 /// The order of acceptance of messages: the journal record that accepted a message, and the message's position in that record.
 enum MessageSequence {
   private static let positionBits: UInt64 = 10
+  /// From a record's first sequence to that of the next record.
+  static let perRecord: Sequence = 1 << positionBits
 
   static func of(record: Sequence, position: Int = 0) -> Sequence { record << positionBits | UInt64(position) }
 }

@@ -16,21 +16,25 @@ public enum EndReason: UInt8, Sendable {
   case released
 }
 
-/// A queue that a message goes to.
+/// A queue that a message goes to, or a topic that keeps it for groups.
 public struct QueueTarget {
-  /// The queue.
-  public let group: Group
+  /// The topic, of the queue if it is one.
+  public let topic: Topic
   /// How long it may wait there; nil for ever. In a relay: how long it waits before it is passed on, at least 1.
   public var timeToLiveMs: Int64?
 
   /// Puts the two together.
   public init(_ group: Group, timeToLiveMs: Int64?) {
-    self.group = group
+    topic = group.topic
     self.timeToLiveMs = timeToLiveMs
   }
+
+  /// A topic that is no queue: there the message stays for as long as the topic keeps messages, and gets an id.
+  public init(_ topic: Topic) { self.topic = topic }
 }
 
-/// A copy of a message with an outside of its own, and the queues that it goes to. Body, key and flags are the message's.
+/// A copy of a message with headers and a tag of its own, and the queues that it goes to. Body, key and flags are the
+/// message's.
 public struct Letter {
   /// Its headers.
   public var headers: [UInt8]

@@ -1,4 +1,4 @@
-// Commands about queues: made, filled, emptied, deleted; used, or not.
+// Commands about queues: making, filling, emptying and deleting them, and their idle timers.
 
 import Primitives
 import TopicLog
@@ -86,7 +86,7 @@ extension Broker {
     return groups.addConsumer(connection, sub, .subscription, group.topic, group, options.withoutAckWait)
   }
 
-  /// The fetching side of a connection on a queue, for `fetch`.
+  /// The consumer that collects a connection's fetches on a queue.
   public func getter(_ group: Group, connection: UInt64, _ options: ConsumerOptions) throws(BrokerStop) -> Consumer {
     try requireWorking()
     return groups.fetcher(of: group, connection: connection, options.withoutAckWait)
@@ -99,7 +99,7 @@ extension Broker {
     groups.dispatch(group)
   }
 
-  /// Takes the deliveries to one consumer out of this turn's effects, for who must show them before something else.
+  /// Takes the deliveries to one consumer out of this turn's effects, for a caller that must show them before something else.
   /// O(effects).
   public func takeDeliveries(to consumer: Consumer) -> [Delivery] {
     var taken: [Delivery] = []
@@ -111,11 +111,11 @@ extension Broker {
     return taken
   }
 
-  /// Gives deliveries back to their places. No record: a crash would put them there, too.
-  public func requeue(_ group: Group, _ offsets: [TopicOffset]) throws(BrokerStop) {
+  /// Gives deliveries back to their places, to be made again at once or when the queue's `RetryRule` says.
+  public func requeue(_ group: Group, _ offsets: [TopicOffset], _ way: GiveBack) throws(BrokerStop) {
     try requireWorking()
     for offset in offsets where group.outstanding.find(offset)?.pointee.state == .inFlight {
-      groups.giveBack(offset, group)
+      groups.giveBack(offset, group, way)
       turn.counters.refused += 1
     }
   }
@@ -182,7 +182,7 @@ extension Queues {
   fileprivate func purge(_ group: Group) -> Int {
     guard let queue = group.queue else { preconditionFailure("only a queue is purged") }
     var ready: [TopicOffset] = []
-    group.outstanding.forEach { if $0.pointee.state == .ready { ready.append($0.pointee.offset) } }
+    group.outstanding.forEach { if $0.pointee.isWithoutConsumer { ready.append($0.pointee.offset) } }
     for offset in ready.sorted() { groups.end(offset, in: group) }
     let count = ready.count + endWaiting(group, queue)
     _ = queue.takeImmediate()
@@ -215,8 +215,26 @@ extension Queues {
     guard let queue = group.queue else { return }
     for offset in queue.transient.offsets { groups.end(offset, in: group) }
     if queue.bytesMax != nil { countReadyBytes(group, queue, drain: drain) }
+    if queue.prioritiesMax > 0 { readPriorities(group, queue, drain: drain) }
     // Power failed between a message and the end of the one that it leaves no room for.
     if queue.isTooLong(group) { markUrgent(group) }
+  }
+
+  /// What was taken up by its priority stands in line by it again.
+  private func readPriorities(_ group: Group, _ queue: QueueRules, drain: () -> Void) {
+    var offsets: [TopicOffset] = []
+    group.outstanding.forEach { if $0.pointee.isWithoutConsumer { offsets.append($0.pointee.offset) } }
+    for offset in offsets.sorted() {
+      var cursor = TopicCursor(offset: offset)
+      var read = group.topic.log.read(&cursor)
+      while case .loading = read, turn.failure == nil {
+        drain()
+        read = group.topic.log.read(&cursor)
+      }
+      if case .record(let message) = read {
+        group.outstanding.setPriority(offset, queue.priority(of: message))
+      }
+    }
   }
 
   private func countReadyBytes(_ group: Group, _ queue: QueueRules, drain: () -> Void) {
@@ -227,7 +245,7 @@ extension Queues {
       let isReady =
         cursor.offset >= group.cursor
         ? !group.endedAhead.contains(cursor.offset)
-        : group.outstanding.find(cursor.offset)?.pointee.state == .ready
+        : group.outstanding.find(cursor.offset)?.pointee.isWithoutConsumer == true
       switch group.topic.log.read(&cursor) {
       case .record(let record):
         if isReady { bytes += record.body.count }

@@ -19,9 +19,11 @@ public enum RecordFlags {
   public static let expiryTimer: UInt32 = 1 << 31
   /// The message is dropped when the server starts again.
   public static let transient: UInt32 = 1 << 30
+  /// The bits of a message's priority, for queues that go by it.
+  public static func priority(_ priority: UInt8) -> UInt32 { UInt32(priority) << 20 }
 }
 
-/// The rules of a queue, and what they have to know about its messages.
+/// The rules of a queue, and the state that they need about its messages.
 public final class QueueRules {
   /// Drops the oldest ready messages beyond so many; nil for no bound.
   public var messagesMax: Int?
@@ -29,6 +31,12 @@ public final class QueueRules {
   public var bytesMax: Int? { didSet { if bytesMax == nil { readyBytes = 0 } } }
   /// Whether the bounds drop the oldest; otherwise whoever publishes asks `hasRoom` before.
   public var dropsOldest = true
+  /// Delivers ready messages of a higher priority first; those above this count as this. 0: in the order in which they came.
+  public var prioritiesMax: UInt8 = 0
+  /// How long what comes back waits before it is delivered again; nil: not at all.
+  public var retry: RetryRule?
+  /// Serves one consumer at a time: the first that came and has not gone.
+  public var hasSingleActive = false
   /// Whether persistent messages are to be on stable storage before they are shown.
   public var isDurable = true
   /// Whether messages that end go anywhere: then the router is asked where.
@@ -40,7 +48,7 @@ public final class QueueRules {
   private(set) var transient = OffsetSet()
   /// Messages whose time to live was nothing: to be delivered at once or never.
   private(set) var immediate: [TopicOffset] = []
-  /// Runs while nobody uses the queue, if that ends it.
+  /// Runs while nobody uses a queue that is to be listed as idle after some time.
   private(set) var idleTimer = TimerID.none
   /// Whether it stands in the line of queues whose rules are to be enforced at once.
   private(set) var isUrgent = false
@@ -80,12 +88,16 @@ public final class QueueRules {
     queues.deadLetter(message, reason, in: group)
   }
 
-  /// Ends a message instead of delivering it when its time to live is over, though its turn to be ended has not come: after a
-  /// start, or when very many expire at once, consumers are faster than expiry. False when it is not over.
+  /// Ends a message instead of delivering it when its time to live is over; false when it is not. Expiry would end the
+  /// message, too, but after a start, and when very many messages expire at once, consumers may be faster.
   @inline(__always) func endIfOver(_ message: MessageRecord, in group: Group) -> Bool {
     guard message.dueMs < queues.turn.nowMs else { return false }
     queues.endReady(message, .expired, in: group)
     return true
+  }
+
+  func priority(of message: MessageRecord) -> UInt8 {
+    min(UInt8(truncatingIfNeeded: message.flags >> 20), prioritiesMax)
   }
 
   // MARK: What queues note
@@ -109,7 +121,7 @@ public final class QueueRules {
     return immediate
   }
 
-  /// These could neither be delivered nor ended yet.
+  /// Puts messages back that could neither be delivered nor ended yet.
   func putBack(immediate offsets: [TopicOffset]) { immediate = offsets + immediate }
 
   /// A waiting message was purged.

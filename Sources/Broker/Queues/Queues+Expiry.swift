@@ -1,8 +1,12 @@
 // Expiry timers: each waiting message with a time to live has one in the wheel, or on disk when it is far, that fires on its
 // millisecond.
 //
-// Holds: replay of a `released` record takes timers away and lists what they stood for; only an explicit record ends a
-// message, so that a crash between the two loses nothing. Messages end in the order in which their timers fired.
+// What happens when a message expires: `Releasing` releases the timer and calls `expiryTimerFired`, which lists the message as
+// overdue. At the end of the turn `Queues.endOverdue` ends it and puts its dead letters into their queues, in one record
+// (`DeadLettered`). A message that a consumer has is only marked, and ends when it comes back.
+//
+// Holds: the record that releases a timer removes it and lists its message as overdue, in replay too. Only a record of its
+// own ends the message, so a crash between the two loses nothing. Messages end in the order in which their timers fired.
 // Leaves to others: how timers wait (they are pending messages like any other).
 
 import DelayStore
@@ -32,7 +36,7 @@ extension Queues {
     }
   }
 
-  /// An expiry timer has fired: the message that it stands for is to be looked at.
+  /// An expiry timer has fired: lists its message as overdue.
   func expiryTimerFired(_ record: MessageRecord, _ topic: Topic) {
     noteOverdue(record.id.loadUnaligned(as: UInt64.self).littleEndian, in: topic)
   }

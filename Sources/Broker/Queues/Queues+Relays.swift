@@ -9,20 +9,26 @@ import DelayStore
 import Primitives
 
 extension Queues {
-  /// A message comes into a relay. Without a name it gets one from `sequence`.
+  /// Makes a message pending in a relay. Without a name it gets one from `sequence`.
   func postpone(_ parts: MessageParts, _ topic: Topic, dueMs: UnixMs, _ atMs: UnixMs, _ sequence: Sequence) {
-    withUnsafeTemporaryAllocation(byteCount: GeneratedID.length, alignment: 1) { text in
-      var parts = parts
-      if parts.id.isEmpty {
-        GeneratedID(sequence).write(to: text.baseAddress!)
-        parts.id = UnsafeRawBufferPointer(text)
-      }
+    withGivenID(parts, sequence) { parts in
       withUnsafeTemporaryAllocation(byteCount: parts.recordLength, alignment: 8) { memory in
         let base = memory.baseAddress!
         MessageRecord.write(parts, sequence: sequence, dueMs: dueMs, stampMs: atMs, topic: topic.number, at: base)
         pending.schedule(
           MessageRecord(base), topic, leaveMs: dueMs, hash: hasher.hash(topic: topic.number, id: parts.id))
       }
+    }
+  }
+
+  /// Lends `body` the message under its id or, if it has none, one that is made from `sequence`.
+  func withGivenID(_ parts: MessageParts, _ sequence: Sequence, _ body: (MessageParts) -> Void) {
+    guard parts.id.isEmpty else { return body(parts) }
+    withUnsafeTemporaryAllocation(byteCount: GeneratedID.length, alignment: 1) { text in
+      var parts = parts
+      GeneratedID(sequence).write(to: text.baseAddress!)
+      parts.id = UnsafeRawBufferPointer(text)
+      body(parts)
     }
   }
 }

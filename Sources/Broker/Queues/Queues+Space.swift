@@ -13,8 +13,9 @@ extension Queues {
     topics.apply(turn.write(Trimmed(topic: group.topic.number, firstOffset: committed)))
   }
 
-  /// Gives the space of segments back that stand behind a message which waits for long, and in which all have ended. No record
-  /// says so: whoever starts from before looks again. Looked at when an eighth of all has ended since the last time.
+  /// Frees segments behind a message that waits for long, when all of their messages have ended. Needs no record: a start
+  /// from an older checkpoint finds the files again and frees them again. Done each time when an eighth of all messages has
+  /// ended.
   private func forgetEnded(_ group: Group) {
     let log = group.topic.log
     guard let queue = group.queue, log.segmentCount > 2,

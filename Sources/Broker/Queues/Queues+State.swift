@@ -23,7 +23,7 @@ extension Queues {
     }
   }
 
-  /// Overdue messages, and behind them what was to be delivered at once or never: after a start that is overdue, too.
+  /// The overdue messages, then those that were to be delivered at once or never, which are overdue after a start.
   private var allOverdue: [OverdueMessage] {
     var all = (0..<overdue.count).compactMap { overdue.ahead($0) }
     for group in inOrder {
@@ -48,7 +48,7 @@ extension Queues {
     }
   }
 
-  /// A message that is with a consumer when its time ends is marked; a start lists it as overdue, like the others.
+  /// A message that expired while a consumer had it is only marked; the digest lists it as overdue, as a start does.
   func digest(into lines: inout [String]) {
     let overdue = allOverdue
     for group in inOrder {

@@ -1,4 +1,5 @@
-// The queues: what decisions put into them, the letters of messages that end, and work that is put off until later in the turn.
+// The queues: the decisions that put messages into them, the letters of messages that end, and work that is done later in the
+// turn.
 //
 // Holds: a queue stands in each line of work once; `overdue` has waiting messages whose expiry timer has fired, in that order.
 // Leaves to others: which messages a queue has and who gets them (Group, Groups), its own rules (QueueRules), the wheel and the
@@ -92,11 +93,24 @@ final class Queues {
       position += 1
       guard let topic = topics[target.topic] else { return topics.noteNumber(target.topic) }
       if topic.isRelay { return postpone(parts, topic, dueMs: target.expiresAtMs, atMs, timerSequence) }
+      if !topic.isQueue { return append(parts, to: topic, atMs, timerSequence) }
       let offset = topic.log.append(parts, dueMs: target.expiresAtMs, releasedMs: atMs)
       topic.groups.first?.queue?.appended(parts, at: offset, isImmediate: target.expiresAtMs <= atMs)
       if target.expiresAtMs > atMs, target.expiresAtMs != LetterTarget.never {
         startExpiry(of: offset, in: topic, atMs: target.expiresAtMs, timerSequence)
       }
+    }
+  }
+
+  /// Appends a message to a topic that is no queue, under an id made from `sequence`. A name holds in a relay only.
+  private func append(_ given: MessageParts, to topic: Topic, _ atMs: UnixMs, _ sequence: Sequence) {
+    var parts = given
+    parts.id = UnsafeRawBufferPointer(start: nil, count: 0)
+    parts.flags &= ~RecordFlags.transient
+    withGivenID(parts, sequence) { parts in
+      let offset = topic.log.append(parts, dueMs: atMs, releasedMs: atMs)
+      let hash = hasher.hash(topic: topic.number, id: parts.id)
+      pending.remember(hash, .released(offset: offset, dueMs: atMs), atMs: atMs)
     }
   }
 
@@ -113,11 +127,11 @@ final class Queues {
     let enqueued = turn.write(Enqueued(source: nil, atMs: turn.nowMs, letter: letter))
     let sequence = turn.records.lastSequence
     apply(enqueued, sequence: sequence)
-    for receiver in receivers { announce(receiver.group, parts.flags, sequence, source: nil) }
+    for receiver in receivers { announce(receiver.topic, parts.flags, sequence, source: nil) }
   }
 
   /// Puts the letters of a message into their queues and ends the message in the queue that it comes from, all in one record.
-  /// Letters that are too long for a record are dropped.
+  /// Drops letters that are too long for a record.
   ///
   /// - Returns: false when there is no letter that can be kept; then nothing has changed.
   @discardableResult
@@ -127,7 +141,8 @@ final class Queues {
   ) -> Bool {
     var batches = Letter.batches(letters, of: parts)
     guard let last = batches.popLast() else { return false }
-    // What one record does not hold goes before it: when power fails in between, the message is there twice, never lost.
+    // Letters that the last record has no room for go into records before it: a loss of power in between doubles letters and
+    // loses none.
     for batch in batches { write(batch, parts, nil, enteredMs) }
     write(last, parts, source, enteredMs)
     return true
@@ -157,27 +172,28 @@ final class Queues {
     let sequence = turn.records.lastSequence
     apply(deadLettered, sequence: sequence)
     for letter in letters {
-      for target in letter.targets { announce(target.group, parts.flags, sequence, source: source?.group) }
+      for target in letter.targets { announce(target.topic, parts.flags, sequence, source: source?.group) }
     }
   }
 
   /// - Parameter enteredMs: when the time to live begins. For a message that comes now that is the end of the current
-  ///   millisecond, so that the whole time passes; no time is no time.
+  ///   millisecond, so that the whole time passes. A time to live of 0 is over at once.
   private func target(_ target: QueueTarget, enteredMs: UnixMs) -> LetterTarget {
     var expiresAtMs = LetterTarget.never
     if let ms = target.timeToLiveMs { expiresAtMs = ms == 0 ? turn.nowMs : enteredMs + ms }
     // What is pending is released later than now.
-    if target.group.topic.isRelay { expiresAtMs = max(expiresAtMs, turn.nowMs + 1) }
-    return LetterTarget(topic: target.group.topic.number, expiresAtMs: expiresAtMs)
+    if target.topic.isRelay { expiresAtMs = max(expiresAtMs, turn.nowMs + 1) }
+    return LetterTarget(topic: target.topic.number, expiresAtMs: expiresAtMs)
   }
 
-  /// Tells who has work by a message that came into a queue. One that comes out of a durable queue is not shown before that is
-  /// durable, even in a queue that is not: a crash would show it again.
-  private func announce(_ group: Group, _ flags: UInt32, _ sequence: Sequence, source: Group?) {
-    guard let queue = group.queue else { return }
+  /// Marks the work that a new message makes, in a queue or in a topic. A message that leaves a durable queue is not delivered
+  /// until the record of its leaving is durable, even if its new queue is transient: a crash would deliver it again.
+  private func announce(_ topic: Topic, _ flags: UInt32, _ sequence: Sequence, source: Group?) {
+    guard topic.isQueue else { return groups.appended(topic, by: sequence) }
+    guard let group = topic.groups.first, let queue = group.queue else { return }
     let isDurable = queue.isDurable || source?.queue?.isDurable == true
     if isDurable, flags & RecordFlags.transient == 0 {
-      groups.appended(group.topic, by: sequence)
+      groups.appended(topic, by: sequence)
     } else if !group.consumers.isEmpty {
       groups.markDirty(group)
     }
@@ -192,11 +208,11 @@ final class Queues {
     deadLetter(message, reason, in: group)
   }
 
-  /// Ends a message: in the letters that the router says or, if it goes nowhere, for good.
+  /// Ends a message. It becomes the letters that the router names, if any.
   func deadLetter(_ message: MessageRecord, _ reason: EndReason, in group: Group) {
     let offset = message.sequence
     var parts = message.parts
-    // A name holds in one relay only.
+    // The name is valid in this relay only, so letters have none.
     parts.id = UnsafeRawBufferPointer(start: nil, count: 0)
     if group.queue?.hasDeadLetters == true,
       let letters = router?.letters(of: message, endedIn: group, because: reason),
@@ -208,9 +224,9 @@ final class Queues {
     }
   }
 
-  /// When the letters of a message enter their queues, as far as their times to live go. One that has expired enters the next
-  /// queue when it was due, however late it is handled: in a row of queues, lateness does not add up. One that had no time at
-  /// all was due at the beginning of its millisecond, before it came.
+  /// The time from which the letters' times to live count. For an expired message it is the time at which it was due, however
+  /// late it is handled, so that lateness does not add up in a row of queues. A message with a time to live of 0 was due at
+  /// the beginning of its millisecond, before it came; its letters count from now.
   private func enteredMs(_ message: MessageRecord, _ reason: EndReason) -> UnixMs {
     reason == .expired && message.dueMs != message.stampMs ? message.dueMs : turn.nowRoundedUpMs
   }
@@ -233,7 +249,8 @@ final class Queues {
 
   // MARK: Overdue messages
 
-  /// A waiting message's expiry timer has fired. Live and in replay, so that nothing is lost by a crash before its end.
+  /// A waiting message's expiry timer has fired. Called live and in replay, so that a crash before the message's end loses
+  /// nothing.
   func noteOverdue(_ offset: TopicOffset, in topic: Topic) {
     overdue.append(OverdueMessage(topic: topic.number, offset: offset))
   }
@@ -266,7 +283,7 @@ final class Queues {
     guard let group = topic?.groups.first else { return true }
     if offset < group.cursor {
       guard let entry = group.outstanding.find(offset) else { return true }
-      guard entry.pointee.state == .ready else {
+      guard entry.pointee.isWithoutConsumer else {
         group.outstanding.markExpired(offset)
         return true
       }
@@ -292,7 +309,7 @@ final class Queues {
     while let group = urgent.popLast() {
       guard let queue = group.queue, group.topic.isAlive else { continue }
       queue.setUrgent(false)
-      // What cannot wait is delivered whatever the turn has delivered already: its publishing is what bounds it.
+      // These messages are delivered even when the turn has used up its bytes. Their number is bounded by what was published.
       turn.deliveryBytesRemaining = max(turn.deliveryBytesRemaining, settings.tailBytesPerTurn)
       groups.dispatch(group)
       let waiting = queue.takeImmediate().filter { !endIfReady($0, in: group.topic) }
@@ -313,8 +330,8 @@ final class Queues {
 
   // MARK: Expiry timers
 
-  /// Stops the expiry timers of messages that all ended at once: few now, many some a turn. None of these may wait or be with a
-  /// consumer any more, so that it does not matter when a timer is stopped, or whether it fires before.
+  /// Stops the expiry timers of messages that ended together: at once when they are few, otherwise a bounded number a turn.
+  /// The messages have all ended, so it does not matter when a timer is stopped, or whether it fires before.
   func stopExpiries(of offsets: Range<TopicOffset>, in topic: Topic) {
     guard topic.pendingCount > 0, !offsets.isEmpty else { return }
     timersToStop.append((topic, offsets))
@@ -342,8 +359,8 @@ final class Queues {
 
   func addTrimmable(_ group: Group) { trimmable.append(group) }
 
-  /// Gives the space of finished messages back, a whole segment at a time: once all of a segment is finished, or the whole
-  /// queue is and its segment is worth it. At the beginning of a turn, when nobody looks at records.
+  /// Frees segments whose messages are all finished, and the only segment of a finished queue when it is large. Call at the
+  /// beginning of a turn, when nobody looks at records.
   func trim() {
     for group in trimmable {
       group.queue?.setTrimmed()
@@ -354,7 +371,7 @@ final class Queues {
 
   // MARK: Idle queues
 
-  /// The queue of a timer that `startIdleTimer` started has not been used.
+  /// The idle timer of a queue has fired: nobody has used the queue.
   func idleTimerFired(group number: UInt32, _ timer: TimerID) {
     guard let group = groups[number], let queue = group.queue, queue.idleTimer == timer else { return }
     queue.setIdleTimer(.none)
@@ -368,7 +385,7 @@ final class Queues {
 
   // MARK: A start
 
-  /// Takes up the queues of a checkpoint.
+  /// Restores the queues of a checkpoint.
   func recover(_ state: State) {
     for queue in state.queues {
       guard let group = groups[queue.group] else { continue }
@@ -378,8 +395,8 @@ final class Queues {
     for message in state.overdue { overdue.append(message) }
   }
 
-  /// Ends recovery: what was with a consumer when its time ended waits again, and so ends; so does what was to be delivered at
-  /// once or never.
+  /// Ends recovery: lists as overdue the messages that expired while a consumer had them, and those that were to be delivered
+  /// at once or never.
   ///
   /// - Parameter isSalvaged: whether parts of the journal were left out.
   func start(isSalvaged: Bool) {

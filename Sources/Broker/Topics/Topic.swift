@@ -25,16 +25,21 @@ public final class Topic {
   public let retentionBytes: Int64
   /// Messages scheduled into this topic and not released.
   @exclusivity(unchecked) public private(set) var pendingCount = 0
+  /// About how many bytes they have: one that is withdrawn from disk counts as the average of those that are there, as
+  /// looking at it would take a read.
+  @exclusivity(unchecked) public private(set) var pendingBytes = 0
   /// False once it was deleted.
   @exclusivity(unchecked) public private(set) var isAlive = true
   /// The journal record behind the newest message: nothing of the topic may be shown before it is settled.
   @exclusivity(unchecked) public private(set) var appendSequence: Sequence = 0
   /// Its groups, in the order in which they were made.
   @exclusivity(unchecked) private(set) var groups: [Group] = []
-  /// Its private readers.
+  /// Its private tails.
   @exclusivity(unchecked) private(set) var tails: [Consumer] = []
   /// Connections whose command waits for a part of the log that is on disk.
   @exclusivity(unchecked) private var waitingConnections: [UInt64] = []
+  /// Connections that want to know of the next message.
+  @exclusivity(unchecked) private var watchers: Set<UInt64> = []
 
   init(number: UInt32, name: String, log: TopicLog, retentionMs: Int64, retentionBytes: Int64) {
     self.number = number
@@ -45,10 +50,10 @@ public final class Topic {
     self.retentionBytes = retentionBytes
   }
 
-  /// A retention that means: until acknowledged.
+  /// The retention of a queue: messages are kept until they are acknowledged.
   static let retentionMsOfQueues: Int64 = -1
 
-  /// A retention that means: until passed on.
+  /// The retention of a relay: messages are kept until they are passed on.
   static let retentionMsOfRelays: Int64 = -2
 
   /// Whether a topic of this retention is a queue's.
@@ -71,9 +76,17 @@ public final class Topic {
   /// The newest message was appended by the record `sequence`.
   @inline(__always) func noteAppended(by sequence: Sequence) { appendSequence = sequence }
 
-  @inline(__always) func addPending() { pendingCount += 1 }
+  @inline(__always) func addPending(bytes: Int) {
+    pendingCount += 1
+    pendingBytes += bytes
+  }
 
-  @inline(__always) func removePending() { pendingCount -= 1 }
+  /// - Parameter bytes: nil when they are not known.
+  @inline(__always) func removePending(bytes: Int?) {
+    let gone = bytes ?? pendingBytes / max(1, pendingCount)
+    pendingCount -= 1
+    pendingBytes = pendingCount == 0 ? 0 : max(0, pendingBytes - gone)
+  }
 
   func add(_ group: Group) { groups.append(group) }
 
@@ -89,6 +102,19 @@ public final class Topic {
     defer { waitingConnections = [] }
     return waitingConnections
   }
+
+  /// Something was appended, or it is deleted: gives the connections that wanted to know, and forgets them.
+  func takeWatchers() -> [UInt64] {
+    defer { watchers = [] }
+    return watchers.sorted()
+  }
+
+  /// Whether some connection wants to know of the next message.
+  @inline(__always) var isWatched: Bool { !watchers.isEmpty }
+
+  func addWatcher(_ connection: UInt64) { watchers.insert(connection) }
+
+  func removeWatcher(_ connection: UInt64) { watchers.remove(connection) }
 
   /// It was deleted.
   func end() { isAlive = false }

@@ -54,6 +54,14 @@ extension Topics {
 }
 
 extension Broker {
+  /// The topic of this name, made if it may come into being on first use.
+  ///
+  /// - Throws: `notFound`, `limitExceeded`, `diskFull`.
+  public func topic(onUse name: UnsafeRawBufferPointer) throws(BrokerStop) -> Topic {
+    try requireSpace()
+    return try topics.onUse(name)
+  }
+
   /// The topic of this name; nil when there is none. O(1).
   public func findTopic(_ name: UnsafeRawBufferPointer) -> Topic? { topics.find(name) }
 
@@ -98,13 +106,14 @@ extension Broker {
     topics.apply(created)
   }
 
-  /// A topic goes from every room. Its pending messages stay where they are and are dropped when their time comes: finding
-  /// them all now would stop the loop for as long as there are messages.
+  /// Removes a topic from every room. Its pending messages stay where they are and are dropped when they are due: finding
+  /// them all now would hold up the loop, the longer the more messages there are.
   func apply(_ deleted: TopicDeleted) {
     guard let topic = topics[deleted.topic] else { return }
     queues.remove(topic)
     groups.remove(topic)
     held.drop(topic: topic.number)
+    committed.remove(topic: topic.number)
     topics.remove(topic)
   }
 }

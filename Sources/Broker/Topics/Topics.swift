@@ -41,7 +41,7 @@ final class Topics {
   /// Bytes of logs in memory.
   var cacheBytes: Int { cache.bytes }
 
-  /// Gives memory of logs back. At the beginning of a turn, when nobody looks at records.
+  /// Frees memory of logs beyond the budget. Call at the beginning of a turn, when nobody looks at records.
   func evict() { cache.evict() }
 
   // MARK: Finding
@@ -56,9 +56,7 @@ final class Topics {
 
   /// The topic of this name; nil when there is none. O(1).
   func find(_ name: UnsafeRawBufferPointer) -> Topic? {
-    if let lastNamed, lastNamed.nameBytes.count == name.count, lastNamed.nameBytes.elementsEqual(name) {
-      return lastNamed
-    }
+    if let lastNamed, lastNamed.nameBytes.withUnsafeBytes({ $0.equals(name) }) { return lastNamed }
     guard let topic = byName[nameHash(name)] else { return nil }
     lastNamed = topic
     return topic
@@ -98,7 +96,8 @@ final class Topics {
     return topic
   }
 
-  /// A record names this topic, which may be one that a salvage left out: its number is not used again.
+  /// Keeps the number of a topic that a record names from being used again: a salvage may have left out the record that made
+  /// the topic.
   func noteNumber(_ number: UInt32) { nextNumber = max(nextNumber, number + 1) }
 
   /// The part of a deletion that is about the topic itself; its files go with the next durable checkpoint.
@@ -175,7 +174,7 @@ final class Topics {
     return (obsoletePaths + inOrder.flatMap { $0.log.takeObsolete() }, obsoleteDirectories)
   }
 
-  /// Takes up the topics of a checkpoint, and reads their active segments.
+  /// Restores the topics of a checkpoint, and reads their active segments.
   ///
   /// - Throws: `damaged` when a file does not hold what the checkpoint says.
   func recover(_ state: State, files: OpenFiles) throws(StorageError) {
@@ -183,7 +182,8 @@ final class Topics {
       let added = add(
         topic.number, topic.name, topic.retentionMs, topic.retentionBytes, firstOffset: topic.firstOffset)
       try added.log.recover(
-        topic.segments, nextOffset: topic.nextOffset, lastReleasedMs: topic.lastReleasedMs, files: files)
+        topic.segments, nextOffset: topic.nextOffset, lastReleasedMs: topic.lastReleasedMs,
+        queueCounts: topic.queueCounts, files: files)
     }
     nextNumber = state.nextNumber
   }
@@ -195,6 +195,7 @@ final class Topics {
       precondition(topic.number < nextNumber, "numbers are not used again")
       precondition(topic.nameBytes.withUnsafeBytes { byName[nameHash($0)] } === topic, "a topic is found by its name")
       precondition(topic.pendingCount >= 0, "no topic has less than nothing pending")
+      precondition(topic.pendingBytes >= 0, "what is pending has no less than no bytes")
       // A crash may have come between the records that make a queue's topic and its group.
       precondition(topic.groups.allSatisfy { ($0.queue != nil) == topic.isQueue }, "the group of a queue has its rules")
       for group in topic.groups { precondition(group.topic === topic, "a topic has the groups that read it") }

@@ -29,13 +29,22 @@ extension Broker {
     set { turn.isDiskFull = newValue }
   }
 
+  /// Whether new messages are refused because the memory that was allowed is used up.
+  public var isMemoryFull: Bool {
+    get { turn.isMemoryFull }
+    set { turn.isMemoryFull = newValue }
+  }
+
+  /// Whether new messages are refused until there is space on disk, or room in memory.
+  public var refusesMessages: Bool { isDiskFull || isMemoryFull }
+
   /// Stops everything: what is in memory may not be what is on disk.
   public func fail(_ error: StorageError) { turn.fail(error) }
 
   /// Refuses with `storageFailed` when nothing changes any more.
   public func requireWorking() throws(BrokerStop) { try turn.requireWorking() }
 
-  /// Refuses what would add messages while the disk is nearly full.
+  /// Refuses what would add messages while there is no space or room for them.
   public func requireSpace() throws(BrokerStop) { try turn.requireSpace() }
 
   /// The gate of an answer that rests on all that has been recorded until now.

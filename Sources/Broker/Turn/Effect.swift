@@ -7,14 +7,13 @@ public enum Effect {
   case deliver(Delivery)
   case notice(Notice)
 
-  /// What must be settled before it is shown: that the topic holds the message; for a delivery that is its own
-  /// acknowledgement, that this is recorded; for a fetch from a topic, that the attempt counts, also after a crash.
+  /// What must be settled before it is shown: the record that appended the message to its topic; for a delivery that is its
+  /// own acknowledgement, the record of its end; for a fetch from a topic, the record of the attempt.
   ///
   /// - Parameter last: the last record of the turn.
   public func gate(last: Sequence) -> Gate {
     switch self {
-    case .deliver(let delivery):
-      return Gate(delivery.waitsForItsEnd ? last : delivery.consumer.topic.appendSequence)
+    case .deliver(let delivery): return delivery.gate(last: last)
     case .notice(.fetched(let consumer, _, let deliveries)):
       if deliveries.isEmpty { return .open }
       let needsTurn = !consumer.topic.isQueue || deliveries.contains(where: \.waitsForItsEnd)

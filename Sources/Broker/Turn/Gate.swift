@@ -1,7 +1,7 @@
-// What must be durable before something may be shown, and answers that carry it.
+// Gates: which record must be settled before something may be shown; and answers, which carry a gate.
 //
 // Holds: every record that an answer follows from has a sequence at or below the answer's gate.
-// Leaves to others: holding answers back until their gate is settled (the server's connections).
+// Leaves to others: keeping the bytes of an answer until its gate is settled (`Output` of the server's connections).
 
 import Primitives
 

@@ -1,4 +1,4 @@
-// What belongs to the turn at hand: the time, the records and effects that it makes, and how much it may still do.
+// The current turn: its time, the records and effects that it makes, and how much it may still do.
 //
 // Holds: time never goes back; after a failure nothing is recorded, since no command and no turn changes anything then.
 // Leaves to others: what is decided (the commands), taking records and effects away (the engine, at the end of a turn).
@@ -24,6 +24,8 @@ final class Turn {
   @exclusivity(unchecked) private(set) var failure: StorageError?
   /// Whether new messages are refused because the disk is nearly full.
   @exclusivity(unchecked) var isDiskFull = false
+  /// Whether new messages are refused because the memory that was allowed is used up.
+  @exclusivity(unchecked) var isMemoryFull = false
   /// Whether records are replayed, and no turn has begun yet.
   @exclusivity(unchecked) private(set) var isReplaying = true
   /// Bytes that may still be delivered in this turn.
@@ -43,10 +45,10 @@ final class Turn {
     nowRoundedUpMs = max(nowMs, TimeUnits.msRoundedUp(ns: nowNs))
   }
 
-  /// In replay: a record says that it was that late.
+  /// In replay: moves the time on to that of a record.
   func note(_ atMs: UnixMs) { nowMs = max(nowMs, atMs) }
 
-  /// Takes up the time of a checkpoint.
+  /// Restores the time of a checkpoint.
   func recover(nowMs: UnixMs) { self.nowMs = nowMs }
 
   /// Ends replay: turns may begin.
@@ -76,9 +78,12 @@ final class Turn {
     if let failure { throw .refuse(.storageFailed, "the store stopped after \(failure); restart the server") }
   }
 
-  /// Refuses new messages when nothing changes any more or the disk is nearly full.
+  /// Refuses new messages when nothing changes any more, the disk is nearly full, or the memory that was allowed is used up.
   func requireSpace() throws(BrokerStop) {
     try requireWorking()
     if isDiskFull { throw .refuse(.diskFull, "the disk is nearly full; new messages are refused until there is space") }
+    if isMemoryFull {
+      throw .refuse(.busy, "the memory that the server may use is full; new messages are refused until there is room")
+    }
   }
 }

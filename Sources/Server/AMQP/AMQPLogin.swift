@@ -1,7 +1,6 @@
 // Whether a client may come in: the one place where names and passwords of AMQP clients are checked.
 //
-// Leaves to others: nothing yet. Rights are not looked at method by method on this wire, so whoever comes in by the access file must
-// have all of them everywhere.
+// Leaves to others: what it may do then (AMQPSession+Rights).
 
 import AMQPProtocol
 import Access
@@ -9,7 +8,7 @@ import Platform
 import Primitives
 
 enum AMQPLogin {
-  /// Who has this name and password; nil when nobody has, or not all rights.
+  /// Who has this name and password; nil when nobody has.
   ///
   /// Without an access file and tokens, `guest` comes in with the password `guest`, from this machine only. Where the server
   /// asks for tokens, the password may be one of them, whatever the name.
@@ -19,13 +18,7 @@ enum AMQPLogin {
         credentials.user.elementsEqual("guest".utf8) && credentials.password.elementsEqual("guest".utf8)
       return isGuest && peer.isLoopback ? services.anybody : nil
     }
-    let found =
-      services.identity(name: credentials.user, secret: credentials.password)
+    return services.identity(name: credentials.user, secret: credentials.password)
       ?? services.identity(showing: credentials.password)
-    return found.flatMap { mayDoEverything($0) ? $0 : nil }
-  }
-
-  static func mayDoEverything(_ identity: Identity) -> Bool {
-    Right.allCases.allSatisfy { identity.allowsEverywhere($0) }
   }
 }

@@ -49,7 +49,10 @@ extension AMQPSession {
         "number of channels opened (\(channels.count)) has reached the negotiated channel_max (\(channelMax))",
         method: .channelOpen)
     }
-    channels.add(AMQPChannel(frame.channel, RabbitMQChannel(services.rabbitMQ, connection: key)))
+    let timeoutMs = settings.amqpConsumerTimeoutMs
+    let operations = RabbitMQChannel(
+      rabbitMQ, connection: key, consumerTimeoutMs: timeoutMs > 0 ? timeoutMs : nil)
+    channels.add(AMQPChannel(frame.channel, operations))
     out.append(.channelOpenOk, channel: frame.channel)
   }
 
@@ -98,7 +101,7 @@ extension AMQPSession {
     turnEnds()
     // A server that stops takes no queue away: the clients will come again.
     for channel in channels.inOrder { channel.operations.end(queuesStay: services.isStopping) }
-    if !services.isStopping { services.rabbitMQ.connectionEnded(key) }
+    if !services.isStopping { rabbitMQ.connectionEnded(key) }
     channels.removeAll()
     subscriptions = [:]
     waitingGets = [:]

@@ -8,13 +8,16 @@ import RabbitMQFrontEnd
 extension AMQPSession {
   func consume(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicConsume = try frame.decode()
+    try allowed(.consume, queue: Text(method.queue), channel, .basicConsume)
     guard channel.operations.consumerCount < AMQPLimits.consumersMax else {
       throw AMQPFault(
         .notAllowed, "reached maximum (\(AMQPLimits.consumersMax)) of consumers per channel", method: .basicConsume)
     }
     let consuming = try asking(.basicConsume) { () throws(AMQPError) in
-      try channel.operations.consume(
-        Text(method.queue), tag: Text(method.consumerTag), noAck: method.noAck, sub: nextSub)
+      let priority = try RabbitMQChannel.priority(JSONTree.members(method.arguments))
+      return try channel.operations.consume(
+        Text(method.queue), tag: Text(method.consumerTag), noAck: method.noAck, sub: nextSub,
+        isExclusive: method.exclusive, priority: priority)
     }
     subscriptions[nextSub] = AMQPSubscription(channel: channel, consumer: consuming.consumer)
     nextSub += 1
@@ -53,6 +56,7 @@ extension AMQPSession {
 
   func get(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicGet = try frame.decode()
+    try allowed(.consume, queue: Text(method.queue), channel, .basicGet)
     let token = services.makeToken()
     let reply = try asking(.basicGet) { () throws(AMQPError) in
       try channel.operations.get(Text(method.queue), noAck: method.noAck, token: token)
@@ -70,23 +74,36 @@ extension AMQPSession {
   @inline(__always)
   func acknowledge(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicAck = try frame.decode()
-    _ = try asking(.basicAck) { () throws(AMQPError) in
-      try channel.operations.acknowledge(method.deliveryTag, multiple: method.multiple)
-    }
+    note(
+      try asking(.basicAck) { () throws(AMQPError) in
+        try channel.operations.acknowledge(method.deliveryTag, multiple: method.multiple)
+      })
   }
 
   func nack(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicNack = try frame.decode()
-    _ = try asking(.basicNack) { () throws(AMQPError) in
-      try channel.operations.refuse(method.deliveryTag, multiple: method.multiple, requeue: method.requeue)
-    }
+    note(
+      try asking(.basicNack) { () throws(AMQPError) in
+        try channel.operations.refuse(method.deliveryTag, multiple: method.multiple, requeue: method.requeue)
+      })
   }
 
   func reject(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: BasicReject = try frame.decode()
-    _ = try asking(.basicReject) { () throws(AMQPError) in
-      try channel.operations.refuse(method.deliveryTag, multiple: false, requeue: method.requeue)
-    }
+    note(
+      try asking(.basicReject) { () throws(AMQPError) in
+        try channel.operations.refuse(method.deliveryTag, multiple: false, requeue: method.requeue)
+      })
+  }
+
+  /// Deliveries have ended. Nothing says so, but what is answered later tells of it.
+  @inline(__always) private func note(_ gate: Gate) { if gate > .open { hasEnded = true } }
+
+  /// An answer is written: what ended before it is durable when it is sent.
+  func holdForEnds() {
+    guard hasEnded else { return }
+    hasEnded = false
+    output.hold(until: .endOfTurn)
   }
 
   func recover(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {

@@ -8,16 +8,22 @@ import RabbitMQFrontEnd
 extension AMQPSession {
   @inline(__always)
   func deliver(_ delivery: Delivery) {
-    guard let channel = subscriptions[delivery.consumer.sub]?.channel,
-      let shown = channel.operations.show(delivery)
+    guard let channel = channel(ofConsumer: delivery.consumer.sub), let shown = channel.operations.show(delivery)
     else { return }
     write(shown, channel)
+  }
+
+  @inline(__always) private func channel(ofConsumer sub: Int64) -> AMQPChannel? {
+    if let last = lastSubscription, last.sub == sub { return last.channel }
+    guard let channel = subscriptions[sub]?.channel else { return nil }
+    lastSubscription = (sub, channel)
+    return channel
   }
 
   func write(_ shown: ChannelDelivery, _ channel: AMQPChannel) {
     guard let tag = shown.consumerTag else { preconditionFailure("a delivery without a consumer answers a get") }
     tag.bytes.withBytes { tag in
-      services.rabbitMQ.withAMQPMessage(shown.delivery.record) { message in
+      rabbitMQ.withAMQPMessage(shown.delivery.record, deliveryCount: shown.deliveryCount) { message in
         let deliver = BasicDeliver {
           $0.consumerTag = tag
           $0.deliveryTag = shown.deliveryTag
@@ -30,6 +36,7 @@ extension AMQPSession {
           maxFrameBytes: frameBytesMax)
       }
     }
+    noteTimeout(of: channel)
   }
 
   /// The reply to a `get` that has found a message or none.
@@ -37,7 +44,7 @@ extension AMQPSession {
     guard case .message(let shown, let remaining) = reply else {
       return out.append(.basicGetEmpty, channel: channel.number)
     }
-    services.rabbitMQ.withAMQPMessage(shown.delivery.record) { message in
+    rabbitMQ.withAMQPMessage(shown.delivery.record, deliveryCount: shown.deliveryCount) { message in
       let got = BasicGetOk {
         $0.deliveryTag = shown.deliveryTag
         $0.redelivered = shown.isRedelivered
@@ -48,6 +55,7 @@ extension AMQPSession {
       out.append(
         got, channel: channel.number, properties: message.properties, body: message.body, maxFrameBytes: frameBytesMax)
     }
+    noteTimeout(of: channel)
   }
 
   func fetched(_ consumer: Consumer, token: UInt64, _ deliveries: [Delivery]) {
@@ -63,8 +71,14 @@ extension AMQPSession {
       return
     }
     guard let channel = subscriptions.removeValue(forKey: consumer.sub)?.channel,
-      let tag = channel.operations.forget(consumer), client.knowsCancel
+      let tag = channel.operations.forget(consumer)
     else { return }
+    sayCancelled(tag, channel)
+  }
+
+  /// A consumer has ended, and not because its client wants it.
+  func sayCancelled(_ tag: Text, _ channel: AMQPChannel) {
+    guard client.knowsCancel else { return }
     tag.bytes.withBytes { tag in
       let cancel = BasicCancel {
         $0.consumerTag = tag

@@ -56,6 +56,7 @@ extension AMQPSession {
   /// The client closes; that it ends the connection, too, is waited for, since several of its threads may close at once.
   private func closedByClient() {
     letGo()
+    holdForEnds()
     out.append(.connectionCloseOk, channel: 0)
     stage = .closing
     output.wakeUpMs = broker.nowMs + AMQPLimits.closeMs
@@ -74,11 +75,12 @@ extension AMQPSession {
 
   private func perform(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     switch frame.method {
-    case .basicPublish: try beginContent(frame, channel)
-    case .basicAck: try acknowledge(frame, channel)
-    case .basicNack: try nack(frame, channel)
-    case .basicReject: try reject(frame, channel)
-    case .basicGet: try get(frame, channel)
+    // What comes often, and is answered later or by what it brings.
+    case .basicPublish: return try beginContent(frame, channel)
+    case .basicAck: return try acknowledge(frame, channel)
+    case .basicNack: return try nack(frame, channel)
+    case .basicReject: return try reject(frame, channel)
+    case .basicGet: return try get(frame, channel)
     case .basicConsume: try consume(frame, channel)
     case .basicCancel: try cancel(frame, channel)
     case .basicQos: try qos(frame, channel)
@@ -110,6 +112,7 @@ extension AMQPSession {
     case .channelCloseOk: return
     default: throw frame.outOfPlace
     }
+    holdForEnds()
   }
 
   private func flow(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
@@ -118,22 +121,26 @@ extension AMQPSession {
     out.append(ChannelFlowOk { $0.active = true }, channel: channel.number)
   }
 
+  /// The refusal of a method, as the client reads it.
+  func fault(_ error: AMQPError, _ method: Method) -> AMQPFault {
+    AMQPFault(error, virtualHost: rabbitMQ.virtualHost, method)
+  }
+
   /// Does what the front end is asked, and turns its refusal into one of the wire.
   @inline(__always)
   func asking<Result>(
     _ method: Method, _ body: () throws(AMQPError) -> Result
   ) throws(AMQPFault) -> Result {
-    do throws(AMQPError) { return try body() } catch { throw AMQPFault(error, method) }
+    do throws(AMQPError) { return try body() } catch { throw fault(error, method) }
   }
 }
 
 extension AMQPFault {
-  /// The refusal of a method, as a client reads it.
-  init(_ error: AMQPError, _ method: Method) {
+  fileprivate init(_ error: AMQPError, virtualHost: VirtualHost, _ method: Method) {
     switch error {
     case .refused(let refusal):
       self.init(
-        refusal.reply ?? .preconditionFailed, refusal.explanation(virtualHost: AMQPSession.virtualHost), method: method)
+        refusal.reply ?? .preconditionFailed, refusal.explanation(virtualHost: virtualHost.name), method: method)
     case .stopped(.refused(let refusal)): self.init(refusal, method)
     case .stopped(.waitForDisk): preconditionFailure("only publishing and basic.get ask for what may lie on disk")
     }

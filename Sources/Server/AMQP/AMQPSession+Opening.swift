@@ -25,9 +25,6 @@ struct AMQPClientProperties {
 }
 
 extension AMQPSession {
-  /// The one virtual host.
-  static let virtualHost = "/"
-
   /// The client has said that it speaks our protocol.
   func start() {
     stage = .expectsStartOk
@@ -104,15 +101,15 @@ extension AMQPSession {
 
   func openConnection(_ frame: MethodFrame) throws(AMQPFault) {
     let method: ConnectionOpen = try frame.decode()
-    guard method.virtualHost.elementsEqual(Self.virtualHost.utf8) else {
-      let name = String(decoding: method.virtualHost, as: UTF8.self)
+    let name = String(decoding: method.virtualHost, as: UTF8.self)
+    guard let host = services.virtualHosts[name] else {
       throw AMQPFault(.notAllowed, "vhost \(name) not found", method: .connectionOpen)
     }
+    rabbitMQ = host
     stage = .open
     out.append(.connectionOpenOk, channel: 0)
-    output.wakeUpMs = nil
     startBeating()
-    if broker.isDiskFull { sayWhetherBlocked(true) }
+    if broker.refusesMessages { sayWhetherBlocked(true) }
   }
 }
 

@@ -74,13 +74,14 @@ extension AMQPSession {
     let message = AMQPMessage(
       exchange: channel.content.exchange, routingKey: channel.content.routingKey, properties: properties,
       propertyBytes: channel.content.properties, body: channel.content.body, isMandatory: channel.content.isMandatory)
+    if services.asksWho { try allowedToPublish(message) }
     do throws(AMQPError) {
       let before = channel.operations.heldBytes
       tell(channel, try channel.operations.publish(message))
       heldBytes += channel.operations.heldBytes - before
     } catch {
       if block(channel, .publish, error) { return }
-      throw AMQPFault(error, .basicPublish)
+      throw fault(error, .basicPublish)
     }
     heldBytes -= channel.content.pieceBytes
     channel.content.clear()
@@ -91,7 +92,8 @@ extension AMQPSession {
   func block(_ channel: AMQPChannel, _ command: Blocked.Command, _ error: AMQPError) -> Bool {
     switch error {
     case .stopped(.waitForDisk): blocked = Blocked(channel: channel, command: command, reason: .disk)
-    case .stopped(.refused(let refusal)) where refusal.code == .diskFull && broker.isDiskFull:
+    case .stopped(.refused(let refusal))
+    where [.diskFull, .busy].contains(refusal.code) && broker.refusesMessages:
       blocked = Blocked(channel: channel, command: command, reason: .space)
     default: return false
     }

@@ -11,6 +11,11 @@ extension AMQPSession {
   func declareExchange(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: ExchangeDeclare = try frame.decode()
     let name = Text(method.exchange)
+    let arguments = JSONTree.members(method.arguments)
+    try allowed(.exchangeDeclare) { rights throws(MissingRight) in
+      try rights.require(method.passive ? .inspect : .admin, exchange: name)
+      try rights.checkContinuation(arguments)
+    }
     let gate: Gate
     if method.passive {
       gate = try asking(.exchangeDeclare) { () throws(AMQPError) in try channel.operations.checkExchange(name) }
@@ -21,7 +26,7 @@ extension AMQPSession {
       }
       let declaration = RabbitMQ.ExchangeDeclaration(
         name: name, kind: kind, isDurable: method.durable, isAutoDelete: method.autoDelete,
-        isInternal: method.isInternal, arguments: JSONTree.members(method.arguments))
+        isInternal: method.isInternal, arguments: arguments)
       gate = try asking(.exchangeDeclare) { () throws(AMQPError) in try channel.operations.declare(declaration) }
     }
     answer(.exchangeDeclareOk, channel, unless: method.noWait, gate)
@@ -29,6 +34,9 @@ extension AMQPSession {
 
   func deleteExchange(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: ExchangeDelete = try frame.decode()
+    try allowed(.exchangeDelete) { rights throws(MissingRight) in
+      try rights.require(.admin, exchange: Text(method.exchange))
+    }
     let gate = try asking(.exchangeDelete) { () throws(AMQPError) in
       try channel.operations.deleteExchange(Text(method.exchange), ifUnused: method.ifUnused)
     }
@@ -37,19 +45,22 @@ extension AMQPSession {
 
   func bindExchange(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: ExchangeBind = try frame.decode()
+    let (destination, source) = (Text(method.destination), Text(method.source))
+    let arguments = JSONTree.members(method.arguments)
+    try allowedToBind(destination, to: source, arguments, .exchangeBind)
     let gate = try asking(.exchangeBind) { () throws(AMQPError) in
-      try channel.operations.bindExchange(
-        Text(method.destination), to: Text(method.source), Text(method.routingKey), JSONTree.members(method.arguments))
+      try channel.operations.bindExchange(destination, to: source, Text(method.routingKey), arguments)
     }
     answer(.exchangeBindOk, channel, unless: method.noWait, gate)
   }
 
   func unbindExchange(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: ExchangeUnbind = try frame.decode()
+    let (destination, source) = (Text(method.destination), Text(method.source))
+    let arguments = JSONTree.members(method.arguments)
+    try allowedToBind(destination, to: source, arguments, .exchangeUnbind)
     let gate = try asking(.exchangeUnbind) { () throws(AMQPError) in
-      try channel.operations.unbindExchange(
-        Text(method.destination), from: Text(method.source), Text(method.routingKey),
-        JSONTree.members(method.arguments))
+      try channel.operations.unbindExchange(destination, from: source, Text(method.routingKey), arguments)
     }
     answer(.exchangeUnbindOk, channel, unless: method.noWait, gate)
   }
@@ -59,12 +70,19 @@ extension AMQPSession {
   func declareQueue(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: QueueDeclare = try frame.decode()
     let name = Text(method.queue)
+    let arguments = JSONTree.members(method.arguments)
+    try allowed(.queueDeclare) { rights throws(MissingRight) in
+      // The server makes a name for a queue without one; a passive declaration without one asks for the last.
+      let made = method.passive ? channel.operations.lastDeclaredQueue : RabbitMQ.madeNamePrefix
+      try rights.require(method.passive ? .inspect : .admin, queue: name.isEmpty ? made : name)
+      try rights.checkContinuation(arguments)
+    }
     let declared = try asking(.queueDeclare) { () throws(AMQPError) in
       if method.passive { return try channel.operations.checkQueue(try channel.operations.resolve(name)) }
       return try channel.operations.declare(
         RabbitMQ.QueueDeclaration(
           name: name, isDurable: method.durable, isExclusive: method.exclusive, isAutoDelete: method.autoDelete,
-          arguments: JSONTree.members(method.arguments)))
+          arguments: arguments))
     }
     output.hold(until: declared.gate)
     if method.noWait { return }
@@ -72,7 +90,7 @@ extension AMQPSession {
     queue.name.bytes.withBytes { name in
       let answer = QueueDeclareOk {
         $0.queue = name
-        $0.messageCount = UInt32(clamping: services.rabbitMQ.messageCount(queue))
+        $0.messageCount = UInt32(clamping: queue.messageCount)
         $0.consumerCount = UInt32(clamping: queue.consumerCount)
       }
       out.append(answer, channel: channel.number)
@@ -81,6 +99,7 @@ extension AMQPSession {
 
   func bindQueue(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: QueueBind = try frame.decode()
+    try allowedToBind(queue: Text(method.queue), to: Text(method.exchange), channel, .queueBind)
     let gate = try asking(.queueBind) { () throws(AMQPError) in
       try channel.operations.bind(
         Text(method.queue), Text(method.exchange), Text(method.routingKey), JSONTree.members(method.arguments))
@@ -90,6 +109,7 @@ extension AMQPSession {
 
   func unbindQueue(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: QueueUnbind = try frame.decode()
+    try allowedToBind(queue: Text(method.queue), to: Text(method.exchange), channel, .queueUnbind)
     let gate = try asking(.queueUnbind) { () throws(AMQPError) in
       try channel.operations.unbind(
         Text(method.queue), Text(method.exchange), Text(method.routingKey), JSONTree.members(method.arguments))
@@ -99,6 +119,7 @@ extension AMQPSession {
 
   func purgeQueue(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: QueuePurge = try frame.decode()
+    try allowed(.admin, queue: Text(method.queue), channel, .queuePurge)
     let purged = try asking(.queuePurge) { () throws(AMQPError) in try channel.operations.purge(Text(method.queue)) }
     output.hold(until: purged.gate)
     if method.noWait { return }
@@ -107,6 +128,7 @@ extension AMQPSession {
 
   func deleteQueue(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: QueueDelete = try frame.decode()
+    try allowed(.admin, queue: Text(method.queue), channel, .queueDelete)
     let deleted = try asking(.queueDelete) { () throws(AMQPError) in
       try channel.operations.deleteQueue(Text(method.queue), ifUnused: method.ifUnused, ifEmpty: method.ifEmpty)
     }

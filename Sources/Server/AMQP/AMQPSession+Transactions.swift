@@ -21,12 +21,12 @@ extension AMQPSession {
     do throws(AMQPError) { commit = try channel.operations.commit() } catch {
       if block(channel, .commit, error) { return }
       heldBytes += channel.operations.heldBytes - before
-      throw AMQPFault(error, .txCommit)
+      throw fault(error, .txCommit)
     }
     heldBytes -= before
-    for (outcome, body) in commit.returned {
-      guard let envelope = outcome.returned else { continue }
-      body.withBytes { writeReturn(envelope, because: outcome.returnedText, $0, channel) }
+    for returned in commit.returned {
+      guard let envelope = returned.outcome.returned else { continue }
+      returned.body.withBytes { writeReturn(envelope, because: returned.outcome.returnedText, $0, channel) }
     }
     out.append(.txCommitOk, channel: channel.number)
     output.hold(until: commit.gate)

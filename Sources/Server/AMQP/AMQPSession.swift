@@ -5,7 +5,7 @@
 // Leaves to others: frames and fields (AMQPProtocol), what methods mean (RabbitMQChannel), sending (the loop).
 //
 // The parts: Opening (handshake), Frames (what came, and to whom), Topology, Consuming, Publishing and Transactions (methods),
-// Deliveries (what the broker says), Closing, Time (heartbeats and deadlines).
+// Rights, Deliveries (what the broker says), Closing, Time (heartbeats and deadlines).
 
 import AMQPProtocol
 import Access
@@ -52,6 +52,8 @@ final class AMQPSession: WireSession {
   /// Who has logged in, by the name given, and by the access file.
   var user = Text("")
   var identity: Identity?
+  /// The virtual host that the client has opened.
+  var rabbitMQ: RabbitMQ
   /// As negotiated.
   var channelMax = AMQPLimits.channelMax
   /// As negotiated: the largest frame for either side.
@@ -63,9 +65,15 @@ final class AMQPSession: WireSession {
 
   @exclusivity(unchecked) var channels = AMQPChannels()
   /// Everyone who gets messages here, by the number that the broker's consumer carries.
-  @exclusivity(unchecked) var subscriptions: [Int64: AMQPSubscription] = [:]
+  @exclusivity(unchecked) var subscriptions: [Int64: AMQPSubscription] = [:] { didSet { lastSubscription = nil } }
+  /// The one that had the last delivery.
+  @exclusivity(unchecked) var lastSubscription: (sub: Int64, channel: AMQPChannel)?
   var nextSub: Int64 = 1
+  /// Whether deliveries have ended since the last answer.
+  @exclusivity(unchecked) var hasEnded = false
   var isDeliveryPaused = false
+  /// No delivery of any channel has been kept for too long before this time.
+  @exclusivity(unchecked) var nextTimeoutMs = UnixMs.max
   /// The channel whose `basic.get` waits for the disk, by the token of the fetch.
   var waitingGets: [UInt64: AMQPChannel] = [:]
   @exclusivity(unchecked) var blocked: Blocked?
@@ -88,7 +96,8 @@ final class AMQPSession: WireSession {
     self.output = output
     self.key = key
     self.peer = peer
-    output.wakeUpMs = broker.nowMs + AMQPLimits.handshakeMs
+    rabbitMQ = services.rabbitMQ
+    output.wakeUpMs = broker.nowMs + settings.handshakeTimeoutMs
   }
 
   static func turnAway(_ reason: String, to bytes: inout ByteBuffer) {
@@ -147,7 +156,7 @@ final class AMQPSession: WireSession {
   var isWaiting: Bool {
     if !waitingGets.isEmpty { return true }
     guard let blocked else { return false }
-    return blocked.reason == .disk || broker.isDiskFull
+    return blocked.reason == .disk || broker.refusesMessages
   }
 
   func retry() {
@@ -155,14 +164,7 @@ final class AMQPSession: WireSession {
     goOn(with: blocked)
   }
 
-  // MARK: Rights
-
-  /// Whoever may not do everything any more is cut off: this wire knows no rights for single things.
-  func accessChanged(_ renewed: (Identity) -> Identity?) -> Bool {
-    guard let old = identity else { return true }
-    identity = renewed(old)
-    return identity.map(AMQPLogin.mayDoEverything) ?? false
-  }
+  var inputBytes: Int { frames.bufferedBytes + heldBytes }
 
   // MARK: Pressure
 
@@ -179,7 +181,7 @@ final class AMQPSession: WireSession {
     guard client.knowsBlocked, hasSaidBlocked != isBlocked else { return }
     hasSaidBlocked = isBlocked
     guard isBlocked else { return out.append(.connectionUnblocked, channel: 0) }
-    "the disk is nearly full".withBytes { reason in
+    (broker.isDiskFull ? "the disk is nearly full" : "the memory is full").withBytes { reason in
       out.append(ConnectionBlocked { $0.reason = reason }, channel: 0)
     }
   }
@@ -210,8 +212,6 @@ enum AMQPLimits {
   static let heartbeatSeconds: UInt16 = 60
   /// Consumers of a channel.
   static let consumersMax = 1024
-  /// How long a client may take from connecting to the open connection.
-  static let handshakeMs: Int64 = 10_000
   /// How long it may take to answer `connection.close`, and then to read what it was sent.
   static let closeMs: Int64 = 10_000
   /// How long the rest of a frame or message may stay away where no heartbeat was agreed on.

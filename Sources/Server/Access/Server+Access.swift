@@ -1,17 +1,29 @@
-// The access file is read again while the server runs.
+// Files that are read again while the server runs.
 //
-// The loop waits for this one read: it is a small file, and somebody has just asked for it.
+// The loop waits for these reads: they are small files, and somebody has just asked for it.
 
 import Access
+import TLS
 
 extension Server {
+  /// New connections get the certificates as they are now, if they can be read; else what they were stays.
+  func reloadTLS() {
+    guard let files = settings.tlsFiles else { return }
+    do throws(TLSError) {
+      tls = try TLSContext(server: files)
+      log(.info, "tls_read", "read the files of TLS again")
+    } catch {
+      log(.error, "tls_not_read", "the files of TLS were not read again, and what they said holds: \(error)")
+    }
+  }
+
   /// Takes the file as it is now, if it can be read; else what it was stays.
   func reloadAccess() {
     guard let path = settings.accessPath, let old = services.access else { return }
     do throws(AccessError) {
       services.access = try AccessFile(path: path)
     } catch {
-      return log("the access file was not read again, and what it said holds: \(error)")
+      return log(.error, "access_not_read", "the access file was not read again, and what it said holds: \(error)")
     }
     for connection in connections.values.sorted(by: { $0.key < $1.key }) where !connection.hasEnded {
       if !connection.session.any.accessChanged({ services.renewed($0, old) }) { connection.output.closeNow() }
@@ -19,6 +31,6 @@ extension Server {
       // A fetch that was refused does not hold up what stands behind it any more.
       updateInterest(connection)
     }
-    log("read the access file again: \(services.access?.entries.count ?? 0) entries")
+    log(.info, "access_read", "read the access file again: \(services.access?.entries.count ?? 0) entries")
   }
 }

@@ -17,6 +17,8 @@ final class Connection {
   let peer: PeerAddress
   let session: Session
   let output: Output
+  /// Its TLS; nil when it is plain.
+  let secure: SecureSide?
 
   /// Whether the loop is to look after it at the end of this turn.
   @exclusivity(unchecked) var isTouched = false
@@ -37,16 +39,22 @@ final class Connection {
   var isGone = false
   /// What the network is asked to tell about it.
   var interest: Readiness = .readable
-  /// The timer for `output.wakeUpMs`, and the time that it was set to.
+  /// The timer for `wakeUpMs`, and the time that it was set to.
   var wakeUp: (timer: TimerID, atMs: UnixMs)?
 
-  init(descriptor: Int32, key: UInt64, peer: PeerAddress, session: Session, output: Output) {
+  init(
+    descriptor: Int32, key: UInt64, peer: PeerAddress, session: Session, output: Output, secure: SecureSide? = nil
+  ) {
     self.descriptor = descriptor
     self.key = key
     self.peer = peer
     self.session = session
     self.output = output
+    self.secure = secure
   }
+
+  /// When it is to be looked after, whatever happens until then.
+  var wakeUpMs: UnixMs? { secure?.openByMs ?? output.wakeUpMs }
 
   /// What the network tells this connection from an earlier one of the same descriptor by.
   var generation: UInt32 { UInt32(truncatingIfNeeded: key) }

@@ -2,6 +2,7 @@
 
 import Platform
 import Primitives
+import TLS
 
 extension Server {
   // MARK: Coming
@@ -13,10 +14,12 @@ extension Server {
       case .connection(let descriptor): adopt(descriptor, listener.wire)
       case .none: return
       case .exhausted(let number):
-        log("no descriptor for a new connection (error \(number)); new ones wait for a second, or until one closes")
+        log(
+          .warning, "no_descriptors",
+          "no descriptor for a new connection (error \(number)); new ones wait for a second, or until one closes")
         return pauseAccepting()
       case .failed(let number):
-        log("accept failed with error \(number)")
+        log(.warning, "accept_failed", "accept failed with error \(number)")
         return
       }
     }
@@ -36,7 +39,7 @@ extension Server {
       do throws(SystemError) {
         try network.watch(listener.descriptor, generation: 0, .readable)
       } catch {
-        log("port \(listener.port) cannot be watched: \(error)")
+        log(.warning, "watch_failed", "port \(listener.port) cannot be watched: \(error)")
         acceptsAgainMs = broker.nowMs + Self.acceptPauseMs
       }
     }
@@ -46,19 +49,31 @@ extension Server {
     let peer = network.peer(descriptor)
     if let reason = reasonToTurnAway(peer) {
       services.counters.connectionsRefused += 1
-      var bytes = ByteBuffer(capacity: 128)
-      wire.turnAway(reason, to: &bytes)
-      _ = network.write(descriptor, bytes.readable)
+      log(.warning, "connection_refused", "turned away a connection from \(peer): \(reason)")
+      // Without a handshake there is nothing that a client of TLS would understand.
+      if tls == nil {
+        var bytes = ByteBuffer(capacity: 128)
+        wire.turnAway(reason, to: &bytes)
+        _ = network.write(descriptor, bytes.readable)
+      }
+      return network.close(descriptor)
+    }
+    let secure: SecureSide?
+    do throws(TLSError) {
+      secure = try makeSecureSide()
+    } catch {
+      log(.error, "tls_failed", "\(error)")
       return network.close(descriptor)
     }
     let output = Output()
     let session = wire.makeSession(services, output, key: nextKey, peer: peer)
-    let connection = Connection(descriptor: descriptor, key: nextKey, peer: peer, session: session, output: output)
+    let connection = Connection(
+      descriptor: descriptor, key: nextKey, peer: peer, session: session, output: output, secure: secure)
     nextKey += 1
     do throws(SystemError) {
       try network.watch(descriptor, generation: connection.generation, .readable)
     } catch {
-      log("a connection could not be watched: \(error)")
+      log(.warning, "watch_failed", "a connection could not be watched: \(error)")
       return network.close(descriptor)
     }
     connections[descriptor] = connection
@@ -84,6 +99,7 @@ extension Server {
 
   func receive(_ connection: Connection) {
     guard !connection.output.closesWhenSent else { return discardInput(connection) }
+    if let secure = connection.secure { return receiveSealed(connection, secure) }
     switch network.read(connection.descriptor, into: readBuffer) {
     case .bytes(let count):
       services.counters.bytesReceived &+= UInt64(count)
@@ -135,7 +151,7 @@ extension Server {
   }
 
   /// The peer sends nothing more: what it asked is still answered.
-  private func endInput(_ connection: Connection) {
+  func endInput(_ connection: Connection) {
     guard !connection.session.isWaiting, !connection.isReadingPaused else { return updateInterest(connection) }
     endSession(connection)
     connection.output.closeWhenSent()
@@ -154,7 +170,7 @@ extension Server {
     do throws(SystemError) {
       try network.setInterest(connection.descriptor, generation: connection.generation, interest)
     } catch {
-      log("a connection could not be watched: \(error)")
+      log(.warning, "watch_failed", "a connection could not be watched: \(error)")
       drop(connection)
     }
   }

@@ -44,6 +44,7 @@ extension Server {
   }
 
   private func send(_ connection: Connection) {
+    if let secure = connection.secure { return sendSealed(connection, secure) }
     let output = connection.output
     while true {
       let bytes = output.readyBytes
@@ -67,7 +68,7 @@ extension Server {
   }
 
   /// Stops or resumes deliveries and commands, as the bytes that wait to be sent demand.
-  private func slowDown(_ connection: Connection) {
+  func slowDown(_ connection: Connection) {
     let unsent = connection.output.bytes.count
     if unsent > settings.unsentBytesMax / 2, !connection.isDeliveryPaused {
       pauseDeliveries(connection, true)

@@ -37,7 +37,7 @@ extension HTTPSession {
   /// Who sent the request; nil for somebody who has not said so.
   ///
   /// - Throws: `unauthenticated` when what was said is wrong.
-  private func identity(of request: HTTPRequest) throws(Refusal) -> Identity? {
+  func identity(of request: HTTPRequest) throws(Refusal) -> Identity? {
     guard services.asksWho else { return services.anybody }
     let count = request.count(of: "Authorization")
     guard count > 0 else { return nil }

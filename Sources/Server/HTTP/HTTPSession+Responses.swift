@@ -50,6 +50,14 @@ extension HTTPSession {
     write(Refusal(code: code, message: error.description), error.status)
   }
 
+  /// Refuses a body that is longer than those of whoever has not said who he is may be, and closes.
+  func refuseStranger() {
+    keepsAlive = false
+    let text =
+      "a body is longer than \(LineSession.strangerLineBytesMax) bytes; say who you are with a good 'Authorization'"
+    write(Refusal(code: .lineTooLong, message: text))
+  }
+
   /// - Parameter status: nil for that of the refusal's code.
   func write(
     _ refusal: Refusal, _ status: HTTPStatus? = nil, _ fields: KeyValuePairs<StaticString, StaticString>? = nil,

@@ -25,6 +25,8 @@ final class HTTPSession: WireSession {
   @exclusivity(unchecked) var isPerforming = false
   /// Of the request under way.
   @exclusivity(unchecked) var keepsAlive = true
+  /// The request that is coming in says who sends it, and that is somebody.
+  @exclusivity(unchecked) private var isKnown = false
   /// When the request under way began to come in.
   private var requestStartMs: UnixMs?
   /// When the last response was written.
@@ -53,16 +55,20 @@ final class HTTPSession: WireSession {
 
   func receive(_ bytes: UnsafeRawBufferPointer) { input.append(bytes) }
 
+  var inputBytes: Int { input.allocatedBytes + parser.bodyBytes }
+
   func performNext() -> Bool {
     do throws(HTTPError) {
       switch try parser.advance(&input) {
       case .needsMoreBytes:
         if input.isEmpty { input.shrink(keepingBytes: 0) }
         if parser.isInsideRequest, requestStartMs == nil { requestStartMs = broker.nowMs }
+        if let begun = parser.unfinished, isTooMuch(begun) { refuseStranger() }
         return false
       case .expectsContinue: output.bytes.appendHTTPContinue()
       case .request:
         requestStartMs = nil
+        isKnown = false
         perform(parser.request)
       }
       return true
@@ -70,6 +76,13 @@ final class HTTPSession: WireSession {
       refuse(error)
       return false
     }
+  }
+
+  /// Whether more of a body has come than somebody may send who is not known.
+  private func isTooMuch(_ begun: HTTPRequest) -> Bool {
+    guard !isKnown, parser.bodyBytes > LineSession.strangerLineBytesMax else { return false }
+    isKnown = (try? identity(of: begun)) ?? nil != nil
+    return !isKnown
   }
 
   var isWaiting: Bool { isPerforming }
@@ -110,6 +123,7 @@ final class HTTPSession: WireSession {
   }
 
   func wakeUp(nowMs: UnixMs) {
+    services.counters.connectionsTimedOut += 1
     guard closeMs == nil, requestStartMs != nil else { return output.closeNow() }
     keepsAlive = false
     write(Refusal.badRequest("the request did not come in whole in \(settings.requestTimeoutMs) ms"), .requestTimeout)

@@ -77,6 +77,16 @@ enum EventWriter {
     }
   }
 
+  /// The RabbitMQ channel of the connection was closed: consumers are gone, deliveries have gone back.
+  static func closed(_ refusal: AMQPRefusal, to out: inout ByteBuffer) {
+    let refusal = refusal.onALine
+    out.append("{\"event\":\"rabbitmq.closed\",\"replyCode\":")
+    out.appendInteger(Int64(refusal.replyCode ?? 0))
+    out.append(",\"message\":")
+    out.appendJSONString(refusal.message)
+    out.append("}\n")
+  }
+
   /// Messages were lost to retention before this subscription had them.
   static func truncated(_ consumer: Consumer, from: TopicOffset, to: TopicOffset, to out: inout ByteBuffer) {
     out.append("{\"event\":\"truncated\",\"sub\":")

@@ -27,6 +27,7 @@ extension Refusal {
       case .delayOutOfRange: .delayOutOfRange
       case .bodyTooLarge: .bodyTooLarge
       case .limitExceeded: .limitExceeded
+      case .busy: .busy
       case .diskFull: .diskFull
       case .storageFailed: .storageFailed
       case .badState: .badState
@@ -61,7 +62,7 @@ extension LineSession {
     guard let name = try request.string(.op) else { throw .refused(.missing(.op)) }
     let operation = OperationTable.find(name)
     // Before anything else is told: even which operations there are.
-    if identity == nil, operation?.permission.isForAnybody != true {
+    if identity == nil, operation?.pointee.permission.isForAnybody != true {
       throw .refused(Refusal(code: .unauthenticated, message: "say 'hello' with a good 'token' first"))
     }
     guard let operation else {
@@ -69,14 +70,14 @@ extension LineSession {
       throw .refused(Refusal(code: .unknownOp, message: "there is no operation '\(text)'"))
     }
     try request.check { () throws(Refusal) in
-      try reader.requireOnly(operation.fields, operation: operation.name)
+      try reader.requireOnly(operation.pointee.fields, operation: operation.pointee.name)
     }
-    try check(operation.permission, request)
-    if operation.pushes, !canPush {
-      let text = "'\(operation.name)' needs a connection on which the server can send messages; by HTTP, use 'fetch'"
-      throw .refused(.badRequest(text))
+    try check(operation.pointee.permission, request)
+    if operation.pointee.pushes, !canPush {
+      let needed = "needs a connection on which the server can send messages; by HTTP, use 'fetch'"
+      throw .refused(.badRequest("'\(operation.pointee.name)' \(needed)"))
     }
-    try operation.perform(self, request)
+    try operation.pointee.perform(self, request)
   }
 
   /// Holds what was just written until its gate opens.

@@ -20,63 +20,36 @@ extension LineSession {
 
   private func check(_ need: Need, _ request: Request) throws(RequestStop) {
     guard let name = try request.string(need.field) else { return }
-    guard name.isEmpty else { return try require(need.right, need.kind, name) }
-    switch need.kind {
-    // The queue that was declared last; when there is none, there is nothing to protect.
-    case .queue: if let last = channel?.lastDeclaredQueue { try require(need.right, .queue, last) }
-    // The default exchange has no name; where its messages go is asked by whoever puts them there.
-    case .exchange: return
-    case .topic, .group: try require(need.right, need.kind, name)
+    try asking { rights throws(MissingRight) in
+      switch need.kind {
+      case .queue: try rights.require(need.right, queue: name.isEmpty ? channel?.lastDeclaredQueue : Text(name))
+      case .exchange: try rights.require(need.right, exchange: Text(name))
+      case .topic, .group: try rights.require(need.right, need.kind, name)
+      }
+    }
+  }
+
+  /// Asks for rights, and turns one that is missing into a refusal.
+  func asking(_ body: (Rights) throws(MissingRight) -> Void) throws(RequestStop) {
+    do throws(MissingRight) { try body(Rights(services, identity)) } catch {
+      throw .refused(Refusal(code: .forbidden, message: "this takes the right \(error.text)"))
     }
   }
 
   func requireEverywhere(_ right: Right) throws(RequestStop) {
-    guard services.asksWho, identity?.allowsEverywhere(right) != true else { return }
-    let text = "this takes the right '\(right.rawValue):*'"
-    throw .refused(Refusal(code: .forbidden, message: text))
+    try asking { rights throws(MissingRight) in try rights.requireEverywhere(right) }
   }
 
   func require(_ right: Right, _ kind: ResourceKind, _ name: UnsafeRawBufferPointer) throws(RequestStop) {
-    if allows(right, kind, name) { return }
-    let name = String(decoding: name.prefix(128), as: UTF8.self)
-    let text = "this takes the right '\(right.rawValue)' on the \(kind.rawValue) '\(name)'"
-    throw .refused(Refusal(code: .forbidden, message: text))
-  }
-
-  func require(_ right: Right, _ kind: ResourceKind, _ name: Text) throws(RequestStop) {
-    try name.bytes.withBytes { (name) throws(RequestStop) in try require(right, kind, name) }
+    try asking { rights throws(MissingRight) in try rights.require(right, kind, name) }
   }
 
   func allows(_ right: Right, _ kind: ResourceKind, _ name: UnsafeRawBufferPointer) -> Bool {
-    !services.asksWho || identity?.allows(right, kind, name) == true
+    Rights(services, identity).allows(right, kind, name)
   }
 
   func allows(_ right: Right, _ kind: ResourceKind, _ name: String) -> Bool {
     name.withBytes { allows(right, kind, $0) }
-  }
-
-  // MARK: RabbitMQ
-
-  /// What publishing takes: the right to schedule on the exchange; on the queues when it is the one without a name.
-  func checkTargets(of publication: Publication) throws(RequestStop) {
-    guard services.asksWho, publication.exchange.isEmpty else { return }
-    for queue in publication.routingKeys { try require(.schedule, .queue, queue) }
-  }
-
-  /// Whoever names an exchange for dead letters, or for what finds no queue, must be allowed to put messages there itself.
-  func checkContinuation(_ arguments: [JSONTree.Member]) throws(RequestStop) {
-    guard services.asksWho else { return }
-    func text(_ name: Text) -> Text? {
-      guard let member = arguments.first(where: { $0.key == name }), case .string(let text) = member.value else {
-        return nil
-      }
-      return text
-    }
-    if let alternate = text("alternate-exchange") { try require(.schedule, .exchange, alternate) }
-    guard let exchange = text("x-dead-letter-exchange") else { return }
-    if !exchange.isEmpty { return try require(.schedule, .exchange, exchange) }
-    guard let queue = text("x-dead-letter-routing-key") else { return try requireEverywhere(.schedule) }
-    try require(.schedule, .queue, queue)
   }
 
   // MARK: Rights that are taken away
@@ -86,7 +59,10 @@ extension LineSession {
     identity = renewed(old)
     for consumer in consumers.values.sorted(by: { $0.sub < $1.sub }) where !mayConsume(consumer) { takeAway(consumer) }
     for fetcher in fetchers where !mayConsume(fetcher) { takeAway(fetcher: fetcher) }
-    expectToBeTold()
+    if identity == nil {
+      strangerSinceMs = broker.nowMs
+      setNextWakeUp()
+    }
     return true
   }
 

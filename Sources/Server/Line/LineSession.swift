@@ -22,6 +22,12 @@ final class LineSession: WireSession {
   let canPush: Bool
   /// Who the client is; nil before it has said so.
   @exclusivity(unchecked) var identity: Identity?
+  /// Since when it has not said who it is.
+  var strangerSinceMs: UnixMs
+  /// When the line that has not come in whole began to come in.
+  @exclusivity(unchecked) var lineStartMs: UnixMs?
+  /// When something last came from the client.
+  @exclusivity(unchecked) var heardMs: UnixMs
   /// The code of the last refusal.
   @exclusivity(unchecked) var refusedWith: WireError?
   /// A line that is given again when the disk has answered.
@@ -57,7 +63,9 @@ final class LineSession: WireSession {
     framer = LineFramer(maxLineBytes: services.settings.lineBytesMax)
     self.canPush = canPush
     identity = services.anybody
-    expectToBeTold()
+    strangerSinceMs = services.broker.nowMs
+    heardMs = services.broker.nowMs
+    if canPush { setNextWakeUp() }
   }
 
   static func turnAway(_ reason: String, to bytes: inout ByteBuffer) {
@@ -66,17 +74,23 @@ final class LineSession: WireSession {
 
   // MARK: Commands
 
-  func receive(_ bytes: UnsafeRawBufferPointer) { framer.append(bytes) }
+  func receive(_ bytes: UnsafeRawBufferPointer) {
+    framer.append(bytes)
+    heardMs = broker.nowMs
+  }
+
+  var inputBytes: Int { framer.allocatedBytes }
 
   func performNext() -> Bool {
     switch framer.next() {
     case .line(let line):
+      lineStartMs = nil
       if isTooMuch(line.count) { return false }
       if !RequestReader.isBlank(line) { perform(line) }
       return true
     case .needsMore:
       if isTooMuch(framer.bufferedBytes) { return false }
-      if framer.bufferedBytes == 0 { framer.shrink(keepingBytes: 0) }
+      if framer.bufferedBytes == 0 { framer.shrink(keepingBytes: 0) } else { expectRestOfLine() }
       return false
     case .tooLong:
       let text = "a line is longer than \(settings.lineBytesMax) bytes"
@@ -109,20 +123,11 @@ final class LineSession: WireSession {
     services.counters.refusals += 1
     writeRefusal(refusal, rid: nil)
     output.closeWhenSent()
+    // Whoever does not close its end then is cut off.
+    output.wakeUpMs = broker.nowMs + settings.requestTimeoutMs
   }
 
-  // MARK: Time and pressure
-
-  /// Whoever has not said who he is has some time for it; whoever has may rest for ever.
-  func expectToBeTold() {
-    if identity == nil, canPush { output.wakeUpMs = broker.nowMs + settings.handshakeTimeoutMs }
-  }
-
-  func wakeUp(nowMs: UnixMs) {
-    guard identity == nil, !output.closesWhenSent else { return }
-    let text = "no good 'token' came in \(settings.handshakeTimeoutMs) ms"
-    refuseAndClose(Refusal(code: .unauthenticated, message: text))
-  }
+  // MARK: Pressure
 
   func newMessagesAreRefused(_ isRefused: Bool) {}
   @inline(__always) func turnEnds() {}

@@ -23,10 +23,10 @@ extension OperationTable {
     ) { s, r throws(RequestStop) in
       try s.rabbitMQExchangeDelete(r)
     },
-    Operation(name: "rabbitmq.exchangeBind", permission: .exchangeBinding, fields: exchangeBinding) {
+    Operation(name: "rabbitmq.exchangeBind", permission: .known, fields: exchangeBinding) {
       s, r throws(RequestStop) in try s.rabbitMQExchangeBind(r)
     },
-    Operation(name: "rabbitmq.exchangeUnbind", permission: .exchangeBinding, fields: exchangeBinding) {
+    Operation(name: "rabbitmq.exchangeUnbind", permission: .known, fields: exchangeBinding) {
       s, r throws(RequestStop) in try s.rabbitMQExchangeUnbind(r)
     },
     Operation(name: "rabbitmq.exchanges", permission: .known, fields: []) { s, r throws(RequestStop) in
@@ -66,8 +66,8 @@ extension OperationTable {
       s, r throws(RequestStop) in try s.rabbitMQPublish(r)
     },
     Operation(
-      name: "rabbitmq.consume", permission: .queue(.consume), fields: [.queue, .consumerTag, .noAck, .prefetch],
-      pushes: true
+      name: "rabbitmq.consume", permission: .queue(.consume),
+      fields: [.queue, .consumerTag, .noAck, .prefetch, .exclusive, .arguments], pushes: true
     ) {
       s, r throws(RequestStop) in try s.rabbitMQConsume(r)
     },
@@ -76,6 +76,21 @@ extension OperationTable {
     },
     Operation(name: "rabbitmq.get", permission: .queue(.consume), fields: [.queue, .noAck]) {
       s, r throws(RequestStop) in try s.rabbitMQGet(r)
+    },
+    Operation(name: "rabbitmq.qos", permission: .known, fields: [.prefetch, .global]) { s, r throws(RequestStop) in
+      try s.rabbitMQQos(r)
+    },
+    Operation(name: "rabbitmq.recover", permission: .known, fields: []) { s, r throws(RequestStop) in
+      try s.rabbitMQRecover(r)
+    },
+    Operation(name: "rabbitmq.txSelect", permission: .known, fields: []) { s, r throws(RequestStop) in
+      s.rabbitMQTxSelect(r)
+    },
+    Operation(name: "rabbitmq.txCommit", permission: .known, fields: []) { s, r throws(RequestStop) in
+      try s.rabbitMQTxCommit(r)
+    },
+    Operation(name: "rabbitmq.txRollback", permission: .known, fields: []) { s, r throws(RequestStop) in
+      try s.rabbitMQTxRollback(r)
     },
     Operation(name: "rabbitmq.ack", permission: .known, fields: [.deliveryTag, .multiple]) { s, r throws(RequestStop) in
       try s.rabbitMQAck(r)

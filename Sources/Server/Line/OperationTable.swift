@@ -149,5 +149,16 @@ enum OperationTable {
 
   private static let names = NameTable(all.map(\.name))
 
-  static func find(_ name: UnsafeRawBufferPointer) -> Operation? { names.index(of: name).map { all[$0] } }
+  // Behind a pointer that lives as long as the program: an element of an array is copied when it is read, with a reference
+  // counted for its name and one for its function.
+  nonisolated(unsafe) private static let table: UnsafePointer<Operation> = {
+    let table = UnsafeMutablePointer<Operation>.allocate(capacity: all.count)
+    for (place, operation) in all.enumerated() { (table + place).initialize(to: operation) }
+    return UnsafePointer(table)
+  }()
+
+  /// The operation of that name; nil when there is none.
+  static func find(_ name: UnsafeRawBufferPointer) -> UnsafePointer<Operation>? {
+    names.index(of: name).map { table + $0 }
+  }
 }

@@ -1,4 +1,4 @@
-// rabbitmq.consume, cancel, get, ack, nack, reject: how the operations of a channel look on a line.
+// rabbitmq.consume, cancel, qos, get, ack, nack, reject, recover: how the operations of a channel look on a line.
 
 import Broker
 import LineProtocol
@@ -9,14 +9,19 @@ extension LineSession {
   func rabbitMQConsume(_ request: Request) throws(RequestStop) {
     let name = try queueName(request)
     let noAck = try request.boolean(.noAck) ?? false
-    let prefetch = try request.integer(.prefetch, in: 0...65_535) ?? 0
+    let prefetch = try request.integer(.prefetch, in: 0...65_535).map { Int($0) }
     let tag = try request.amqpText(.consumerTag) ?? ""
+    let isExclusive = try request.boolean(.exclusive) ?? false
+    let arguments = try request.arguments()
+    let priority = try amqp { () throws(AMQPError) in try RabbitMQChannel.priority(arguments) }
     guard consumers.count < settings.subscriptionsMax else {
       let text = "a connection can have \(settings.subscriptionsMax) consumers"
       throw .refused(Refusal(code: .limitExceeded, message: text))
     }
     let consuming = try amqp { () throws(AMQPError) in
-      try rabbitMQChannel.consume(name, tag: tag, prefetch: Int(prefetch), noAck: noAck, sub: nextSub)
+      try rabbitMQChannel.consume(
+        name, tag: tag, prefetch: prefetch, noAck: noAck, sub: nextSub, isExclusive: isExclusive,
+        priority: priority)
     }
     adopt(consuming.consumer)
     replyTag(request, consuming.tag)
@@ -38,6 +43,19 @@ extension LineSession {
     if let consumer = ended.value { consumers[consumer.sub] = nil }
     replyTag(request, tag)
     hold(until: ended.gate)
+  }
+
+  func rabbitMQQos(_ request: Request) throws(RequestStop) {
+    guard let prefetch = try request.integer(.prefetch, in: 0...65_535) else {
+      throw .refused(.missing(.prefetch))
+    }
+    if try request.boolean(.global) ?? false {
+      rabbitMQChannel.setSharedPrefetch(Int(prefetch))
+    } else {
+      rabbitMQChannel.setPrefetch(Int(prefetch))
+    }
+    beginReply(request)
+    out.endLine()
   }
 
   // MARK: Get
@@ -88,8 +106,27 @@ extension LineSession {
     out.appendBoolean(shown.isRedelivered)
     let record = shown.delivery.record
     out.append(",")
-    services.rabbitMQ.writeFields(of: record, to: &out)
+    services.rabbitMQ.writeFields(of: record, deliveryCount: shown.deliveryCount, to: &out)
     out.appendForeignBodyField(of: record)
+    wakeUpForTimeout()
+  }
+
+  // MARK: Deliveries that are kept for too long
+
+  /// Over HTTP nothing can be said when nobody asks, and the connection does not rest for long.
+  private func wakeUpForTimeout() {
+    guard canPush, let channel, channel.nextTimeoutMs < output.wakeUpMs ?? .max else { return }
+    output.wakeUpMs = channel.nextTimeoutMs
+  }
+
+  /// Ends the channel if a delivery has been kept for too long: its consumers are gone, and everything unacknowledged goes back.
+  func closeSlowChannel() {
+    guard let channel else { return }
+    guard let timeoutMs = channel.findTimeout() else { return wakeUpForTimeout() }
+    for (sub, consumer) in consumers where consumer.topic.isQueue { consumers[sub] = nil }
+    channel.close()
+    self.channel = nil
+    EventWriter.closed(RabbitMQChannel.timedOut("this connection", timeoutMs: timeoutMs), to: &out)
   }
 
   // MARK: Acknowledging
@@ -104,6 +141,13 @@ extension LineSession {
     let isMultiple = try request.boolean(.multiple) ?? false
     try replyEmpty(request) { () throws(AMQPError) in
       try rabbitMQChannel.acknowledge(tag, multiple: isMultiple)
+    }
+  }
+
+  func rabbitMQRecover(_ request: Request) throws(RequestStop) {
+    try replyEmpty(request) { () throws(AMQPError) in
+      try rabbitMQChannel.recover()
+      return .open
     }
   }
 

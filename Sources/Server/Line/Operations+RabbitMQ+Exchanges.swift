@@ -12,6 +12,7 @@ extension LineSession {
     let source = try request.requiredAMQPText(.source)
     let key = try request.amqpText(.routingKey) ?? ""
     let arguments = try request.arguments()
+    try requireForBinding(destination, to: source, arguments)
     try replyEmpty(request) { () throws(AMQPError) in
       try rabbitMQChannel.bindExchange(destination, to: source, key, arguments)
     }
@@ -22,8 +23,18 @@ extension LineSession {
     let source = try request.requiredAMQPText(.source)
     let key = try request.amqpText(.routingKey) ?? ""
     let arguments = try request.arguments()
+    try requireForBinding(destination, to: source, arguments)
     try replyEmpty(request) { () throws(AMQPError) in
       try rabbitMQChannel.unbindExchange(destination, from: source, key, arguments)
+    }
+  }
+
+  private func requireForBinding(
+    _ destination: Text, to source: Text, _ arguments: [JSONTree.Member]
+  ) throws(RequestStop) {
+    let isTopic = try amqp { () throws(AMQPError) in try RabbitMQ.leadsToTopic(arguments) }
+    try asking { rights throws(MissingRight) in
+      try rights.requireForBinding(destination, isTopic: isTopic, source: source)
     }
   }
 

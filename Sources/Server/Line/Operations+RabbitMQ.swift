@@ -72,16 +72,22 @@ extension LineSession {
 
   // MARK: Exchanges
 
+  private static let exchangeKinds: [(StaticString, ExchangeKind)] = [
+    ("direct", .direct), ("fanout", .fanout), ("topic", .topic), ("headers", .headers), ("x-delayed-message", .delayed),
+  ]
+
   func rabbitMQExchangeDeclare(_ request: Request) throws(RequestStop) {
     let name = try request.requiredAMQPText(.exchange)
     let isPassive = try request.boolean(.passive) ?? false
-    let kind = try request.choice(.type, ExchangeKind.allCases.map { ($0.rawValue, $0) })
+    let kind = try request.choice(.type, Self.exchangeKinds)
     let isDurable = try request.boolean(.durable) ?? false
     let isAutoDelete = try request.boolean(.autoDelete) ?? false
     let isInternal = try request.boolean(.internal) ?? false
     let arguments = try request.arguments()
-    try require(isPassive ? .inspect : .admin, .exchange, name)
-    try checkContinuation(arguments)
+    try asking { rights throws(MissingRight) in
+      try rights.require(isPassive ? .inspect : .admin, .exchange, name)
+      try rights.checkContinuation(arguments)
+    }
     if isPassive {
       return try replyEmpty(request) { () throws(AMQPError) in try rabbitMQChannel.checkExchange(name) }
     }
@@ -103,10 +109,12 @@ extension LineSession {
   func rabbitMQQueueDeclare(_ request: Request) throws(RequestStop) {
     let name = try request.amqpText(.queue) ?? ""
     let isPassive = try request.boolean(.passive) ?? false
-    // The server makes a name for a queue without one.
-    try require(isPassive ? .inspect : .admin, .queue, name.isEmpty ? RabbitMQ.madeNamePrefix : name)
     let arguments = try request.arguments()
-    try checkContinuation(arguments)
+    try asking { rights throws(MissingRight) in
+      // The server makes a name for a queue without one.
+      try rights.require(isPassive ? .inspect : .admin, queue: name.isEmpty ? RabbitMQ.madeNamePrefix : name)
+      try rights.checkContinuation(arguments)
+    }
     let declaration = RabbitMQ.QueueDeclaration(
       name: name, isDurable: try request.boolean(.durable) ?? false,
       isExclusive: try request.boolean(.exclusive) ?? false, isAutoDelete: try request.boolean(.autoDelete) ?? false,
@@ -119,7 +127,7 @@ extension LineSession {
     out.append(",\"queue\":")
     queue.name.bytes.withUnsafeBytes { out.appendJSONString($0) }
     out.append(",\"messageCount\":")
-    out.appendInteger(Int64(services.rabbitMQ.messageCount(queue)))
+    out.appendInteger(Int64(queue.messageCount))
     out.append(",\"consumerCount\":")
     out.appendInteger(Int64(queue.consumerCount))
     out.endLine()
@@ -193,13 +201,14 @@ extension LineSession {
     var publication = Publication(exchange: exchange, routingKey: key, body: body.bytes, encoding: body.encoding)
     publication.isMandatory = isMandatory
     try readProperties(request, into: &publication)
-    try checkTargets(of: publication)
+    try asking { rights throws(MissingRight) in try rights.checkTargets(of: publication) }
+    try requireBounded(body.bytes.count)
     let outcome = try amqp { () throws(AMQPError) in try rabbitMQChannel.publish(publication) }
     if let queue = outcome.refusedBy {
       throw .refused(
         Refusal(code: .limitExceeded, message: "queue '\(queue)' is full and did not take the message (a nack)"))
     }
-    if let returned = outcome.returned { writeReturn(returned, outcome.returnedText, body) }
+    if let returned = outcome.returned { writeReturn(returned, outcome.returnedText, body.bytes, body.encoding) }
     beginReply(request)
     out.endLine()
     hold(until: outcome.gate)
@@ -216,20 +225,23 @@ extension LineSession {
     let nested = Request(reader: services.nestedReader)
     publication.expiration = try nested.string(.expiration).map { Text($0) }
     publication.isPersistent = try nested.integer(.deliveryMode, in: 1...2) == 2
-    _ = try nested.integer(.priority, in: 0...255)
+    publication.priority = UInt8(try nested.integer(.priority, in: 0...255) ?? 0)
     _ = try nested.integer(.timestamp, in: 0 ... .max)
+    publication.replyTo = try nested.amqpText(.replyTo)
     for field: FieldName in [
-      .messageId, .correlationId, .replyTo, .contentType, .contentEncoding, .type, .userId, .appId,
+      .messageId, .correlationId, .contentType, .contentEncoding, .type, .userId, .appId,
     ] { _ = try nested.amqpText(field) }
     do throws(Refusal) { _ = try services.nestedReader.object(.headers) } catch { throw .refused(error) }
   }
 
-  private func writeReturn(_ envelope: Envelope, _ replyText: StaticString, _ body: RequestBody) {
+  func writeReturn(
+    _ envelope: Envelope, _ replyText: StaticString, _ body: UnsafeRawBufferPointer, _ encoding: BodyEncoding
+  ) {
     out.append("{\"event\":\"rabbitmq.return\",\"replyCode\":312,\"replyText\":\"")
     out.append(replyText)
     out.append("\",")
     envelope.writeFields(to: &out)
-    out.appendForeignBodyField(body.bytes, body.encoding)
+    out.appendForeignBodyField(body, encoding)
     out.append("}\n")
   }
 }

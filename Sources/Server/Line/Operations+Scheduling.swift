@@ -24,7 +24,16 @@ extension LineSession {
 
   private func writeID(_ madeID: GeneratedID?, _ given: UnsafeRawBufferPointer) {
     out.append(",\"id\":")
-    if let madeID { out.appendJSONString(madeID.text) } else { out.appendJSONString(given) }
+    if let madeID { write(madeID) } else { out.appendJSONString(given) }
+  }
+
+  private func write(_ id: GeneratedID) {
+    withUnsafeTemporaryAllocation(byteCount: GeneratedID.length + 2, alignment: 1) { text in
+      id.write(to: text.baseAddress! + 1)
+      text[0] = UInt8(ascii: "\"")
+      text[GeneratedID.length + 1] = UInt8(ascii: "\"")
+      out.append(UnsafeRawBufferPointer(text))
+    }
   }
 
   private func writeOutcome(_ outcome: ScheduleReply.Outcome) {
@@ -70,7 +79,7 @@ extension LineSession {
     for (place, reply) in replies.value.enumerated() {
       out.append(place > 0 ? ",{\"id\":" : "{\"id\":")
       if let madeID = reply.madeID {
-        out.appendJSONString(madeID.text)
+        write(madeID)
       } else {
         ids[place].withUnsafeBytes { out.appendJSONString($0) }
       }
@@ -101,7 +110,7 @@ extension LineSession {
     return Array(parts.id)
   }
 
-  private static let ifExistsChoices: [(String, IfExists)] = [
+  private static let ifExistsChoices: [(StaticString, IfExists)] = [
     ("keep", .keep), ("replace", .replace), ("reject", .reject),
   ]
 

@@ -44,11 +44,6 @@ enum Permission: Sendable {
     Need(right: .admin, kind: .queue, field: .queue), Need(right: .consume, kind: .exchange, field: .exchange),
   ])
 
-  /// Bindings between exchanges let messages of one into the other.
-  static let exchangeBinding = Permission.needs([
-    Need(right: .admin, kind: .exchange, field: .destination), Need(right: .consume, kind: .exchange, field: .source),
-  ])
-
   /// Dead letters are taken out of one topic and put into another.
   static let redrive = Permission.needs([
     Need(right: .consume, kind: .topic, field: .topic), Need(right: .consume, kind: .group, field: .group),

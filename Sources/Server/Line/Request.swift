@@ -124,13 +124,13 @@ struct Request {
 
   enum Acks { case none, memory, disk }
 
-  func acks() throws(RequestStop) -> Acks {
-    try choice(.acks, [("disk", .disk), ("memory", .memory), ("none", .none)]) ?? .disk
-  }
+  func acks() throws(RequestStop) -> Acks { try choice(.acks, Self.acksChoices) ?? .disk }
 
-  func choice<T>(_ field: FieldName, _ choices: [(String, T)]) throws(RequestStop) -> T? {
+  private static let acksChoices: [(StaticString, Acks)] = [("disk", .disk), ("memory", .memory), ("none", .none)]
+
+  func choice<T>(_ field: FieldName, _ choices: [(StaticString, T)]) throws(RequestStop) -> T? {
     guard let text = try string(field) else { return nil }
-    for (name, value) in choices where name.utf8.count == text.count && name.utf8.elementsEqual(text) { return value }
+    for (name, value) in choices where text.equals(name) { return value }
     throw .refused(.invalid(field, mustBe: "one of " + choices.map { "\"\($0.0)\"" }.joined(separator: ", ")))
   }
 

@@ -6,21 +6,33 @@ import Primitives
 extension Server {
   /// - Parameter sequence: the last record of the turn.
   func show(_ effects: [Effect], _ sequence: Sequence) {
+    // Most deliveries of a turn go where the one before went.
+    var last: Connection?
     for effect in effects {
       switch effect {
       case .deliver(let delivery):
-        guard let connection = connectionByKey[delivery.consumer.connection] else { continue }
-        connection.output.hold(until: effect.gate(last: sequence))
-        connection.session.deliver(delivery)
-        touch(connection)
+        let key = delivery.consumer.connection
+        if last?.key != key { last = connectionByKey[key] }
+        if let last { deliver(delivery, to: last, delivery.gate(last: sequence)) }
       case .notice(let notice): show(notice, effect.gate(last: sequence))
       }
     }
   }
 
+  // A function of its own, so that nothing is retained and released for each step.
+  @inline(never) private func deliver(_ delivery: Delivery, to connection: Connection, _ gate: Gate) {
+    connection.output.hold(until: gate)
+    connection.session.deliver(delivery)
+    touch(connection)
+  }
+
   private func show(_ notice: Notice, _ gate: Gate) {
     switch notice {
     case .retry(let key): retries.append(key)
+    case .grown(let topic, let key):
+      guard let connection = connectionByKey[key] else { return }
+      connection.session.any.grown(topic)
+      touch(connection)
     case .heldCheck(let number):
       guard let key = services.rocketMQ.producerToAsk(about: number), let connection = connectionByKey[key] else {
         return

@@ -7,17 +7,21 @@ import Primitives
 
 extension Server {
   func turn() throws(SystemError) {
-    let count = try network.wait(timeoutNs: waitNs())
+    let count = try network.wait(timeoutNs: withAliveness(waitNs()))
+    tellAlive()
     services.counters.turns += 1
     turnUs = surroundings.clock.bootNs() / 1000
+    handshakesRemaining = Self.handshakesPerTurn
     let io = surroundings.io
     let sequence = engine.turn(
       nowNs: serviceNs(), finished: io.takeFinished, isWaitingForSpace: io.isWaitingForSpace
     ) {
-      services.rabbitMQ.deleteIdleQueues()
+      services.virtualHosts.deleteIdleQueues()
+      watchMemory()
       for place in 0..<count { handle(network.event(place)) }
       if let acceptsAgainMs, acceptsAgainMs <= broker.nowMs { resumeAccepting() }
       wakeSessions()
+      tellMembers()
       giveRetries()
       goOnWithHeldBack()
       let settled = engine.log.settledSequence
@@ -37,8 +41,13 @@ extension Server {
   /// How long there is nothing to do: 0 while work remains, -1 for ever.
   private func waitNs() -> Int64 {
     // A start may have found something to do: old segments, queues that are too long.
-    if !retries.isEmpty || hasReadyHeldBack || services.counters.turns == 0 { return 0 }
-    guard let wakeMs = [engine.nextWakeUpMs, wakeUps.nextMs, acceptsAgainMs].compactMap({ $0 }).min() else { return -1 }
+    if !retries.isEmpty || hasReadyHeldBack || services.rocketMQ.groups.hasChanges || services.counters.turns == 0 {
+      return 0
+    }
+    let memoryMs = broker.isMemoryFull ? nextMemoryLookMs : nil
+    guard let wakeMs = [engine.nextWakeUpMs, wakeUps.nextMs, acceptsAgainMs, memoryMs].compactMap({ $0 }).min() else {
+      return -1
+    }
     if wakeMs <= broker.nowMs { return 0 }
     let wakeNs = wakeMs.multipliedReportingOverflow(by: TimeUnits.nsPerMs)
     if wakeNs.overflow { return -1 }
@@ -50,7 +59,7 @@ extension Server {
   private func handle(_ event: NetworkEvent) {
     switch event {
     case .stop: services.isStopping = true
-    case .reload: reloadAccess()
+    case .reload: reload()
     case .ready(let event):
       if let connection = connections[event.descriptor] {
         if connection.generation == event.generation { handle(event.readiness, connection) }
@@ -71,8 +80,22 @@ extension Server {
     for key in wakeUps.due(nowMs: broker.nowMs) {
       guard let connection = connectionByKey[key] else { continue }
       connection.wakeUp = nil
+      if connection.secure?.openByMs != nil {
+        giveUpHandshake(connection)
+        continue
+      }
       connection.output.wakeUpMs = nil
       connection.session.any.wakeUp(nowMs: broker.nowMs)
+      touch(connection)
+    }
+  }
+
+  /// Tells RocketMQ consumers that the members of their groups have changed.
+  private func tellMembers() {
+    guard services.rocketMQ.groups.hasChanges else { return }
+    for (key, group) in services.rocketMQ.groups.takeChanges() {
+      guard let connection = connectionByKey[key], case .remoting(let session) = connection.session else { continue }
+      session.membersChanged(group)
       touch(connection)
     }
   }
@@ -120,8 +143,8 @@ extension Server {
   }
 
   private func tellWhetherMessagesAreRefused() {
-    guard isRefusingMessages != broker.isDiskFull else { return }
-    isRefusingMessages = broker.isDiskFull
+    guard isRefusingMessages != broker.refusesMessages else { return }
+    isRefusingMessages = broker.refusesMessages
     for connection in connections.values {
       connection.session.any.newMessagesAreRefused(isRefusingMessages)
       touch(connection)
@@ -133,7 +156,7 @@ extension Server {
     guard let failure = broker.failure else { return }
     if !hasReportedFailure {
       hasReportedFailure = true
-      log("the store has failed and nothing is accepted any more: \(failure)")
+      log(.error, "store_failed", "the store has failed and nothing is accepted any more: \(failure)")
     }
     let settled = engine.log.settledSequence
     for connection in connections.values {

@@ -7,8 +7,11 @@
 import Broker
 import DataFiles
 import Engine
+import Logs
 import Platform
 import Primitives
+import RemotingProtocol
+import TLS
 
 /// Why a server does not start.
 public struct ServerError: Error, CustomStringConvertible {
@@ -25,6 +28,9 @@ private struct ListenError: Error, CustomStringConvertible {
   var description: String { (wire.name.map { "\($0): " } ?? "") + "\(reason)" }
 }
 
+/// Takes what an operator may want to know: how urgent it is, the kind of event, and words for people. Called by any thread.
+public typealias ServerLog = @Sendable (LogLevel, StaticString, String) -> Void
+
 /// A server.
 public final class Server {
   let settings: ServerSettings
@@ -33,7 +39,7 @@ public final class Server {
   let services: Services
   let engine: Engine
   let broker: Broker
-  let log: (String) -> Void
+  let log: ServerLog
   @exclusivity(unchecked) private(set) var listeners: [Listener] = []
 
   @exclusivity(unchecked) var connections: [Int32: Connection] = [:]
@@ -51,6 +57,10 @@ public final class Server {
   var heldBack: [Connection] = []
   @exclusivity(unchecked) var wakeUps: WakeUps
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+  /// What is new on connections with TLS.
+  var tls: TLSContext?
+  /// Steps of handshakes that this turn may still take.
+  var handshakesRemaining = 0
   /// Until when the listeners are left alone because descriptors have run out; nil while they are watched.
   var acceptsAgainMs: UnixMs?
   /// How long that is, unless a connection closes before: descriptors may come free elsewhere on the machine.
@@ -60,16 +70,22 @@ public final class Server {
   /// Whether sessions have been told that new messages are refused.
   var isRefusingMessages = false
   var hasReportedFailure = false
+  /// Who started the server and watches it, if anybody does.
+  private(set) var supervisor: ServiceNotifier?
+  /// When the supervisor is to hear of us again, in ns since boot.
+  var nextAliveNs: Int64 = 0
+  /// When memory is looked at again.
+  var nextMemoryLookMs: UnixMs = 0
 
   /// Where it listens, in the order of the settings: host, port, and what is spoken there.
   public var addresses: [ListenAddress] {
     listeners.map { ListenAddress(host: $0.host, port: $0.port, wire: $0.wire) }
   }
 
-  /// Opens the data folder of the settings on this machine and listens. `log` gets lines for people.
+  /// Opens the data folder of the settings on this machine and listens.
   ///
   /// - Throws: when the folder is in use, damaged or cannot be written, or an address cannot be listened on.
-  public convenience init(_ settings: ServerSettings, log: @escaping @Sendable (String) -> Void) throws(ServerError) {
+  public convenience init(_ settings: ServerSettings, log: @escaping ServerLog) throws(ServerError) {
     do {
       try self.init(settings, try Surroundings.linux(settings, log: log), log: log)
     } catch {
@@ -80,7 +96,7 @@ public final class Server {
   }
 
   /// A server over an open data folder.
-  init(_ settings: ServerSettings, _ surroundings: Surroundings, log: @escaping (String) -> Void) throws {
+  init(_ settings: ServerSettings, _ surroundings: Surroundings, log: @escaping ServerLog) throws {
     self.settings = settings
     self.surroundings = surroundings
     self.log = log
@@ -91,11 +107,18 @@ public final class Server {
       bootNs: surroundings.clock.bootNs(), wallNs: surroundings.clock.wallNs(), notBeforeMs: broker.nowMs,
       stepMs: settings.clockStepMs)
     services = Services(settings, engine, clock: clock)
+    tls = settings.tls
     wakeUps = WakeUps(startMs: broker.nowMs)
     for address in settings.listeners { try listen(address) }
-    services.rabbitMQ.noteDropped = log
-    services.rabbitMQ.restore {
+    services.virtualHosts.noteDropped = { log(.warning, "messages_dropped", $0) }
+    let closed = services.virtualHosts.restore {
       if let failure = surroundings.io.drain() { broker.fail(failure) }
+    }
+    for name in closed {
+      log(
+        .warning, "virtual_host_closed",
+        "there are queues or exchanges in the virtual host '\(name)', which clients cannot open: see 'amqp-virtual-hosts'"
+      )
     }
   }
 
@@ -105,11 +128,27 @@ public final class Server {
     do throws(SystemError) {
       let (descriptor, port) = try network.listen(host: address.host, port: address.port)
       listeners.append(Listener(descriptor: descriptor, host: address.host, port: port, wire: address.wire))
+      if case .remoting = address.wire { advertise(address.host, port) }
       try network.watch(descriptor, generation: 0, .readable)
     } catch {
       guard !address.isRequired else { throw ListenError(wire: address.wire, reason: error) }
-      log("\(address.wire.name ?? "a wire") is left out: \(error)")
+      log(.warning, "listener_left_out", "\(address.wire.name ?? "a wire") is left out: \(error)")
     }
+  }
+
+  /// Says to RocketMQ clients where they are to connect: as the settings say, else where we listen.
+  private func advertise(_ listenHost: String, _ listenPort: UInt16) {
+    var (host, port) = settings.rocketMQAdvertised ?? (listenHost, listenPort)
+    if ["", "*", "0.0.0.0", "::"].contains(host) {
+      host = "127.0.0.1"
+      log(
+        .warning, "advertised_loopback",
+        "RocketMQ clients are told to connect to \(host):\(port); say --rocketmq-advertise for those on other machines")
+    }
+    let address = ListenAddress(host: host, port: port, wire: .remoting)
+    services.rocketMQ.wireSettings.address = address.description
+    services.rocketMQ.wireSettings.host = RemotingHost(
+      address: Socket.ipv4Address(of: host) ?? 0, port: Int32(port))
   }
 
   /// What to do about a data folder that does not open. The log's errors say more themselves.
@@ -122,32 +161,38 @@ public final class Server {
 
   private func reportRecovery() {
     let recovery = engine.recovery
-    if recovery.isNew { return log("made the data folder \(settings.dataFolder)") }
+    if recovery.isNew { return log(.info, "data_folder_made", "made the data folder \(settings.dataFolder)") }
     let gauges = broker.gauges
     log(
+      .info, "recovered",
       "recovered \(gauges.pending) pending messages, \(gauges.topics) topics, and \(recovery.log.records) journal "
         + "records behind the checkpoint")
     if let torn = recovery.log.tornTail {
-      log("cut a torn tail of \(torn.bytesCut) bytes at byte \(torn.offset) of \(torn.file)")
+      log(.warning, "torn_tail", "cut a torn tail of \(torn.bytesCut) bytes at byte \(torn.offset) of \(torn.file)")
     }
     for lost in recovery.log.lost {
-      log("salvage left out records \(lost.from) to \(lost.through): \(lost.reason)")
+      log(.warning, "salvage", "salvage left out records \(lost.from) to \(lost.through): \(lost.reason)")
     }
     if recovery.aheadMs > 1000 {
       log(
+        .warning, "clock_behind",
         "the wall clock is \(recovery.aheadMs) ms behind the last release; service time waits until it has caught up")
     }
   }
 
   /// Serves until a signal or a failure of the loop itself; then stops cleanly. Gives the exit code.
-  public func run() -> Int32 {
+  ///
+  /// - Parameter supervisor: who is told how the server is.
+  public func run(supervisor: ServiceNotifier? = nil) -> Int32 {
+    self.supervisor = supervisor
+    tellReady()
     ProcessSettings.ignoreBrokenPipes()
     ProcessSettings.usePreciseTimers()
     while !services.isStopping {
       do throws(SystemError) {
         try turn()
       } catch {
-        log("the loop stopped: \(error)")
+        log(.error, "loop_failed", "the loop stopped: \(error)")
         services.isStopping = true
       }
     }
@@ -156,6 +201,7 @@ public final class Server {
 
   /// Stops cleanly: answers what is durable, writes a checkpoint. Gives the exit code.
   func shutDown() -> Int32 {
+    tellStopping()
     surroundings.boundWaiting()
     for listener in listeners { network.close(listener.descriptor) }
     let all = connections.values.sorted { $0.key < $1.key }
@@ -170,10 +216,10 @@ public final class Server {
     sendLast(all)
     surroundings.endIO()
     if let failure = broker.failure {
-      log("stopped after a failure of the store: \(failure)")
+      log(.error, "stopped", "stopped after a failure of the store: \(failure)")
       return 1
     }
-    log("stopped")
+    log(.info, "stopped", "stopped")
     return 0
   }
 
@@ -183,7 +229,12 @@ public final class Server {
     for connection in connections {
       connection.output.closeTurn(settled: settled, turnUs: turnUs)
       connection.output.open(settled: settled, nowUs: turnUs, &services.counters.replyUs)
-      _ = network.write(connection.descriptor, connection.output.readyBytes)
+      if let secure = connection.secure {
+        sendLastSealed(connection, secure)
+      } else {
+        let bytes = connection.output.readyBytes
+        if bytes.count > 0 { _ = network.write(connection.descriptor, bytes) }
+      }
       network.close(connection.descriptor)
     }
   }

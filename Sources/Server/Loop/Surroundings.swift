@@ -39,7 +39,7 @@ struct Surroundings {
 
 extension Surroundings {
   /// Opens the data folder on this machine's disk and starts the threads.
-  static func linux(_ settings: ServerSettings, log: @escaping @Sendable (String) -> Void) throws -> Surroundings {
+  static func linux(_ settings: ServerSettings, log: @escaping ServerLog) throws -> Surroundings {
     let storage = try DiskStorage(root: settings.dataFolder)
     try storage.lock()
     let notify = try EventSignal()

@@ -25,17 +25,15 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   private let isStopping = Atomic(false)
   private let isFull = Atomic(false)
   private let notify: EventSignal
-  private let log: @Sendable (String) -> Void
+  private let log: ServerLog
   private var pending = 0
   /// Asked while `drain` waits for space: whether to give up.
   var isInterrupted: () -> Bool = { false }
   /// When `drain` gives up waiting for space by itself, in ns since boot.
   var spaceWaitEndNs = Int64.max
 
-  /// Starts the threads; `notify` is raised when a task is finished; `log` gets lines for people.
-  init(
-    _ storage: any Storage, notify: EventSignal, log: @escaping @Sendable (String) -> Void
-  ) throws(SystemError) {
+  /// Starts the threads; `notify` is raised when a task is finished.
+  init(_ storage: any Storage, notify: EventSignal, log: @escaping ServerLog) throws(SystemError) {
     self.notify = notify
     self.log = log
     var lanes: [Lane] = []
@@ -100,7 +98,7 @@ final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
     while pending > 0 {
       if isWaitingForSpace, !hasSaid {
         hasSaid = true
-        log("the disk is full; waiting for space")
+        log(.warning, "disk_full", "the disk is full; waiting for space")
       }
       if isWaitingForSpace, isInterrupted() || SystemClock.bootNs() >= spaceWaitEndNs {
         let reason = "stopped while waiting for disk space"

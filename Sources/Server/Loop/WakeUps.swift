@@ -20,9 +20,9 @@ struct WakeUps: ~Copyable {
 
   /// Lets the connection's timer follow what its session asks for. O(1).
   mutating func follow(_ connection: Connection) {
-    guard connection.wakeUp?.atMs != connection.output.wakeUpMs else { return }
+    guard connection.wakeUp?.atMs != connection.wakeUpMs else { return }
     stop(connection)
-    guard let atMs = connection.output.wakeUpMs else { return }
+    guard let atMs = connection.wakeUpMs else { return }
     let timer = wheel.insert(dueMs: atMs)
     while keys.count <= Int(timer.index) { keys.append(0) }
     keys[Int(timer.index)] = connection.key

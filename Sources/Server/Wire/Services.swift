@@ -17,9 +17,13 @@ final class Services {
   let engine: Engine
   let broker: Broker
   let rocketMQ: RocketMQFrontEnd
-  let rabbitMQ: RabbitMQ
+  let virtualHosts: VirtualHosts
+  /// The host `/`, which the line protocol works in.
+  var rabbitMQ: RabbitMQ { virtualHosts.standard }
   /// For lines; used by one session at a time.
   let reader = RequestReader()
+  /// For frames of the remoting protocol; used by one session at a time.
+  let remoting = RemotingScratch()
   /// For objects inside of lines.
   let nestedReader = RequestReader()
   @exclusivity(unchecked) var counters = ServerCounters()
@@ -32,6 +36,8 @@ final class Services {
   var access: AccessFile?
   /// Consumers of HTTP connections that are gone.
   var lingering = Lingering()
+  /// About how much memory messages and connections took at the last look.
+  var memoryBytes = 0
   /// The snapshot that was asked for last, until its requester has its reply.
   var requestedSnapshot: RequestedSnapshot?
   /// Whether the server is going down.
@@ -44,7 +50,10 @@ final class Services {
     self.clock = clock
     broker = engine.broker
     rocketMQ = RocketMQFrontEnd(engine.broker)
-    rabbitMQ = RabbitMQ(engine.broker)
+    rocketMQ.wireSettings.queues = settings.rocketMQQueues
+    virtualHosts = VirtualHosts(
+      engine.broker, others: settings.virtualHosts, exchangesMax: settings.exchangesMax,
+      bindingsMax: settings.bindingsMax)
     startedMs = engine.broker.nowMs
     audience = HTTPAudience(names: settings.hostNames)
     access = settings.access
@@ -63,6 +72,11 @@ struct ServerCounters {
   var connections = 0
   var connectionsAccepted: UInt64 = 0
   var connectionsRefused: UInt64 = 0
+  /// Those that took too long for something.
+  var connectionsTimedOut: UInt64 = 0
+  /// Handshakes of TLS that were finished.
+  var handshakes: UInt64 = 0
+  var handshakesFailed: UInt64 = 0
   var requests: UInt64 = 0
   var refusals: UInt64 = 0
   var bytesReceived: UInt64 = 0

@@ -15,6 +15,8 @@ public enum Wire: Sendable {
   case http
   /// AMQP 0-9-1.
   case amqp
+  /// RocketMQ's remoting protocol.
+  case remoting
 
   /// How it is called in front of people; nil for our own, which needs no name.
   public var name: String? {
@@ -22,6 +24,7 @@ public enum Wire: Sendable {
     case .line: nil
     case .http: "HTTP"
     case .amqp: "AMQP"
+    case .remoting: "RocketMQ"
     }
   }
 
@@ -31,6 +34,7 @@ public enum Wire: Sendable {
     case .line: "listen"
     case .http: "http"
     case .amqp: "amqp"
+    case .remoting: "rocketmq"
     }
   }
 
@@ -40,6 +44,7 @@ public enum Wire: Sendable {
     case .line: LineSession.turnAway(reason, to: &bytes)
     case .http: HTTPSession.turnAway(reason, to: &bytes)
     case .amqp: AMQPSession.turnAway(reason, to: &bytes)
+    case .remoting: RemotingSession.turnAway(reason, to: &bytes)
     }
   }
 
@@ -53,6 +58,7 @@ public enum Wire: Sendable {
     case .line: .line(LineSession(services, output, key: key))
     case .http: .http(HTTPSession(services, output, key: key))
     case .amqp: .amqp(AMQPSession(services, output, key: key, peer: peer))
+    case .remoting: .remoting(RemotingSession(services, output, key: key, peer: peer))
     }
   }
 }
@@ -62,6 +68,7 @@ enum Session {
   case line(LineSession)
   case http(HTTPSession)
   case amqp(AMQPSession)
+  case remoting(RemotingSession)
 
   /// For calls that are rare.
   var any: any WireSession {
@@ -69,6 +76,7 @@ enum Session {
     case .line(let session): session
     case .http(let session): session
     case .amqp(let session): session
+    case .remoting(let session): session
     }
   }
 
@@ -77,6 +85,7 @@ enum Session {
     case .line(let session): session.isWaiting
     case .http(let session): session.isWaiting
     case .amqp(let session): session.isWaiting
+    case .remoting(let session): session.isWaiting
     }
   }
 
@@ -85,6 +94,7 @@ enum Session {
     case .line(let session): session.receive(bytes)
     case .http(let session): session.receive(bytes)
     case .amqp(let session): session.receive(bytes)
+    case .remoting(let session): session.receive(bytes)
     }
   }
 
@@ -93,6 +103,7 @@ enum Session {
     case .line(let session): session.performNext()
     case .http(let session): session.performNext()
     case .amqp(let session): session.performNext()
+    case .remoting(let session): session.performNext()
     }
   }
 
@@ -101,6 +112,7 @@ enum Session {
     case .line(let session): session.deliver(delivery)
     case .http(let session): session.deliver(delivery)
     case .amqp(let session): session.deliver(delivery)
+    case .remoting(let session): session.deliver(delivery)
     }
   }
 
@@ -109,6 +121,7 @@ enum Session {
     case .line(let session): session.turnEnds()
     case .http(let session): session.turnEnds()
     case .amqp(let session): session.turnEnds()
+    case .remoting(let session): session.turnEnds()
     }
   }
 }

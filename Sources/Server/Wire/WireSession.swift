@@ -55,6 +55,9 @@ protocol WireSession: AnyObject {
   /// The topic or queue of this consumer was deleted, and the broker has forgotten the consumer.
   func ended(_ consumer: Consumer)
 
+  /// Something was appended to a topic that the session watched, or it was deleted. Only for sessions that watch topics.
+  func grown(_ topic: Topic)
+
   /// The session answers for the owner of a held message, and is to ask it what shall become of the message.
   func askAbout(_ number: HeldNumber)
 
@@ -64,6 +67,9 @@ protocol WireSession: AnyObject {
   /// The last call of a turn in which the session was given anything: the time to write what was gathered, such as one confirm
   /// for many messages.
   func turnEnds()
+
+  /// Bytes of input that it keeps because more is to come.
+  var inputBytes: Int { get }
 
   // MARK: Time and pressure
 
@@ -97,4 +103,10 @@ protocol WireSession: AnyObject {
   /// The connection is going: lets go of consumers and of everything else that it has in the broker and in front ends. Called
   /// once. What was delivered and is not acknowledged goes to others.
   func end()
+}
+
+extension WireSession {
+  // Most wires watch no topics.
+  func grown(_ topic: Topic) {}
+  var inputBytes: Int { 0 }
 }

@@ -30,18 +30,18 @@ struct Setting: Sendable {
   let form: Form
   /// In a line.
   let meaning: String
-  /// Takes a value that is over other values.
+  /// Puts a value into the settings, over the one that is there.
   let set: @Sendable (inout ServeSettings, String) throws(BadValue) -> Void
   /// The value that holds.
   let shown: @Sendable (ServeSettings) -> String
-  /// What holds when nothing is said, where that is not a value.
+  /// The default in words, where it is not a value.
   var standardInWords: String?
 
   /// The environment variable.
   var variable: String { Self.variablePrefix + String(name.map { $0 == "-" ? "_" : Character($0.uppercased()) }) }
   static let variablePrefix = "ESCAPEMENT_"
 
-  /// What holds when nothing is said.
+  /// The default.
   var standard: String { standardInWords ?? shown(ServeSettings()) }
 
   var option: Option {

@@ -1,11 +1,13 @@
 // Where settings come from: flags before environment variables before the file before defaults.
 //
-// Holds: an unknown flag, variable or key is refused with the known name that is nearest; so is a bad value, wherever it
-// stands, also where something else counts.
+// Holds: an unknown flag, variable or key is refused with the known name that is nearest; so is a bad value in any source,
+// even when another source overrides it.
 // Leaves to others: the rows (`SettingsTable`), the file's JSON (`SettingsFile`), what the settings do.
 
 import Access
 import Foundation
+import Platform
+import TLS
 
 /// The settings that hold, and where each came from.
 struct ResolvedSettings: Sendable {
@@ -62,10 +64,10 @@ struct ResolvedSettings: Sendable {
     origins[setting.name] = origin
   }
 
-  /// What settings mean for each other.
+  /// Applies the rules that hold between settings.
   private mutating func finish() throws(UsageError) {
     if origins["max-body-bytes"] == nil { settings.server.engine.broker.bodyBytesMax = settings.server.lineBytesMax }
-    // Whole pages.
+    // Rounded up to whole pages.
     settings.server.engine.broker.segmentBytes = (settings.server.engine.broker.segmentBytes + 4095) & ~4095
     if let file = settings.tokenFile { settings.server.tokens = try Self.tokens(file) }
     if let path = settings.accessFile {
@@ -74,8 +76,25 @@ struct ResolvedSettings: Sendable {
       }
       settings.server.accessPath = path
     }
-    settings.server.listeners = [settings.line] + [settings.http, settings.amqp].compactMap { $0 }
+    if origins["max-memory-bytes"] == nil { settings.server.memoryBytesMax = SystemMemory.bytes() / 4 * 3 }
+    try readTLS()
+    settings.server.listeners = [settings.line] + [settings.http, settings.amqp, settings.rocketMQ].compactMap { $0 }
     try checkWhoReachesTheServer()
+  }
+
+  private mutating func readTLS() throws(UsageError) {
+    guard let certificate = settings.tlsCertificate else {
+      guard settings.tlsKey == nil, settings.tlsClientAuthorities == nil else {
+        throw UsageError("--tls-key and --tls-client-ca mean nothing without --tls-cert")
+      }
+      return
+    }
+    let files = TLSFiles(
+      certificate: certificate, key: settings.tlsKey ?? certificate, clientAuthorities: settings.tlsClientAuthorities)
+    do throws(TLSError) { settings.server.tls = try TLSContext(server: files) } catch {
+      throw UsageError("--tls-cert: \(error)")
+    }
+    settings.server.tlsFiles = files
   }
 
   private func checkWhoReachesTheServer() throws(UsageError) {
@@ -116,7 +135,7 @@ struct ResolvedSettings: Sendable {
   /// that tell every process about a service of our name.
   private static func isForSomebodyElse(_ variable: String) -> Bool {
     let rest = variable.dropFirst(Setting.variablePrefix.count)
-    let commands = ["SERVER", "TOKEN"]
+    let commands = ["SERVER", "TOKEN", "TLS", "TLS_CA"]
     let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES", "INTEROP"]
     return commands.contains(String(rest)) || tests.contains(String(rest)) || rest == "PORT" || rest.hasPrefix("PORT_")
       || rest.hasPrefix("SERVICE_")

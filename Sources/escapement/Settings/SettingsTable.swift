@@ -5,6 +5,7 @@ import Engine
 import Foundation
 import Journal
 import Logs
+import RabbitMQFrontEnd
 import Server
 
 /// What `serve` runs with.
@@ -17,9 +18,14 @@ struct ServeSettings: Sendable {
   var http: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 7612, wire: .http, isRequired: false)
   /// Where AMQP 0-9-1 is spoken; nil for nowhere. Somebody else's broker may have the port unless it was asked for by name.
   var amqp: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 5672, wire: .amqp, isRequired: false)
+  /// Where RocketMQ's remoting protocol is spoken; nil for nowhere.
+  var rocketMQ: ListenAddress?
   var configFile: String?
   var accessFile: String?
   var tokenFile: String?
+  var tlsCertificate: String?
+  var tlsKey: String?
+  var tlsClientAuthorities: String?
   /// Whether anybody may be listened to without having to say who he is.
   var isInsecure = false
   var logFormat = LogFormat.text
@@ -77,6 +83,44 @@ enum SettingsTable {
     } shown: {
       $0.amqp?.description ?? "off"
     },
+    .text("rocketmq", "HOST:PORT|off", "where RocketMQ clients come in; 9876 is the usual port of their name server") {
+      (settings, text) throws(BadValue) in
+      if text == "off" { return settings.rocketMQ = nil }
+      do throws(UsageError) {
+        let address = try Session.address(text, allowsAnyPort: true)
+        settings.rocketMQ = ListenAddress(host: address.host, port: UInt16(address.port), wire: .remoting)
+      } catch {
+        throw BadValue(error.description)
+      }
+    } shown: {
+      $0.rocketMQ?.description ?? "off"
+    },
+    .text("rocketmq-advertise", "HOST:PORT|auto", "where RocketMQ clients are told to connect; auto: where we listen") {
+      (settings, text) throws(BadValue) in
+      if text == "auto" { return settings.server.rocketMQAdvertised = nil }
+      do throws(UsageError) {
+        let address = try Session.address(text)
+        settings.server.rocketMQAdvertised = (address.host, UInt16(address.port))
+      } catch {
+        throw BadValue(error.description)
+      }
+    } shown: {
+      $0.server.rocketMQAdvertised.map { "\(ListenAddress(host: $0.host, port: $0.port, wire: .remoting))" } ?? "auto"
+    },
+    .text("amqp-virtual-hosts", "NAME,…", "virtual hosts that AMQP clients may open besides /") {
+      (settings, text) throws(BadValue) in
+      var hosts: [VirtualHost] = []
+      for name in text.split(separator: ",") {
+        let name = name.trimmingCharacters(in: .whitespaces)
+        guard let host = VirtualHost(name) else {
+          throw BadValue("'\(name)' is no name of a virtual host: 1 to 128 bytes without a slash")
+        }
+        hosts.append(host)
+      }
+      settings.server.virtualHosts = hosts
+    } shown: {
+      $0.server.virtualHosts.map(\.name).joined(separator: ",")
+    },
     .text("http", "HOST:PORT|off", "where HTTP is spoken: operations, metrics, health") {
       (settings, text) throws(BadValue) in
       if text == "off" { return settings.http = nil }
@@ -106,6 +150,21 @@ enum SettingsTable {
       $0.tokenFile = $1
     } shown: {
       $0.tokenFile ?? ""
+    },
+    .text("tls-cert", "FILE", "TLS for every listener: the certificate and its chain, as PEM; read again on SIGHUP") {
+      $0.tlsCertificate = $1
+    } shown: {
+      $0.tlsCertificate ?? ""
+    },
+    .text("tls-key", "FILE", "the private key, as PEM; that of the file of the certificate unless said") {
+      $0.tlsKey = $1
+    } shown: {
+      $0.tlsKey ?? ""
+    },
+    .text("tls-client-ca", "FILE", "authorities, as PEM, of which every client must show a certificate") {
+      $0.tlsClientAuthorities = $1
+    } shown: {
+      $0.tlsClientAuthorities ?? ""
     },
     .onOff(
       "insecure", "listen on other than loopback addresses without asking who a client is", isFlag: true,
@@ -146,6 +205,9 @@ enum SettingsTable {
       "retention-bytes", 1 ... .max, .bytes, "how much a topic keeps if it says nothing else",
       \.server.engine.broker.retentionBytesDefault),
     .number(
+      "rocketmq-queues", 1...256, .count, "queues of a topic, as RocketMQ clients see it, if nothing else is said",
+      \.server.rocketMQQueues),
+    .number(
       "transaction-check-delay-ms", 1...86_400_000, .ms, "first question about an undecided transaction",
       \.server.engine.broker.heldFirstCheckMs),
     .number(
@@ -159,58 +221,6 @@ enum SettingsTable {
       "steps of the wall clock beyond this are followed or waited out, not slewed",
       \.server.clockStepMs),
   ]
-
-  private static let limits: [Setting] = [
-    .number("max-line-bytes", 1024...(64 << 20), .bytes, "the longest line", \.server.lineBytesMax),
-    bodyBytes,
-    .number("max-connections", 1...1_000_000, .count, "connections at a time", \.server.connectionsMax),
-    .number(
-      "max-connections-per-address", 1...1_000_000, .count, "connections from one address at a time",
-      \.server.connectionsPerAddressMax),
-    .number(
-      "max-unsent-bytes", 65_536 ... .max, .bytes, "bytes that may wait to be sent on a connection",
-      \.server.unsentBytesMax),
-    .number(
-      "handshake-timeout-ms", 1...86_400_000, .ms, "how long a client may take to say who it is, where it must",
-      \.server.handshakeTimeoutMs),
-    .number(
-      "request-timeout-ms", 1...86_400_000, .ms, "how long a request of HTTP may take to come in",
-      \.server.requestTimeoutMs),
-    .number(
-      "idle-timeout-ms", 1...86_400_000, .ms, "how long a connection of HTTP may rest between requests",
-      \.server.idleTimeoutMs),
-    .number(
-      "max-metric-topics", 0...10_000, .count, "topics with metrics of their own, and groups of each",
-      \.server.metricTopicsMax),
-    .number(
-      "max-in-flight-bytes", 65_536 ... .max, .bytes, "bytes on the way to the journal; no commands are read beyond it",
-      \.server.inFlightBytesMax),
-    .number(
-      "max-subscriptions", 1...1_000_000, .count,
-      "subscriptions, waiting fetches and fetched groups of a connection, each",
-      \.server.subscriptionsMax),
-    .number("max-pending", 1 ... .max, .count, "pending messages", \.server.engine.broker.pendingMax),
-    .number(
-      "max-outstanding", 1...(1 << 30), .count, "delivered and unfinished messages of a group",
-      \.server.engine.broker.outstandingMax),
-    .number("max-topics", 1...10_000_000, .count, "topics; a queue is one", \.server.engine.broker.topicsMax),
-    .number(
-      "max-groups", 1...10_000_000, .count, "groups of all topics; a queue has one", \.server.engine.broker.groupsMax),
-    .number(
-      "max-transaction-bytes", 0 ... .max, .bytes, "memory for undecided transactions",
-      \.server.engine.broker.heldBytesMax),
-    .number(
-      "max-fetch-bytes", 1 ... .max, .bytes, "messages in the reply to one fetch", \.server.engine.broker.fetchBytesMax),
-    .number("cache-bytes", 1 << 20 ... .max, .bytes, "memory for topic logs", \.server.engine.broker.cacheBytes),
-  ]
-
-  /// As large as a line may be, unless something is said.
-  private static let bodyBytes: Setting = {
-    var setting = Setting.number(
-      "max-body-bytes", 1...(64 << 20), .bytes, "the largest body", \.server.engine.broker.bodyBytesMax)
-    setting.standardInWords = "--max-line-bytes"
-    return setting
-  }()
 
   private static let disk: [Setting] = [
     .number(

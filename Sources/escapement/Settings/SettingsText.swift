@@ -29,8 +29,8 @@ enum SettingsText {
       - Milliseconds may be written as lengths of time (`500ms`, `10m`, `1h30m`), bytes as sizes (`64KiB`, `16MiB`, `1GiB`); in
         the file such a value is a string, a plain number may be a number.
       - A flag without a value (`--salvage`) is `on` or `off` in a variable, `true` or `false` in the file.
-      - Of the variables that begin with `ESCAPEMENT_`, these are none of the server's: `ESCAPEMENT_SERVER` and
-        `ESCAPEMENT_TOKEN` (other commands), and `ESCAPEMENT_PORT`, `ESCAPEMENT_PORT_…` and `ESCAPEMENT_SERVICE_…`, which
+      - Of the variables that begin with `ESCAPEMENT_`, these are none of the server's: `ESCAPEMENT_SERVER`,
+        `ESCAPEMENT_TOKEN`, `ESCAPEMENT_TLS` and `ESCAPEMENT_TLS_CA` (other commands), and `ESCAPEMENT_PORT`, `ESCAPEMENT_PORT_…` and `ESCAPEMENT_SERVICE_…`, which
         Kubernetes sets where a service is called `escapement`.
 
       """

@@ -1,7 +1,7 @@
-"""One vocabulary, two servers: `OurSession` speaks our JSON lines, `TheirSession` AMQP.
+"""What the scenarios say, spoken as AMQP to either server by the same client.
 
-Holds: operations and fields are named as in our protocol (`queueDeclare`, `routingKey`); a refusal is AMQP's reply code
-and text on both sides, without the virtual host, which we do not have. A session is one connection with one channel.
+Holds: operations and fields are named as in our line protocol (`queueDeclare`, `routingKey`); a refusal is AMQP's reply code and
+text. A session is one connection with one channel.
 Leaves to others: what is done and noted (the scenarios), which servers run (run.py).
 """
 
@@ -10,18 +10,17 @@ import re
 import time
 
 import amqp_client
-import line_client
 
 WAIT_S = 10.0
 
 
 class Refused(Exception):
-    """AMQP's reply code and text, or our error's name where there is no code."""
+    """AMQP's reply code and text."""
 
     def __init__(self, code, text):
         super().__init__(f"{code} {text}")
         # Erlang breaks the lines of long terms.
-        self.code, self.text = code, re.sub(r"\n +", "", text.replace(" in vhost '/'", ""))
+        self.code, self.text = code, re.sub(r"\n +", "", text)
 
 
 class Session:
@@ -112,44 +111,6 @@ class Session:
         self.do("reject", deliveryTag=tag, requeue=requeue)
 
 
-class OurSession(Session):
-    """A connection to our server."""
-
-    def __init__(self, address):
-        self.client = line_client.Client(*address)
-
-    def do(self, op, here=False, apart=False, **fields):
-        del here, apart
-        fields = {name: value for name, value in fields.items() if value != {} and (value is not False or name == "requeue")}
-        reply = self.client.call(f"rabbitmq.{op}", **fields)
-        if op == "publish":
-            if not reply["ok"] and reply["error"] == "limit_exceeded":
-                return "nack"
-            returns = [event for event in self.client.pushes if event["event"] == "rabbitmq.return"]
-            for event in returns:
-                self.client.pushes.remove(event)
-            if reply["ok"]:
-                return [*map(_returned, returns), "ack"] if returns else "ack"
-        if not reply["ok"]:
-            raise Refused(reply.get("replyCode", reply["error"]), reply["message"])
-        if op == "get":
-            return None if reply.get("empty") else dict(reply)
-        return dict(reply)
-
-    def event(self, timeout):
-        try:
-            event = dict(self.client.event(timeout))
-        except AssertionError:
-            return None
-        kind = event.pop("event").removeprefix("rabbitmq.")
-        return [kind, event["consumerTag"]] if kind == "cancel" else [kind, event]
-
-    def drop(self):
-        self.client.close()
-
-    close = drop
-
-
 def _returned(fields):
     return ["return", *(fields[name] for name in ("replyCode", "replyText", "exchange", "routingKey", "properties",
                                                   "body"))]
@@ -163,8 +124,8 @@ _METHODS = {
 }
 
 
-class TheirSession(Session):
-    """A connection to RabbitMQ, with one channel for all but refusals."""
+class AMQPSession(Session):
+    """A connection with one channel for all but refusals."""
 
     def __init__(self, port):
         self.port = port
@@ -244,7 +205,7 @@ class OurServer:
         self.process = process
 
     def session(self):
-        return OurSession((self.process.host, self.process.port))
+        return AMQPSession(self.process.amqp_port)
 
     def restart(self):
         self.process.stop()
@@ -258,7 +219,7 @@ class TheirServer:
         self.process = process
 
     def session(self):
-        return TheirSession(self.process.port)
+        return AMQPSession(self.process.port)
 
     def restart(self):
         self.process.restart()

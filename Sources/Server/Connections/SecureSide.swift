@@ -1,0 +1,35 @@
+// The TLS of one connection, and what of it the socket has not taken.
+
+import Primitives
+import TLS
+
+/// The TLS of a connection.
+final class SecureSide {
+  let channel: TLSChannel
+  /// By when its handshake must be done; nil once it is.
+  var openByMs: UnixMs?
+  /// Sealed bytes that the socket has not taken.
+  private var unsent = ByteBuffer()
+
+  init(_ channel: TLSChannel, openByMs: UnixMs) {
+    self.channel = channel
+    self.openByMs = openByMs
+  }
+
+  /// Sealed bytes that may be sent now; empty when there are none.
+  var sealed: UnsafeRawBufferPointer {
+    if unsent.isEmpty {
+      let count = channel.takeSealed(into: unsent.writable(Self.pieceBytes))
+      unsent.commit(count)
+      if count == 0 { unsent.shrink(keepingBytes: 0) }
+    }
+    return unsent.readable
+  }
+
+  func didSend(_ count: Int) { unsent.consume(count) }
+
+  var allocatedBytes: Int { unsent.allocatedBytes }
+
+  /// Bytes that are sealed in one go: four records.
+  static let pieceBytes = 64 << 10
+}
