@@ -92,7 +92,7 @@ let package = Package(
         "RabbitMQFrontEnd", "Broker", "DataFiles", "DecisionLog", "AMQPProtocol", "LineProtocol", "Primitives",
         "SeededRandom", "SimulatedDisk",
       ]),
-    tests("ServerTests", ["Server", "AMQPProtocol", "Primitives", "SeededRandom"]),
+    tests("ServerTests", ["Server", "AMQPProtocol", "DataFiles", "Platform", "Primitives", "SeededRandom"]),
     .testTarget(
       name: "RemotingProtocolTests", dependencies: ["RemotingProtocol", "LineProtocol", "Primitives", "SeededRandom"],
       path: "Tests/RemotingProtocolTests", exclude: ["Fixtures"], swiftSettings: settings),

@@ -1,12 +1,17 @@
 """The program itself: signals, exit statuses, help, and its small commands against a running server."""
 
+import fcntl
 import os
+import pty
+import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 
-from escapement_driver import equal, run_command
+from escapement_driver import binary, equal, eventually, run_command
 from suite import case, own
 
 COMMANDS = ("serve", "access", "schedule", "publish", "cancel", "reschedule", "get", "list", "listen", "redrive", "topics", "queues",
@@ -92,6 +97,43 @@ def a_port_in_use_is_a_message_and_a_failure():
         port = taken.getsockname()[1]
         status, output = run_command("serve", "--data", f"{server.folder}/other", "--listen", f"127.0.0.1:{port}", "--http", "off")
     assert status > 0 and str(port) in output, f"exit status {status}, output {output!r}"
+
+
+@case
+def top_is_redrawn_in_place_at_a_terminal():
+    """`escapement top` at a terminal draws the wheels on a screen of its own and gives the old one back; elsewhere it is plain text."""
+    server = own()
+    server.client().ok("schedule", topic="t", delayMs=3_600_000, body=1)
+    address = f"{server.host}:{server.port}"
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 140, 0, 0))
+    top = subprocess.Popen([binary(), "top", "--server", address], stdin=subprocess.DEVNULL, stdout=follower, stderr=subprocess.PIPE)
+    os.close(follower)
+    shown = b""
+
+    def read():
+        nonlocal shown
+        if select.select([leader], [], [], 0.1)[0]:
+            shown += os.read(leader, 1 << 16)
+        return shown
+
+    try:
+        eventually(lambda: read().count(b"\x1b[H") >= 2, what="the second drawing")
+        top.send_signal(signal.SIGINT)
+        eventually(lambda: read().endswith(b"\x1b[?25h\x1b[?1049l"), what="the old screen")
+        equal(top.wait(30), 0)
+    finally:
+        top.kill()
+        top.wait()
+        top.stderr.close()
+        os.close(leader)
+    text = shown.decode("utf-8")
+    assert text.startswith("\x1b[?1049h\x1b[?25l"), repr(text[:40])
+    assert any("\u2801" <= letter <= "\u28ff" for letter in text), "no wheel is drawn"
+    screen = text.split("\x1b[H")[1].split("\x1b[J")[0].replace("\x1b[K", "").split("\r\n")
+    assert len(screen) < 30 and all(len(line) <= 140 for line in screen), screen
+    status, output = run_command("top", "--once", "--server", address)
+    assert status == 0 and "\x1b" not in output and "wheel 1" in output and "pending 1 " in output, output
 
 
 @case

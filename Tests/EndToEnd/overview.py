@@ -72,7 +72,7 @@ def what_lies_on_disk_is_read_too():
     server = own("--checkpoint-bytes", 32_768)
     client = server.client()
     for n in range(300):
-        client.ok("publish", topic="t", body="x" * 2000, acks="memory")
+        client.ok("publish", topic="t", body="x" * 2000, acks="memory" if n < 299 else "disk")
     eventually(lambda: client.ok("stats")["checkpoints"] > 0, what="a checkpoint")
     server.restart()
     client, offsets, at = server.client(), [], 0

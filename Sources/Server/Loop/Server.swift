@@ -202,6 +202,7 @@ public final class Server {
   /// Stops cleanly: answers what is durable, writes a checkpoint. Gives the exit code.
   func shutDown() -> Int32 {
     tellStopping()
+    surroundings.boundWaiting()
     for listener in listeners { network.close(listener.descriptor) }
     let all = connections.values.sorted { $0.key < $1.key }
     for connection in all { connection.session.any.shutDown() }

@@ -29,6 +29,12 @@ struct Surroundings {
   let endLog: () -> Void
   /// Ends the I/O lanes; what is queued is not run.
   let endIO: () -> Void
+  /// The server goes down: from now on a full disk is waited for no longer than `spaceWaitMsMax`. What was acknowledged is in
+  /// the journal, which has its space already.
+  var boundWaiting: () -> Void = {}
+
+  /// How long a server that goes down waits for disk space.
+  static let spaceWaitMsMax: Int64 = 10_000
 }
 
 extension Surroundings {
@@ -62,6 +68,7 @@ extension Surroundings {
         journal.stop()
         thread.join()
       },
-      endIO: { io.stop() })
+      endIO: { io.stop() },
+      boundWaiting: { io.spaceWaitEndNs = SystemClock.bootNs() + spaceWaitMsMax * TimeUnits.nsPerMs })
   }
 }

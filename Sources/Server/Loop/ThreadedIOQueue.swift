@@ -29,6 +29,8 @@ package final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
   private var pending = 0
   /// Asked while `drain` waits for space: whether to give up.
   var isInterrupted: () -> Bool = { false }
+  /// When `drain` gives up waiting for space by itself, in ns since boot.
+  var spaceWaitEndNs = Int64.max
 
   /// Starts the threads; `notify` is raised when a task is finished.
   package init(_ storage: any Storage, notify: EventSignal, log: @escaping ServerLog) throws(SystemError) {
@@ -98,7 +100,7 @@ package final class ThreadedIOQueue: LoopIOQueue, @unchecked Sendable {
         hasSaid = true
         log(.warning, "disk_full", "the disk is full; waiting for space")
       }
-      if isWaitingForSpace, isInterrupted() {
+      if isWaitingForSpace, isInterrupted() || SystemClock.bootNs() >= spaceWaitEndNs {
         let reason = "stopped while waiting for disk space"
         return StorageError(kind: .diskFull, operation: "recover", path: "data folder", reason: reason)
       }
