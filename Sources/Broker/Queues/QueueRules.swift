@@ -9,6 +9,8 @@
 //
 // The groups know of queues only what they tell here: a message has ended, was handed to a consumer, has come back, is to be
 // dead-lettered, is found to be too old.
+//
+// No exclusivity checks on what every message touches: one thread owns it.
 
 import Primitives
 import TimingWheel
@@ -26,36 +28,36 @@ public enum RecordFlags {
 /// The rules of a queue, and the state that they need about its messages.
 public final class QueueRules {
   /// Drops the oldest ready messages beyond so many; nil for no bound.
-  public var messagesMax: Int?
+  @exclusivity(unchecked) public var messagesMax: Int?
   /// Drops the oldest ready messages while their bodies have more bytes than this; nil for no bound.
-  public var bytesMax: Int? { didSet { if bytesMax == nil { readyBytes = 0 } } }
+  @exclusivity(unchecked) public var bytesMax: Int? { didSet { if bytesMax == nil { readyBytes = 0 } } }
   /// Whether the bounds drop the oldest; otherwise whoever publishes asks `hasRoom` before.
-  public var dropsOldest = true
+  @exclusivity(unchecked) public var dropsOldest = true
   /// Delivers ready messages of a higher priority first; those above this count as this. 0: in the order in which they came.
-  public var prioritiesMax: UInt8 = 0
+  @exclusivity(unchecked) public var prioritiesMax: UInt8 = 0
   /// How long what comes back waits before it is delivered again; nil: not at all.
-  public var retry: RetryRule?
+  @exclusivity(unchecked) public var retry: RetryRule?
   /// Serves one consumer at a time: the first that came and has not gone.
-  public var hasSingleActive = false
+  @exclusivity(unchecked) public var hasSingleActive = false
   /// Whether persistent messages are to be on stable storage before they are shown.
-  public var isDurable = true
+  @exclusivity(unchecked) public var isDurable = true
   /// Whether messages that end go anywhere: then the router is asked where.
-  public var hasDeadLetters = false
+  @exclusivity(unchecked) public var hasDeadLetters = false
 
   /// Bytes in the bodies of ready messages; kept only when `bytesMax` is set.
-  public private(set) var readyBytes = 0
+  @exclusivity(unchecked) public private(set) var readyBytes = 0
   /// Messages that do not survive a start.
-  private(set) var transient = OffsetSet()
+  @exclusivity(unchecked) private(set) var transient = OffsetSet()
   /// Messages whose time to live was nothing: to be delivered at once or never.
-  private(set) var immediate: [TopicOffset] = []
+  @exclusivity(unchecked) private(set) var immediate: [TopicOffset] = []
   /// Runs while nobody uses a queue that is to be listed as idle after some time.
-  private(set) var idleTimer = TimerID.none
+  @exclusivity(unchecked) private(set) var idleTimer = TimerID.none
   /// Whether it stands in the line of queues whose rules are to be enforced at once.
-  private(set) var isUrgent = false
+  @exclusivity(unchecked) private(set) var isUrgent = false
   /// Whether it stands in the line of queues to be trimmed.
-  private(set) var mayTrim = false
+  @exclusivity(unchecked) private(set) var mayTrim = false
   /// Messages that have ended since segments were looked at.
-  private(set) var endedSinceLook = 0
+  @exclusivity(unchecked) private(set) var endedSinceLook = 0
   private unowned let queues: Queues
 
   init(_ queues: Queues) { self.queues = queues }

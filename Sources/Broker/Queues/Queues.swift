@@ -4,6 +4,8 @@
 // Holds: a queue stands in each line of work once; `overdue` has waiting messages whose expiry timer has fired, in that order.
 // Leaves to others: which messages a queue has and who gets them (Group, Groups), its own rules (QueueRules), the wheel and the
 // slices in which expiry timers wait (they are pending messages like any other).
+//
+// No exclusivity checks on what every message touches: one thread owns it.
 
 import Primitives
 import TimingWheel
@@ -28,17 +30,17 @@ final class Queues {
   /// Says where dead letters go.
   weak var router: (any DeadLetterRouter)?
   /// Waiting messages whose expiry timer has fired, in that order.
-  private(set) var overdue = Fifo<OverdueMessage>()
+  @exclusivity(unchecked) private(set) var overdue = Fifo<OverdueMessage>()
   /// Whether the first of them waits for the disk.
-  private(set) var isStalled = false
+  @exclusivity(unchecked) private(set) var isStalled = false
   /// Queues whose rules are to be enforced before anything else is asked about them.
-  private var urgent: [Group] = []
-  private var trimmable: [Group] = []
+  @exclusivity(unchecked) private var urgent: [Group] = []
+  @exclusivity(unchecked) private var trimmable: [Group] = []
   /// Expiry timers of messages that have ended, still to be stopped.
   private var timersToStop: [(topic: Topic, offsets: Range<TopicOffset>)] = []
   /// Queues that nobody has used for as long as they say.
   private var idle: [Group] = []
-  private var targets: [LetterTarget] = []
+  @exclusivity(unchecked) private var targets: [LetterTarget] = []
 
   init(
     _ settings: BrokerSettings, _ turn: Turn, _ timers: Timers, _ topics: Topics, _ groups: Groups, _ pending: Pending,
