@@ -12,7 +12,7 @@ extension Report {
   }
 }
 
-extension LatencyHistogram: Codable {
+extension LatencyHistogram: Encodable {
   enum CodingKeys: String, CodingKey { case count, early, min, p50, p90, p99, p999, max, buckets }
 
   /// Quantiles for whoever reads it, buckets as pairs of bound and count for whoever computes with it.
@@ -26,14 +26,5 @@ extension LatencyHistogram: Codable {
       try container.encode(quantile(share), forKey: key)
     }
     try container.encode(buckets.map { [$0.bound, Int64($0.count)] }, forKey: .buckets)
-  }
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    let pairs = try container.decode([[Int64]].self, forKey: .buckets)
-    let early = try container.decode(Int.self, forKey: .early)
-    let min = try container.decode(Int64.self, forKey: .min)
-    let max = try container.decode(Int64.self, forKey: .max)
-    self.init(pairs: pairs.map { ($0[0], Int($0[1])) }, early: early, min: min, max: max)
   }
 }
