@@ -49,7 +49,7 @@ struct ReportTests {
     let latencies = try #require(read["latencies"] as? [[String: Any]])
     let histogram = try #require(latencies[0]["histogram"] as? [String: Any])
     #expect(
-      histogram["early"] as? Int == 1 && histogram["count"] as? Int == 4 && histogram["max"] as? Int == 3_000_000_000)
+      histogram["early"] as? Int == 1 && histogram["count"] as? Int == 4 && histogram["maxNs"] as? Int == 3_000_000_000)
   }
 
   @Test(

@@ -13,7 +13,11 @@ extension Report {
 }
 
 extension LatencyHistogram: Encodable {
-  enum CodingKeys: String, CodingKey { case count, early, min, p50, p90, p99, p999, max, buckets }
+  enum CodingKeys: String, CodingKey {
+    case count, early
+    case min = "minNs", p50 = "p50Ns", p90 = "p90Ns", p99 = "p99Ns", p999 = "p999Ns", max = "maxNs"
+    case buckets = "bucketsNs"
+  }
 
   /// Quantiles for whoever reads it, buckets as pairs of bound and count for whoever computes with it.
   func encode(to encoder: any Encoder) throws {
