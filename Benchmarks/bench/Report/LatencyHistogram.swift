@@ -21,17 +21,6 @@ struct LatencyHistogram: Equatable, Sendable {
   /// The largest value, 0 when there is none.
   private(set) var max: Int64 = 0
 
-  init() {}
-
-  /// What was written down: buckets by the largest value of each.
-  init(pairs: [(bound: Int64, count: Int)], early: Int, min: Int64, max: Int64) {
-    for (bound, number) in pairs {
-      counts[Self.bucket(of: bound)] += number
-      count += number
-    }
-    (self.early, self.min, self.max) = (early, min, max)
-  }
-
   /// Counts `value`, in ns. O(1).
   mutating func record(_ value: Int64) {
     counts[Self.bucket(of: value)] += 1

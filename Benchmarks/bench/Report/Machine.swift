@@ -3,7 +3,7 @@
 import Foundation
 
 /// The machine and the moment.
-struct Machine: Codable {
+struct Machine: Encodable {
   var date: String
   var processor: String
   var processors: Int

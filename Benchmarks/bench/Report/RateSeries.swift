@@ -1,7 +1,7 @@
 // How many things happened in each stretch of time.
 
 /// Counts by time, from the moment it is made.
-struct RateSeries: Codable, Sendable {
+struct RateSeries: Encodable, Sendable {
   /// Length of a stretch.
   let intervalMs: Int
   /// When the first stretch began, ns on the caller's clock.
@@ -28,5 +28,5 @@ struct RateSeries: Codable, Sendable {
     counts.dropLast(counts.count > 1 ? 1 : 0).map { Double($0) * 1000 / Double(intervalMs) }
   }
 
-  enum CodingKeys: String, CodingKey { case intervalMs, startNs, counts }
+  enum CodingKeys: String, CodingKey { case intervalMs, counts }
 }

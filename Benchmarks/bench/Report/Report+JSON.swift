@@ -12,8 +12,12 @@ extension Report {
   }
 }
 
-extension LatencyHistogram: Codable {
-  enum CodingKeys: String, CodingKey { case count, early, min, p50, p90, p99, p999, max, buckets }
+extension LatencyHistogram: Encodable {
+  enum CodingKeys: String, CodingKey {
+    case count, early
+    case min = "minNs", p50 = "p50Ns", p90 = "p90Ns", p99 = "p99Ns", p999 = "p999Ns", max = "maxNs"
+    case buckets = "bucketsNs"
+  }
 
   /// Quantiles for whoever reads it, buckets as pairs of bound and count for whoever computes with it.
   func encode(to encoder: any Encoder) throws {
@@ -26,14 +30,5 @@ extension LatencyHistogram: Codable {
       try container.encode(quantile(share), forKey: key)
     }
     try container.encode(buckets.map { [$0.bound, Int64($0.count)] }, forKey: .buckets)
-  }
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    let pairs = try container.decode([[Int64]].self, forKey: .buckets)
-    let early = try container.decode(Int.self, forKey: .early)
-    let min = try container.decode(Int64.self, forKey: .min)
-    let max = try container.decode(Int64.self, forKey: .max)
-    self.init(pairs: pairs.map { ($0[0], Int($0[1])) }, early: early, min: min, max: max)
   }
 }

@@ -4,29 +4,29 @@
 // Leaves to others: showing it (`Report+Text`, `Report+JSON`, `Report+Page`, `Report+Markdown`).
 
 /// The result of a command.
-struct Report: Codable {
+struct Report: Encodable {
   /// How long something took or how late it was, by name.
-  struct Latency: Codable {
+  struct Latency: Encodable {
     var name: String
     var histogram: LatencyHistogram
   }
 
   /// How many a second, over time.
-  struct Rate: Codable {
+  struct Rate: Encodable {
     var name: String
     var series: RateSeries
   }
 
   /// A number with a unit.
-  struct Figure: Codable {
+  struct Figure: Encodable {
     var name: String
     var value: Double
     var unit: String
   }
 
   /// The same number of several competitors, side by side.
-  struct Comparison: Codable {
-    struct Bar: Codable {
+  struct Comparison: Encodable {
+    struct Bar: Encodable {
       var name: String
       var value: Double
       /// Whether it is this project's, and so drawn in its colour.
@@ -41,7 +41,7 @@ struct Report: Codable {
   }
 
   /// A setting of the run.
-  struct Setting: Codable {
+  struct Setting: Encodable {
     var name: String
     var value: String
   }
