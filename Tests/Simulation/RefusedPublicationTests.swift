@@ -69,11 +69,22 @@ final class BoundedQueueRun: PowerCutRun {
   override func connect() throws {
     let arguments: [JSONTree.Member] = [
       .init("x-max-length-bytes", .integer(10)), .init("x-overflow", .string("reject-publish")),
-      .init("x-message-ttl", .integer(1000)),
+      .init("x-message-ttl", .integer(1000)), .init("x-dead-letter-exchange", .string("")),
+      .init("x-dead-letter-routing-key", .string("expired")),
     ]
-    _ = try rabbitMQ!.declare(
-      RabbitMQ.QueueDeclaration(
-        name: "small", isDurable: true, isExclusive: false, isAutoDelete: false, arguments: arguments), 1)
+    for name in ["small", "expired"] {
+      _ = try rabbitMQ!.declare(
+        RabbitMQ.QueueDeclaration(
+          name: Text(name), isDurable: true, isExclusive: false, isAutoDelete: false,
+          arguments: name == "small" ? arguments : []), 1)
+    }
+  }
+
+  /// Messages that nobody has in hand.
+  func readyCount(_ name: String) -> Int { broker.findQueue("rabbitmq/queue/\(name)")!.readyCount }
+
+  func consume() throws -> Consumer {
+    try broker.consume(broker.findQueue("rabbitmq/queue/small")!, sub: 1, connection: 1, ConsumerOptions())
   }
 
   /// Publishes ten bytes; says whether they were taken.
@@ -117,5 +128,19 @@ struct RefusedPublicationTests {
       run.rest(turns: 4, ms: 500)
     }
     #expect(run.complaints == [])
+  }
+
+  @Test("expire when they are given back after their time, though nobody consumes any more")
+  func expiredInHand() throws {
+    let run = BoundedQueueRun(seed: 1, crashAt: nil)
+    run.run(turns: 1)
+    #expect(try run.isTaken())
+    var consumer: Consumer?
+    run.turn { consumer = try run.consume() }
+    run.rest(turns: 4, ms: 500)
+    #expect(run.readyCount("small") == 0 && run.readyCount("expired") == 0)
+    run.turn { run.broker.remove(consumer!) }
+    run.rest(turns: 2, ms: 1)
+    #expect(run.readyCount("small") == 0 && run.readyCount("expired") == 1 && run.complaints == [])
   }
 }
