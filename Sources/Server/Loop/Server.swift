@@ -117,7 +117,8 @@ public final class Server {
     for name in closed {
       log(
         .warning, "virtual_host_closed",
-        "there are queues or exchanges in the virtual host '\(name)', which clients cannot open: see 'amqp-virtual-hosts'")
+        "there are queues or exchanges in the virtual host '\(name)', which clients cannot open: see 'amqp-virtual-hosts'"
+      )
     }
   }
 
