@@ -6,6 +6,7 @@ A mutation is a file beside this one:
     What would break for users, in a sentence.
     in: Sources/Journal          a module's folder; lines may move between its files
     tests: JournalTests          optional: what should catch it, tried first (a filter of `swift test`)
+    unnoticed: why               optional: no test notices it yet; it is left out unless it is named
     ---
     the text to find, exactly once
     ---
@@ -46,9 +47,10 @@ class Mutation:
         head, self.find, self.replacement = path.read_text(encoding="utf-8").split("\n---\n")
         self.replacement = self.replacement.rstrip("\n")
         lines = head.split("\n")
-        fields = dict(line.split(": ", 1) for line in lines if re.match(r"(in|tests): ", line))
-        self.what = " ".join(line for line in lines if not re.match(r"(in|tests): ", line))
+        fields = dict(line.split(": ", 1) for line in lines if re.match(r"(in|tests|unnoticed): ", line))
+        self.what = " ".join(line for line in lines if not re.match(r"(in|tests|unnoticed): ", line))
         self.folder, self.tests = fields["in"], fields.get("tests")
+        self.is_noticed = "unnoticed" not in fields
 
     def places(self, root):
         """The files that have the text, one entry for each time."""
@@ -190,11 +192,13 @@ def main():
     chosen = mutations()
     if options.only:
         chosen = [one for one in chosen if any(part in one.name for part in options.only)]
+    elif not options.check and not options.list:
+        chosen = [one for one in chosen if one.is_noticed]
     if options.rotate:
         chosen = rotated(chosen, options.rotate)
     if options.list:
         for one in chosen:
-            print(f"{one.name}: {one.what}")
+            print(f"{one.name}: {one.what}{'' if one.is_noticed else ' (not noticed yet)'}")
         return 0
     problems = [f"{one.name}: {problem}" for one in chosen if (problem := one.problem())]
     if problems or options.check or not chosen:
