@@ -40,8 +40,8 @@ struct RetentionTests {
       turn(at: nowMs)
     }
 
-    /// Wakes the broker whenever it wants to be woken up to `endMs`; gives how often.
-    func sleep(until endMs: UnixMs) -> Int {
+    /// Moves the clock to `endMs`, with a turn whenever the broker wants one on the way; gives how many.
+    func passTime(to endMs: UnixMs) -> Int {
       var wakeUps = 0
       while let wakeMs = broker.nextWakeUpMs, wakeMs <= endMs {
         turn(at: max(wakeMs, nowMs))
@@ -60,7 +60,7 @@ struct RetentionTests {
     let shop = try Shop(retentionMs: retentionMs)
     #expect(shop.broker.nextWakeUpMs == nil)
     try shop.publish()
-    let wakeUps = shop.sleep(until: shop.nowMs + 10_000_000)
+    let wakeUps = shop.passTime(to: shop.nowMs + 10_000_000)
     #expect(wakeUps <= 2, "one to seal the segment, one to let it go")
     #expect(shop.firstOffset == (retentionMs < 10_000_000 ? 1 : 0))
     #expect(shop.broker.nextWakeUpMs == nil || retentionMs == .max)
@@ -75,7 +75,7 @@ struct RetentionTests {
     for _ in 0..<300 {
       try shop.publish()
       releasedMs.append(shop.nowMs)
-      _ = shop.sleep(until: shop.nowMs + retentionMs / 40)
+      _ = shop.passTime(to: shop.nowMs + retentionMs / 40)
       for (offset, atMs) in releasedMs.enumerated() {
         let ageMs = shop.nowMs - atMs
         let isThere = TopicOffset(offset) >= shop.firstOffset
