@@ -4,8 +4,8 @@ import PackageDescription
 // Warnings are errors, and there are no dependencies: the toolchain and the kernel are what we stand on.
 let settings: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
-func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
 }
 
 func program(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
@@ -50,7 +50,11 @@ let package = Package(
         "Primitives", "Platform", "DataFiles", "DecisionLog", "Journal", "Broker", "Engine", "LineProtocol",
         "TimingWheel", "TopicLog", "RocketMQFrontEnd", "RabbitMQFrontEnd", "AMQPProtocol", "RemotingProtocol", "Access",
         "HTTPProtocol", "Logs", "TLS",
-      ]),
+      ],
+      // The page for people. In the code, so that the program is one file.
+      resources: [
+        "page.html", "page.css", "server.js", "wheels.js", "charts.js", "tables.js", "messages.js", "main.js",
+      ].map { .embedInCode("Page/\($0)") }),
     library("EscapementClient", ["TLS"]),
     program(
       "escapement",

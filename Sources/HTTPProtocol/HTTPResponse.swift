@@ -16,13 +16,13 @@ public struct HTTPResponse: Sendable {
   public var keepsAlive: Bool
   /// Whether it answers HEAD: everything but the body is sent.
   public var isForHead: Bool
-  /// Further fields.
-  public var fields: KeyValuePairs<StaticString, StaticString>
+  /// Further fields. Their values come from us, never from a client, and have no line ends.
+  public var fields: KeyValuePairs<StaticString, String>
 
   /// Describes a response.
   public init(
     _ status: HTTPStatus, contentType: StaticString = "text/plain; charset=utf-8", keepsAlive: Bool,
-    isForHead: Bool = false, fields: KeyValuePairs<StaticString, StaticString> = [:]
+    isForHead: Bool = false, fields: KeyValuePairs<StaticString, String> = [:]
   ) {
     self.status = status
     self.contentType = contentType
@@ -55,7 +55,7 @@ extension ByteBuffer {
     for (name, value) in response.fields {
       append(name)
       append(": ")
-      append(value)
+      append(text: value)
       append("\r\n")
     }
     append("\r\n")

@@ -15,10 +15,4 @@ struct ScriptTests {
     let (status, output) = try Repository.run(script: "Tests/Mutations/run.py", ["--check"])
     #expect(status == 0, "\(output)")
   }
-
-  @Test("the page in the program is made of the files in Page")
-  func page() throws {
-    let (status, output) = try Repository.run(script: "Page/build.py", ["--check"])
-    #expect(status == 0, "\(output)")
-  }
 }

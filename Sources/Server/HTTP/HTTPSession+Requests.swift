@@ -82,11 +82,11 @@ extension HTTPSession {
 
   /// The page for people. Anybody may have it: what it shows it asks for, as whoever looks at it.
   private func writePage(_ request: HTTPRequest) {
-    let html = PageText.html
-    let body = UnsafeRawBufferPointer(start: html.utf8Start, count: html.utf8CodeUnitCount)
-    write(
-      .ok, "text/html; charset=utf-8", body, for: request,
-      fields: ["Content-Security-Policy": PageText.policy, "Referrer-Policy": "no-referrer"])
+    Page.html.withBytes { html in
+      write(
+        .ok, "text/html; charset=utf-8", html, for: request,
+        fields: ["Content-Security-Policy": Page.policy, "Referrer-Policy": "no-referrer"])
+    }
   }
 
   private func writeMetrics(_ request: HTTPRequest) {

@@ -60,7 +60,7 @@ extension HTTPSession {
 
   /// - Parameter status: nil for that of the refusal's code.
   func write(
-    _ refusal: Refusal, _ status: HTTPStatus? = nil, _ fields: KeyValuePairs<StaticString, StaticString>? = nil,
+    _ refusal: Refusal, _ status: HTTPStatus? = nil, _ fields: KeyValuePairs<StaticString, String>? = nil,
     for request: HTTPRequest? = nil
   ) {
     services.counters.refusals += 1
@@ -74,7 +74,7 @@ extension HTTPSession {
 
   func write(
     _ status: HTTPStatus, _ contentType: StaticString, _ body: UnsafeRawBufferPointer, for request: HTTPRequest,
-    fields: KeyValuePairs<StaticString, StaticString> = [:]
+    fields: KeyValuePairs<StaticString, String> = [:]
   ) {
     let response = HTTPResponse(
       status, contentType: contentType, keepsAlive: keepsAlive, isForHead: request.method == .head, fields: fields)
