@@ -197,28 +197,11 @@ final class DelayedRun: PowerCutRun {
 @Suite("delayed exchange")
 struct DelayedExchangeTests {
   @Test("without faults every message comes once, at its time", arguments: Seeds.some(12))
-  func calm(seed: UInt64) {
-    let run = DelayedRun.judged(seed, turns: 150)
-    #expect(run.complaints == [], Seeds.replay(seed, "DelayedExchangeTests/calm"))
-  }
+  func calm(seed: UInt64) { DelayedRun.expectCalm(seed, turns: 150, "DelayedExchangeTests/calm") }
 
   @Test("a loss of power at any operation loses and doubles nothing", arguments: Seeds.some(1))
-  func everywhere(seed: UInt64) {
-    for operation in 1...DelayedRun.operations(seed, turns: 25) {
-      let run = DelayedRun.judged(seed, turns: 25, crashAt: operation)
-      #expect(run.complaints == [], "operation \(operation): \(Seeds.replay(seed, "DelayedExchangeTests/everywhere"))")
-      if !run.complaints.isEmpty { return }
-    }
-  }
+  func everywhere(seed: UInt64) { DelayedRun.expectCutsEverywhere(seed, turns: 25, "DelayedExchangeTests/everywhere") }
 
   @Test("a loss of power at some operations of a long run", arguments: Seeds.some(8))
-  func sampled(seed: UInt64) {
-    let last = DelayedRun.operations(seed, turns: 120)
-    var random = SplitMix64(seed: seed &* 31)
-    for _ in 0..<4 {
-      let operation = Int.random(in: 1...last, using: &random)
-      let run = DelayedRun.judged(seed, turns: 120, crashAt: operation)
-      #expect(run.complaints == [], "operation \(operation): \(Seeds.replay(seed, "DelayedExchangeTests/sampled"))")
-    }
-  }
+  func sampled(seed: UInt64) { DelayedRun.expectSomeCuts(seed, turns: 120, "DelayedExchangeTests/sampled") }
 }

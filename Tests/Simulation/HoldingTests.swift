@@ -215,19 +215,8 @@ final class HoldingRun: PowerCutRun {
 @Suite("holding and returning")
 struct HoldingTests {
   @Test("without faults every held message ends once, and every return arrives once", arguments: Seeds.some(12))
-  func calm(seed: UInt64) {
-    let run = HoldingRun.judged(seed, turns: 150)
-    #expect(run.complaints == [], Seeds.replay(seed, "HoldingTests/calm"))
-  }
+  func calm(seed: UInt64) { HoldingRun.expectCalm(seed, turns: 150, "HoldingTests/calm") }
 
   @Test("a loss of power at some operations breaks no promise about them", arguments: Seeds.some(12))
-  func crashes(seed: UInt64) {
-    let last = HoldingRun.operations(seed, turns: 100)
-    var random = SplitMix64(seed: seed &* 77)
-    for _ in 0..<4 {
-      let operation = Int.random(in: 1...last, using: &random)
-      let run = HoldingRun.judged(seed, turns: 100, crashAt: operation)
-      #expect(run.complaints == [], "operation \(operation); \(Seeds.replay(seed, "HoldingTests/crashes"))")
-    }
-  }
+  func crashes(seed: UInt64) { HoldingRun.expectSomeCuts(seed, turns: 100, "HoldingTests/crashes") }
 }

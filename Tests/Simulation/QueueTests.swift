@@ -222,19 +222,8 @@ final class QueueRun: PowerCutRun {
 @Suite("queues")
 struct QueueTests {
   @Test("without faults every message is somewhere once", arguments: Seeds.some(12))
-  func calm(seed: UInt64) {
-    let run = QueueRun.judged(seed, turns: 200)
-    #expect(run.complaints == [], Seeds.replay(seed, "QueueTests/calm"))
-  }
+  func calm(seed: UInt64) { QueueRun.expectCalm(seed, turns: 200, "QueueTests/calm") }
 
   @Test("a loss of power at some operations breaks no promise about queues", arguments: Seeds.some(12))
-  func crashes(seed: UInt64) {
-    let last = QueueRun.operations(seed, turns: 120)
-    var random = SplitMix64(seed: seed)
-    for _ in 0..<6 {
-      let at = Int.random(in: 1...max(1, last), using: &random)
-      let run = QueueRun.judged(seed, turns: 120, crashAt: at)
-      #expect(run.complaints == [], "crash at operation \(at): \(Seeds.replay(seed, "QueueTests/crashes"))")
-    }
-  }
+  func crashes(seed: UInt64) { QueueRun.expectSomeCuts(seed, turns: 120, count: 6, "QueueTests/crashes") }
 }

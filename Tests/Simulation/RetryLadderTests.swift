@@ -210,28 +210,11 @@ final class LadderRun: PowerCutRun {
 @Suite("retry ladder")
 struct RetryLadderTests {
   @Test("without faults x-death counts what happened", arguments: Seeds.some(12))
-  func calm(seed: UInt64) {
-    let run = LadderRun.judged(seed, turns: 150)
-    #expect(run.complaints == [], Seeds.replay(seed, "RetryLadderTests/calm"))
-  }
+  func calm(seed: UInt64) { LadderRun.expectCalm(seed, turns: 150, "RetryLadderTests/calm") }
 
   @Test("a loss of power at any operation loses, doubles and miscounts nothing", arguments: Seeds.some(1))
-  func everywhere(seed: UInt64) {
-    for operation in 1...LadderRun.operations(seed, turns: 25) {
-      let run = LadderRun.judged(seed, turns: 25, crashAt: operation)
-      #expect(run.complaints == [], "operation \(operation): \(Seeds.replay(seed, "RetryLadderTests/everywhere"))")
-      if !run.complaints.isEmpty { return }
-    }
-  }
+  func everywhere(seed: UInt64) { LadderRun.expectCutsEverywhere(seed, turns: 25, "RetryLadderTests/everywhere") }
 
   @Test("a loss of power at some operations of a long run", arguments: Seeds.some(8))
-  func sampled(seed: UInt64) {
-    let last = LadderRun.operations(seed, turns: 120)
-    var random = SplitMix64(seed: seed &* 31)
-    for _ in 0..<4 {
-      let operation = Int.random(in: 1...last, using: &random)
-      let run = LadderRun.judged(seed, turns: 120, crashAt: operation)
-      #expect(run.complaints == [], "operation \(operation): \(Seeds.replay(seed, "RetryLadderTests/sampled"))")
-    }
-  }
+  func sampled(seed: UInt64) { LadderRun.expectSomeCuts(seed, turns: 120, "RetryLadderTests/sampled") }
 }

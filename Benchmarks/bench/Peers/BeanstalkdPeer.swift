@@ -44,14 +44,7 @@ final class BeanstalkdPeer: Peer {
       out.append("\r\n")
     }
 
-    func takeReplies() -> Int {
-      var count = 0
-      while let line = connection.nextLine() {
-        guard line.first == UInt8(ascii: "I") else { fail("beanstalkd: \(String(decoding: line, as: UTF8.self))") }
-        count += 1
-      }
-      return count
-    }
+    func takeReplies() -> Int { connection.takeReplies(of: "beanstalkd", beginningWith: "I") }
   }
 
   private final class Receiver: PeerReceiver {

@@ -46,14 +46,7 @@ final class RedisPeer: Peer {
       out.append("\r\n")
     }
 
-    func takeReplies() -> Int {
-      var count = 0
-      while let line = connection.nextLine() {
-        guard line.first == UInt8(ascii: ":") else { fail("Redis: \(String(decoding: line, as: UTF8.self))") }
-        count += 1
-      }
-      return count
-    }
+    func takeReplies() -> Int { connection.takeReplies(of: "Redis", beginningWith: ":") }
   }
 
   private final class Receiver: PeerReceiver {

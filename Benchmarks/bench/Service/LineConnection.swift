@@ -93,10 +93,17 @@ final class LineConnection: @unchecked Sendable {
   }
 
   /// Counts the whole lines received and forgets them; all must be good replies.
-  func takeReplies() -> Int {
+  func takeReplies() -> Int { takeReplies { LineScan.isGoodReply($0) } }
+
+  /// The same for the replies of a peer, of which the good ones begin with this character.
+  func takeReplies(of peer: StaticString, beginningWith first: Unicode.Scalar) -> Int {
+    takeReplies(of: peer) { $0.first == UInt8(ascii: first) }
+  }
+
+  private func takeReplies(of peer: StaticString = "the server", _ isGood: (UnsafeRawBufferPointer) -> Bool) -> Int {
     var count = 0
     while let line = nextLine() {
-      guard LineScan.isGoodReply(line) else { fail(String(decoding: line, as: UTF8.self)) }
+      guard isGood(line) else { fail("\(peer): \(String(decoding: line, as: UTF8.self))") }
       count += 1
     }
     return count
