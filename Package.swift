@@ -35,6 +35,7 @@ let package = Package(
     library("HTTPProtocol", ["Primitives"]),
     library("TLS"),
     library("ReplicatedStream"),
+    library("NATS", ["Primitives", "Platform", "TLS", "LineProtocol"]),
     library("DecisionLog", ["Primitives"]),
     library("Journal", ["Primitives", "DecisionLog"]),
     library("DataFiles", ["Primitives"]),
