@@ -146,8 +146,12 @@ public final class NATSClient {
   /// Ends a call that takes several replies: no more of them come.
   public func end(_ call: NATSCall) { calls.removeAll { $0.number == call.number } }
 
-  /// Ends the connection and connects to another server.
-  public func leaveServer(reason: String) { disconnect(reason) }
+  /// Ends the connection, and connects to another server after a pause, at least the usual one.
+  public func leaveServer(reason: String, pauseMs: Int64 = 0) {
+    disconnect(reason)
+    guard case .resting(let untilMs) = phase else { return }
+    phase = .resting(untilMs: max(untilMs, nowMs &+ pauseMs))
+  }
 
   /// Ends the connection for good.
   public func stop() {
