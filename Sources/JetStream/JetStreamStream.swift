@@ -184,7 +184,7 @@ public final class JetStreamStream: ReplicatedStream {
     _ subject: String, _ payload: UnsafeRawBufferPointer, header: NATSHeader? = nil, timeoutMs: Int64,
     takesSeveral: Bool = false, for work: Work
   ) {
-    works[client.request(subject, header, payload, timeoutMs: timeoutMs, takesSeveral: takesSeveral)] = work
+    works[client.request(subject, payload, header: header, timeoutMs: timeoutMs, takesSeveral: takesSeveral)] = work
   }
 
   /// Asks JetStream to do something with the stream.

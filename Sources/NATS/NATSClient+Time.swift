@@ -24,7 +24,7 @@ extension NATSClient {
   public var nextTurnMs: Int64 {
     if !notes.isEmpty || link?.wantsToSend == true || (readsRemaining == 0 && link != nil) { return nowMs }
     switch phase {
-    case .resting(let untilMs): return untilMs
+    case .resting(let untilMs): return max(untilMs, nowMs)
     case .greeting, .introducing: return connectedByMs
     case .connected:
       var next = min(nextPingMs, leaveByMs ?? .max)

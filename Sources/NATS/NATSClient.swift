@@ -98,7 +98,7 @@ public final class NATSClient {
     pool = ServerPool(settings.servers, seed: seed)
     inbox = "_INBOX.\(pool.drawName(letters: 22))."
     pool.beginRound(avoiding: nil)
-    phase = .resting(untilMs: .min)
+    phase = .resting(untilMs: 0)
   }
 
   /// Whether calls are sent: a server has accepted us, and does not want to end.
@@ -128,7 +128,7 @@ public final class NATSClient {
   ///   - timeoutMs: how long to wait for a reply; with several, for each of them.
   ///   - takesSeveral: whether the call goes on after a reply, until `end`.
   public func request(
-    _ subject: String, _ header: NATSHeader? = nil, _ payload: UnsafeRawBufferPointer, timeoutMs: Int64,
+    _ subject: String, _ payload: UnsafeRawBufferPointer, header: NATSHeader? = nil, timeoutMs: Int64,
     takesSeveral: Bool = false
   ) -> NATSCall {
     lastCall += 1
