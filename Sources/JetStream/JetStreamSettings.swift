@@ -39,7 +39,7 @@ public struct JetStreamSettings: Equatable, Sendable {
   }
 
   /// The oldest server that this was tested with. Older ones lose what they have acknowledged, in several ways.
-  static let oldestServer = ServerVersion(2, 15, 1)
+  static let oldestServer = "2.15.1"
   /// 256 KiB: beyond that more in flight only waits, and eight of them fit below half a second of a slow disk.
   static let entryBytesMax = 256 << 10
   /// What the servers must take in one message: an entry and its headers.
@@ -47,14 +47,9 @@ public struct JetStreamSettings: Equatable, Sendable {
 }
 
 /// A version such as `2.15.1`. What follows behind the numbers (`-dev`) is older than the version itself.
-struct ServerVersion: Comparable, CustomStringConvertible {
+struct ServerVersion: Comparable {
   private let numbers: [Int]
   private let isFinished: Bool
-
-  init(_ numbers: Int...) {
-    self.numbers = numbers
-    isFinished = true
-  }
 
   init?(_ text: String) {
     let main = text.prefix { $0 != "-" && $0 != "+" }
@@ -64,7 +59,13 @@ struct ServerVersion: Comparable, CustomStringConvertible {
     isFinished = main.endIndex == text.endIndex || text[main.endIndex] == "+"
   }
 
-  var description: String { numbers.map(String.init).joined(separator: ".") + (isFinished ? "" : "-…") }
+  /// Whether a server of this version may be used.
+  static func isGood(_ text: String) -> Bool {
+    guard let oldest = ServerVersion(JetStreamSettings.oldestServer), let version = ServerVersion(text) else {
+      return false
+    }
+    return version >= oldest
+  }
 
   static func < (one: ServerVersion, other: ServerVersion) -> Bool {
     if one.numbers != other.numbers { return one.numbers.lexicographicallyPrecedes(other.numbers) }

@@ -15,8 +15,8 @@ extension JetStreamStream {
   private static let reportEveryMs: Int64 = 60_000
   /// Before all is looked at again: when nothing has answered, and when something is not as it must be.
   private static let (retryMs, problemRetryMs): (Int64, Int64) = (250, 1000)
-  /// An election takes up to 9 s, and is no problem.
-  private static let awayProblemMs: Int64 = 15_000
+  /// An election takes up to 9 s, and is no problem; that no server takes us is one sooner.
+  private static let (silenceProblemMs, connectionProblemMs): (Int64, Int64) = (15_000, 3000)
 
   func beginOpening() {
     if let problem = Problem.ofServer(client.info) { return giveUp(problem) }
@@ -26,11 +26,15 @@ extension JetStreamStream {
 
   /// Nothing is known that somebody would have to put right: try again.
   func tryAgain(_ reason: String) {
-    if awaySinceMs == nil { awaySinceMs = nowMs }
-    if let awaySinceMs, nowMs &- awaySinceMs >= Self.awayProblemMs {
-      tell(Problem.unreachable(settings, reason))
-    }
+    tellIfLong(reason, Self.silenceProblemMs)
     client.leaveServer(reason: reason, pauseMs: Self.retryMs)
+  }
+
+  /// Tells why the stream is away, when it is for so long, unless it was told what is wrong.
+  private func tellIfLong(_ reason: String, _ limitMs: Int64) {
+    if awaySinceMs == nil { awaySinceMs = nowMs }
+    guard let awaySinceMs, nowMs &- awaySinceMs >= limitMs, told.isEmpty else { return }
+    tell(Problem.unreachable(settings, reason))
   }
 
   func giveUp(_ problem: String) {
@@ -45,7 +49,7 @@ extension JetStreamStream {
     }
     if let error = info.error {
       guard error.number == StreamError.noSuchStream, !wasMade else {
-        return wasMade ? giveUp(Problem.notMade(settings, error)) : tryAgain("\(error)")
+        return wasMade ? giveUp(Problem.notMade(settings, error)) : tryAgain(error.words)
       }
       guard settings.mayCreate else { return giveUp(Problem.missing(settings)) }
       return ask("STREAM.CREATE", StreamConfiguration.text(settings), timeoutMs: settings.purgeTimeoutMs, for: .make)
@@ -87,7 +91,8 @@ extension JetStreamStream {
   /// One server's report; the last one ends the question.
   func takeReport(_ message: NATSMessage, _ call: NATSCall) {
     // 503 when nobody answers on this subject, which means that it is not imported.
-    if message.headers.status == 0, let report = ServerReport(message.payload, jsonReader), peers.contains(report.name) {
+    if message.headers.status == 0, let report = ServerReport(message.payload, jsonReader), peers.contains(report.name)
+    {
       reports.append(report)
     }
     guard message.headers.status != 0 || Set(reports.map(\.name)).count == Set(peers).count else { return }
@@ -111,12 +116,12 @@ extension JetStreamStream {
   // MARK: The end of a connection
 
   func close(_ reason: String) {
-    let wasOpen = link == .connected
+    // After a server has accepted us, whatever is wrong with the stream has been told.
+    let wasRefused = opening == .unconnected
+    tellIfLong(reason, wasRefused ? Self.connectionProblemMs : .max)
     opening = .unconnected
     nextReportMs = .max
+    if link == .connected { events.append(.link(.away)) }
     link = .away
-    if awaySinceMs == nil { awaySinceMs = nowMs }
-    if let awaySinceMs, nowMs &- awaySinceMs >= Self.awayProblemMs { tell(Problem.unreachable(settings, reason)) }
-    if wasOpen { events.append(.link(.away)) }
   }
 }

@@ -33,7 +33,7 @@ public final class JetStreamStream: ReplicatedStream {
     case report
   }
 
-  enum Opening {
+  enum Opening: Equatable {
     /// No server has accepted us.
     case unconnected
     /// The stream is looked at, or made.

@@ -7,10 +7,13 @@ enum Problem {
   static func ofServer(_ info: ServerInfo?) -> String? {
     guard let info else { return nil }
     if let problem = ofVersion(info.version, info.name) { return problem }
-    guard info.hasHeaders else { return "the NATS server '\(info.name)' has no headers: take 'no_header_support' out" }
+    guard info.hasHeaders else {
+      return "the NATS server '\(info.name)' has no headers: take 'no_header_support' out of its configuration"
+    }
     guard info.payloadBytesMax >= JetStreamSettings.payloadBytesMin else {
-      return "the NATS server '\(info.name)' takes messages of \(info.payloadBytesMax) bytes only: set 'max_payload' to "
-        + "1048576, or leave it out"
+      return
+        "the NATS server '\(info.name)' takes messages of \(info.payloadBytesMax) bytes only: set 'max_payload' to 1048576, "
+        + "or leave it out"
     }
     return nil
   }
@@ -19,13 +22,15 @@ enum Problem {
   static func ofReport(_ report: ServerReport) -> String? {
     if let problem = ofVersion(report.version, report.name) { return problem }
     guard report.syncsAlways != true else { return nil }
-    return "the NATS server '\(report.name)' does not write to its disk before it answers, so that a loss of power takes "
+    return
+      "the NATS server '\(report.name)' does not write to its disk before it answers, so that a loss of power takes "
       + "away what was acknowledged: set 'jetstream { sync_interval: always }' there and restart it"
   }
 
   private static func ofVersion(_ version: String, _ name: String) -> String? {
-    if let known = ServerVersion(version), known >= JetStreamSettings.oldestServer { return nil }
-    return "the NATS server '\(name)' is of version '\(version)', and \(JetStreamSettings.oldestServer) or later is needed: "
+    if ServerVersion.isGood(version) { return nil }
+    return
+      "the NATS server '\(name)' is of version '\(version)', and \(JetStreamSettings.oldestServer) or later is needed: "
       + "older ones lose what they have acknowledged; upgrade it"
   }
 
@@ -44,7 +49,7 @@ enum Problem {
   }
 
   static func notMade(_ settings: JetStreamSettings, _ error: StreamError) -> String {
-    "the stream '\(settings.name)' cannot be made: \(error)"
+    "the stream '\(settings.name)' cannot be made: \(error.words)"
   }
 
   static func different(_ settings: JetStreamSettings, _ differences: [String]) -> String {
@@ -58,11 +63,11 @@ enum Problem {
   }
 
   static func unreachable(_ settings: JetStreamSettings, _ reason: String) -> String {
-    "the stream '\(settings.name)' cannot be reached for \(15) s: \(reason)"
+    "the stream '\(settings.name)' cannot be reached: \(reason)"
   }
 
   static func resources(_ settings: JetStreamSettings, _ error: StreamError) -> String {
-    "the NATS servers cannot store what the stream '\(settings.name)' takes: \(error); give JetStream more room "
+    "the NATS servers cannot store what the stream '\(settings.name)' takes: \(error.words); give JetStream more room "
       + "('max_file_store', the disk)"
   }
 }

@@ -9,9 +9,8 @@ import Primitives
 import ReplicatedStream
 
 /// An error of JetStream.
-struct StreamError: Equatable, CustomStringConvertible {
+struct StreamError: Equatable {
   static let noSuchStream = 10059
-  static let nameInUse = 10058
   static let noSuchMessage = 10037
   static let wrongLastSequence = 10071
   static let isFull = 10077
@@ -20,7 +19,8 @@ struct StreamError: Equatable, CustomStringConvertible {
   var number = 0
   var text = ""
 
-  var description: String { "\(text) (\(number))" }
+  /// For people.
+  var words: String { "\(text) (\(number))" }
 
   init(_ value: JSONValue) {
     guard var members = value.object() else { return }

@@ -104,9 +104,6 @@ public final class NATSClient {
   /// Whether calls are sent: a server has accepted us, and does not want to end.
   public var isConnected: Bool { phase == .connected && leaveByMs == nil }
 
-  /// How many calls wait for replies.
-  public var callsInFlight: Int { calls.count }
-
   /// Subscribes, now and after each connecting.
   ///
   /// - Precondition: the subject is allowed (`Subject`).

@@ -6,7 +6,8 @@ import Testing
 
 @Suite("calls of a stream")
 struct CallTests {
-  private static let sequenceError = #"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 7"},"seq":0}"#
+  private static let sequenceError =
+    #"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 7"},"seq":0}"#
 
   private static func error(_ number: Int, _ text: String = "x") -> String {
     #"{"error":{"code":503,"err_code":\#(number),"description":"\#(text)"},"stream":"ESC-0","seq":0}"#
@@ -69,7 +70,9 @@ struct CallTests {
     let call = "b".withBytes { bench.stream.append($0, expecting: 0) }
     bench.events = []
     bench.turn()
-    #expect(bench.events == [.link(.away), .appended(call, .unknown)] || bench.events == [.appended(call, .unknown), .link(.away)])
+    #expect(
+      bench.events == [.link(.away), .appended(call, .unknown)]
+        || bench.events == [.appended(call, .unknown), .link(.away)])
   }
 
   @Test("the link is away behind the outcomes of all that was in flight")
@@ -78,7 +81,9 @@ struct CallTests {
     #expect(bench.open())
     bench.server.answerInstead = { _ in [] }
     let append = "a".withBytes { bench.stream.append($0, expecting: 0) }
-    let (read, last, cut) = (bench.stream.read(from: 1, maxBytes: 1), bench.stream.last(), bench.stream.truncate(below: 2))
+    let (read, last, cut) = (
+      bench.stream.read(from: 1, maxBytes: 1), bench.stream.last(), bench.stream.truncate(below: 2)
+    )
     bench.turn()
     bench.events = []
     bench.stream.client.leaveServer(reason: "test")
@@ -125,7 +130,9 @@ struct CallTests {
     #expect(bench.last() == .last(first: 1, last: 3, bytes: 4))
     bench.server.first = 4
     #expect(bench.last() == .last(first: 4, last: 3, bytes: 0))
-    for nonsense in ["", "{}", #"{"created":"x","state":{"messages":1,"first_seq":9,"last_seq":3}}"#, "NATS/1.0 503\r\n\r\n"] {
+    for nonsense in [
+      "", "{}", #"{"created":"x","state":{"messages":1,"first_seq":9,"last_seq":3}}"#, "NATS/1.0 503\r\n\r\n",
+    ] {
       bench.events = []
       bench.server.answerInstead = { $0.subject.contains("INFO") ? [nonsense] : nil }
       #expect(bench.last() == .unknown)

@@ -95,13 +95,17 @@ struct ChaosTests {
         if case .entries(let entries) = outcome {
           counts["entries", default: 0] += 1
           for (one, next) in zip(entries, entries.dropFirst()) { #expect(next.sequence == one.sequence + 1) }
-          for entry in entries { #expect(isStored(entry.sequence, entry.bytes) && entry.previous == entry.sequence - 1) }
+          for entry in entries {
+            #expect(isStored(entry.sequence, entry.bytes) && entry.previous == entry.sequence - 1)
+          }
         } else if case .truncated(let first) = outcome {
           #expect(first <= bench.server.first)
         }
       case .last(let call, let outcome):
         #expect(ended.insert(call).inserted && others.contains(call))
-        if case .last(let first, let last, _) = outcome { #expect(first <= bench.server.first && last <= bench.server.last) }
+        if case .last(let first, let last, _) = outcome {
+          #expect(first <= bench.server.first && last <= bench.server.last)
+        }
       case .truncated(let call, _): #expect(ended.insert(call).inserted && others.contains(call))
       case .entry(let entry):
         counts["tail", default: 0] += 1

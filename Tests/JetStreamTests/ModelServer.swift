@@ -121,7 +121,9 @@ final class ModelServer: NATSTransport {
       for answer in answers { reply(request, answer) }
       return
     }
-    switch request.subject.split(separator: ".").dropLast(request.subject.hasPrefix("$JS") ? 1 : 0).joined(separator: ".") {
+    switch request.subject.split(separator: ".").dropLast(request.subject.hasPrefix("$JS") ? 1 : 0).joined(
+      separator: ".")
+    {
     case "esc.0": if appendAsUsual(request) { append(request) }
     case "$JS.API.STREAM.INFO": reply(request, streamInfo)
     case "$JS.API.STREAM.CREATE":
@@ -144,7 +146,8 @@ final class ModelServer: NATSTransport {
 
   func store(_ request: Request) -> String {
     guard request.header == last else {
-      return #"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: \#(last)"},"stream":"ESC-0","seq":0}"#
+      return
+        #"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: \#(last)"},"stream":"ESC-0","seq":0}"#
     }
     guard stored.dropFirst(Int(first) - 1).reduce(0, { $0 + $1.count }) + request.payload.count <= bytesMax else {
       return #"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"ESC-0","seq":0}"#

@@ -72,7 +72,12 @@ struct ReadingTests {
     #expect(read([piece(7)]) == Self.entries(3...3))
   }
 
-  @Test("a leader that answers nonsense is no answer", arguments: ["", "{}", #"{"message":{"seq":4,"data":"!"}}"#, #"{"message":{"seq":8,"data":""}}"#, #"{"error":{"err_code":10037}}"#])
+  @Test(
+    "a leader that answers nonsense is no answer",
+    arguments: [
+      "", "{}", #"{"message":{"seq":4,"data":"!"}}"#, #"{"message":{"seq":8,"data":""}}"#,
+      #"{"error":{"err_code":10037}}"#,
+    ])
   func nonsense(_ answer: String) {
     let bench = Self.bench(9)
     bench.server.replicaLag = { 9 }

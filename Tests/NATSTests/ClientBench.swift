@@ -48,7 +48,8 @@ final class ClientBench {
     _ = transport.takeSent()
   }
 
-  func ask(_ subject: String = "do", _ payload: String = "", timeoutMs: Int64 = 1000, several: Bool = false) -> NATSCall {
+  func ask(_ subject: String = "do", _ payload: String = "", timeoutMs: Int64 = 1000, several: Bool = false) -> NATSCall
+  {
     payload.withBytes { client.request(subject, $0, timeoutMs: timeoutMs, takesSeveral: several) }
   }
 

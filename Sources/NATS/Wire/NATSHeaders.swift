@@ -36,12 +36,6 @@ public struct NATSHeaders {
     return status
   }
 
-  /// What stands behind the status, in words.
-  public var statusText: String {
-    let line = block.prefix { $0 != UInt8(ascii: "\r") }.dropFirst(Self.version.utf8CodeUnitCount + 5)
-    return String(decoding: line, as: UTF8.self)
-  }
-
   /// The value of a header without the white space around it; nil when there is none of that name. O(block).
   public func value(of name: StaticString) -> UnsafeRawBufferPointer? {
     var rest = block[...]
@@ -70,9 +64,9 @@ extension StaticString {
 }
 
 /// Whole numbers as a server writes them.
-public enum Decimal {
+enum Decimal {
   /// A number of digits alone that fits into 64 bits.
-  public static func number(_ text: UnsafeRawBufferPointer) -> UInt64? {
+  static func number(_ text: UnsafeRawBufferPointer) -> UInt64? {
     guard !text.isEmpty, text.count <= 20 else { return nil }
     var value: UInt64 = 0
     for byte in text {
