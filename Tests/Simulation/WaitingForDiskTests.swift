@@ -27,22 +27,40 @@ struct WaitingForDiskTests {
     }
   }
 
-  @Test("a delivery is settled by the next sync, though no reply waits for one")
-  func deliveries() throws {
-    let run = Run(seed: 1, crashAt: nil)
+  /// Delivers a message that was accepted in a turn before; gives the gates of its deliveries, and the turn's last record.
+  private func deliver(_ run: Run, settlesBefore: Bool) throws -> (gates: [Sequence], last: Sequence) {
     run.run(turns: 0)
-    run.turn {
+    run.rest(turns: 2, ms: 1)
+    let machine = try #require(run.machine)
+    _ = try machine.turn(nowNs: run.time.nowNs, mustSync: settlesBefore) {
       try run.schedule("x", afterMs: 10)
       _ = try run.with("t") { try run.broker.subscribe(topic: $0, group: $0, sub: 1, connection: 1, ConsumerOptions()) }
     }
-    run.rest(turns: 2, ms: 1)
-    let machine = try #require(run.machine)
+    while machine.turnLog() {}
     run.time.nowNs += 20 * TimeUnits.nsPerMs
     let last = try machine.turn(nowNs: run.time.nowNs)
-    let isDelivered = machine.broker.effects.contains { if case .deliver = $0 { true } else { false } }
-    #expect(isDelivered && machine.engine.log.settledSequence < last)
-    machine.turnLog()
-    #expect(machine.engine.log.settledSequence == last)
+    let gates = machine.broker.effects.compactMap {
+      if case .deliver(let delivery) = $0 { delivery.gate(last: last).sequence } else { nil }
+    }
+    return (gates, last)
+  }
+
+  @Test("a released message is shown without waiting for the disk when its acceptance is settled")
+  func releases() throws {
+    let run = Run(seed: 1, crashAt: nil)
+    let delivered = try deliver(run, settlesBefore: true)
+    let settled = try #require(run.machine).engine.log.settledSequence
+    #expect(delivered.gates.count == 1 && delivered.gates[0] <= settled && settled < delivered.last)
+  }
+
+  @Test("a delivery is settled by the next sync, though no reply waits for one")
+  func deliveries() throws {
+    let run = Run(seed: 1, crashAt: nil)
+    let delivered = try deliver(run, settlesBefore: false)
+    let log = try #require(run.machine).engine.log
+    #expect(delivered.gates.count == 1 && delivered.gates[0] > log.settledSequence)
+    run.machine?.turnLog()
+    #expect(log.settledSequence == delivered.last)
   }
 
   @Test("a reply that rests on a record of an earlier turn is settled by the next sync")
