@@ -33,25 +33,31 @@ enum OperationTable {
       Operation(name: "ping", permission: .anybody, fields: []) { s, r throws(RequestStop) in s.ping(r) },
 
       Operation(
-        name: "schedule", permission: .topic(.schedule), fields: message.union(times).union([.ifExists, .acks])
-      , isOvertaken: true) { s, r throws(RequestStop) in
+        name: "schedule", permission: .topic(.schedule), fields: message.union(times).union([.ifExists, .acks]),
+        isOvertaken: true
+      ) { s, r throws(RequestStop) in
         try s.schedule(r)
       },
-      Operation(name: "scheduleMany", permission: .topic(.schedule), fields: [.topic, .messages, .acks], isOvertaken: true) {
+      Operation(
+        name: "scheduleMany", permission: .topic(.schedule), fields: [.topic, .messages, .acks], isOvertaken: true
+      ) {
         s, r throws(RequestStop) in
         try s.scheduleMany(r)
       },
       Operation(name: "publish", permission: .topic(.schedule), fields: message.union([.acks]), isOvertaken: true) {
         s, r throws(RequestStop) in try s.publish(r)
       },
-      Operation(name: "cancel", permission: .topic(.cancel), fields: [.topic, .id], isOvertaken: true) { s, r throws(RequestStop) in
+      Operation(name: "cancel", permission: .topic(.cancel), fields: [.topic, .id], isOvertaken: true) {
+        s, r throws(RequestStop) in
         try s.cancel(r)
       },
-      Operation(name: "reschedule", permission: .topic(.cancel), fields: times.union([.topic, .id]), isOvertaken: true) {
+      Operation(name: "reschedule", permission: .topic(.cancel), fields: times.union([.topic, .id]), isOvertaken: true)
+      {
         s, r throws(RequestStop) in
         try s.reschedule(r)
       },
-      Operation(name: "get", permission: .topic(.inspect), fields: [.topic, .id], isOvertaken: true) { s, r throws(RequestStop) in
+      Operation(name: "get", permission: .topic(.inspect), fields: [.topic, .id], isOvertaken: true) {
+        s, r throws(RequestStop) in
         try s.get(r)
       },
       Operation(name: "list", permission: .topic(.inspect), fields: [.topic, .fromMs, .toMs, .limit, .cursor]) {
@@ -69,13 +75,15 @@ enum OperationTable {
       Operation(name: "fetch", permission: .consume(), fields: consumer.union([.max, .waitMs])) {
         s, r throws(RequestStop) in try s.fetch(r)
       },
-      Operation(name: "ack", permission: .consume(), fields: selection.union([.acks]), isOvertaken: true) { s, r throws(RequestStop) in
+      Operation(name: "ack", permission: .consume(), fields: selection.union([.acks]), isOvertaken: true) {
+        s, r throws(RequestStop) in
         try s.ack(r)
       },
       Operation(name: "nack", permission: .consume(), fields: selection.union([.acks, .delayMs]), isOvertaken: true) {
         s, r throws(RequestStop) in try s.nack(r)
       },
-      Operation(name: "touch", permission: .consume(), fields: selection.union([.acks]), isOvertaken: true) { s, r throws(RequestStop) in
+      Operation(name: "touch", permission: .consume(), fields: selection.union([.acks]), isOvertaken: true) {
+        s, r throws(RequestStop) in
         try s.touch(r)
       },
       Operation(name: "seek", permission: .consume(), fields: [.topic, .group, .to]) { s, r throws(RequestStop) in
