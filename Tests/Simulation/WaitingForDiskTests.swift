@@ -16,6 +16,13 @@ struct WaitingForDiskTests {
     var inFirstTurn: () throws -> Void = {}
     override func connect() throws { try inFirstTurn() }
 
+    var releasesPerTurn = 4096
+    override var settings: EngineSettings {
+      var settings = super.settings
+      settings.broker.releasesPerTurn = releasesPerTurn
+      return settings
+    }
+
     func with<R>(_ text: String, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
       try Array(text.utf8).withUnsafeBytes(body)
     }
@@ -97,10 +104,11 @@ struct WaitingForDiskTests {
   @Test("a start releases what is due before it does what clients ask")
   func starts() throws {
     let run = Run(seed: 1, crashAt: nil)
-    _ = try begin(run, otherMs: 100_000)
+    _ = try begin(run, otherMs: 11)
     run.time.nowNs += 20 * TimeUnits.nsPerMs
     var outcome: CancelOutcome?
-    run.inFirstTurn = { outcome = try self.cancel("m", run) }
+    run.inFirstTurn = { outcome = try self.cancel("other", run) }
+    run.releasesPerTurn = 1
     run.restart(cleanly: false, salvaging: false)
     #expect(outcome == .released)
   }
