@@ -113,6 +113,31 @@ struct WaitingForDiskTests {
     #expect(outcome == .released)
   }
 
+  @Test("a delivery that acknowledges itself is shown when its end is settled, not before: a crash would show it again")
+  func selfAcknowledged() throws {
+    let run = Run(seed: 3, crashAt: nil)
+    run.run(turns: 0)
+    run.turn {
+      let queue = try run.broker.makeQueue("q")
+      run.with("1") {
+        let parts = MessageParts(id: UnsafeRawBufferPointer(rebasing: $0[..<0]), body: $0)
+        run.broker.enqueue(parts, to: [QueueTarget(queue, timeToLiveMs: nil)])
+      }
+      run.broker.enforceQueueRules()
+    }
+    run.rest(turns: 2, ms: 1)
+    let machine = try #require(run.machine)
+    var options = ConsumerOptions()
+    options.acknowledgesItself = true
+    let last = try machine.turn(nowNs: run.time.nowNs) {
+      _ = try machine.broker.consume(machine.broker.findQueue("q")!, sub: 1, connection: 1, options)
+    }
+    let gates = machine.broker.effects.compactMap {
+      if case .deliver(let one) = $0 { one.gate(last: last) } else { nil }
+    }
+    #expect(gates == [Gate(last)] && machine.engine.log.settledSequence < last)
+  }
+
   @Test("a reply that rests on a record of an earlier turn is settled by the next sync")
   func earlierRecords() throws {
     let run = Run(seed: 2, crashAt: nil)
