@@ -11,7 +11,7 @@ extension TimingWheel {
   /// - Complexity: O(levels).
   public var nextWakeUpMs: Int64? {
     guard count > 0 else { return nil }
-    return ms(ofTick: occupiedLevels & 1 != 0 ? nowTick : nextTick(fromLevel: 1))
+    return ms(ofTick: isDueNow ? nowTick : nextTick(fromLevel: 1))
   }
 
   /// The exact time at which the next timer is handed over: the earliest due time, rounded up to a tick, or the current
@@ -20,7 +20,7 @@ extension TimingWheel {
   /// - Complexity: O(levels + entries of the first occupied slot of each level that starts before the answer).
   public var nextDueMs: Int64? {
     guard count > 0 else { return nil }
-    guard occupiedLevels & 1 == 0 else { return currentTimeMs }
+    guard !isDueNow else { return currentTimeMs }
     var earliest = UInt64.max
     for level in 1...topLevel {
       let start = nextTickOfLevel(level)
@@ -36,6 +36,9 @@ extension TimingWheel {
     let (level, slot) = levelAndSlot(nodes.node(id.index).pointee.location)
     return TimerLocation(level: level, slot: slot)
   }
+
+  /// Whether timers are due at the current time.
+  private var isDueNow: Bool { occupiedLevels & 1 != 0 || isWithinTick }
 
   /// How many timers are due now and leave with the next `advance`. They are in no level.
   public var dueNowCount: Int { slots[0].count - slots[0].dead }

@@ -33,6 +33,7 @@ final class Pending {
     let topic: UInt32
     /// When it was to be released.
     let leaveMs: UnixMs
+    let sequence: Sequence
   }
 
   /// An id of the server's making, and its hash.
@@ -129,6 +130,14 @@ final class Pending {
   /// The length of the record at a place in memory; nil for one on disk.
   private func bytes(at place: MessagePlace) -> Int? { record(at: place)?.length }
 
+  /// When a pending message is to leave; of one on disk, when the first of its slice is.
+  private func earliestLeaveMs(at place: MessagePlace) -> UnixMs {
+    switch place {
+    case .memory(let slot): near[slot].pointee.dueMs
+    case .disk(let slice, _): store.startMs(slice: slice)
+    }
+  }
+
   // MARK: Scheduling
 
   /// Has the processor fetch the index entry of a message that is about to be scheduled.
@@ -177,6 +186,7 @@ final class Pending {
   func schedule(_ record: MessageRecord, _ topic: Topic, leaveMs: UnixMs, hash: IDHash) {
     if let old = place(of: hash) {
       topic.removePending(bytes: bytes(at: old))
+      topic.noteWithdrawn(leaveMs: earliestLeaveMs(at: old), by: turn.records.lastSequence)
       withdraw(hash, old)
     }
     topic.addPending(bytes: record.length)
@@ -190,17 +200,20 @@ final class Pending {
   }
 
   func apply(_ cancelled: Cancelled) {
+    let topic = topics[cancelled.topic]
     // A salvage may have left out the record by which the message came.
-    guard withdraw(cancelled.hash, topics[cancelled.topic]) else { return }
+    guard let place = place(of: cancelled.hash) else { return }
+    topic?.noteWithdrawn(leaveMs: earliestLeaveMs(at: place), by: turn.records.lastSequence)
+    topic?.removePending(bytes: bytes(at: place))
+    withdraw(cancelled.hash, place)
     remember(cancelled.hash, .cancelled, atMs: cancelled.atMs)
   }
 
-  /// Removes a pending message without remembering an outcome; false when it is not there.
-  @discardableResult func withdraw(_ hash: IDHash, _ topic: Topic?) -> Bool {
-    guard let place = place(of: hash) else { return false }
-    topic?.removePending(bytes: bytes(at: place))
+  /// Removes an expiry timer, if it is there.
+  func withdrawTimer(_ hash: IDHash, _ topic: Topic) {
+    guard let place = place(of: hash) else { return }
+    topic.removePending(bytes: bytes(at: place))
     withdraw(hash, place)
-    return true
   }
 
   private func withdraw(_ hash: IDHash, _ place: MessagePlace) {
@@ -224,6 +237,11 @@ final class Pending {
     return near.hasDue ? near.lastDue(limit: limit) : nil
   }
 
+  /// Whether something that was due at the beginning of the turn has not been released.
+  var isBehind: Bool {
+    near.hasDue || store.loadedMs <= turn.nowMs || (near.nextWakeUpMs ?? .max) <= turn.nowMs
+  }
+
   /// In replay: brings everything that was due at `limitMs` into the due queue. `drain` does the disk work that this needs.
   func bringNear(throughMs limitMs: UnixMs, drain: () -> Void) {
     while store.loadedMs <= limitMs {
@@ -243,7 +261,7 @@ final class Pending {
     let message = near[slot]
     return ReleasingMessage(
       slot: slot, record: MessageRecord(message.pointee.record!), topic: message.pointee.topic,
-      leaveMs: message.pointee.dueMs)
+      leaveMs: message.pointee.dueMs, sequence: message.pointee.sequence)
   }
 
   /// Notes where a message went, or `nowhere`; its record is good until the next call of the room.

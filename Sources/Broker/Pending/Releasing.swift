@@ -23,6 +23,7 @@ extension Broker {
         } else {
           offset = topic.log.append(copyOf: message.record, releasedMs: released.atMs)
           if topic.isRelay { queues.noteOverdue(offset, in: topic) }
+          topic.noteReleased(leaveMs: message.leaveMs, sequence: message.sequence)
           if !turn.isReplaying { noteReleased(topic, lateMs: released.atMs - message.leaveMs) }
         }
       }
@@ -34,6 +35,6 @@ extension Broker {
   private func noteReleased(_ topic: Topic, lateMs: Int64) {
     turn.counters.released += 1
     turn.counters.latenessMs.add(lateMs)
-    groups.appended(topic, by: records.lastSequence)
+    groups.grown(topic)
   }
 }

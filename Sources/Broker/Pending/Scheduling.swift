@@ -152,7 +152,7 @@ extension Broker {
     guard pending.place(of: hash) != nil else {
       switch pending.outcome(of: hash) {
       case .cancelled: return answer(.cancelled)
-      case .released: return answer(.released)
+      case .released: return Answer(.released, gate: Gate(topic.restsOn))
       case .abandoned, nil: return answer(.unknown)
       }
     }
@@ -192,7 +192,7 @@ extension Broker {
     if let place = pending.place(of: hash) { return answer(.pending(try coldReads.record(at: place, connection))) }
     switch pending.outcome(of: hash) {
     case .cancelled: return answer(.cancelled)
-    case .released(let offset, _): return answer(.released(offset: offset))
+    case .released(let offset, _): return Answer(.released(offset: offset), gate: Gate(topic.restsOn))
     case .abandoned, nil: return answer(.unknown)
     }
   }

@@ -20,5 +20,8 @@ enum MessageSequence {
   /// From a record's first sequence to that of the next record.
   static let perRecord: Sequence = 1 << positionBits
 
+  /// The record that accepted the message of this sequence.
+  static func record(of sequence: Sequence) -> Sequence { sequence >> positionBits }
+
   static func of(record: Sequence, position: Int = 0) -> Sequence { record << positionBits | UInt64(position) }
 }
