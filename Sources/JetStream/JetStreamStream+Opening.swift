@@ -103,7 +103,7 @@ extension JetStreamStream {
 
   func judgeReports() {
     for report in reports { if let problem = Problem.ofReport(report) { return giveUp(problem) } }
-    let isMajority = Set(reports.map(\.name)).count > settings.replicas / 2
+    let isMajority = reports.count > settings.replicas / 2
     guard opening == .asking else { return }
     guard isMajority else {
       return reports.isEmpty
