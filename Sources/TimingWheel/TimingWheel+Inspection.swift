@@ -103,6 +103,14 @@ public struct LevelSnapshot: Hashable, Sendable {
   /// The slots that hold timers, ascending.
   public let occupiedSlots: [OccupiedSlot]
 
+  /// What two wheels of one shape have in a level, taken together.
+  public static func + (left: LevelSnapshot, right: LevelSnapshot) -> LevelSnapshot {
+    var counts = Dictionary(uniqueKeysWithValues: left.occupiedSlots.map { ($0.slot, $0.liveCount) })
+    for occupied in right.occupiedSlots { counts[occupied.slot, default: 0] += occupied.liveCount }
+    let slots = counts.sorted { $0.key < $1.key }.map { OccupiedSlot(slot: $0.key, liveCount: $0.value) }
+    return LevelSnapshot(level: left.level, tickMs: left.tickMs, intervalMs: left.intervalMs, occupiedSlots: slots)
+  }
+
   /// How many timers wait in this level.
   public var pending: Int { occupiedSlots.reduce(0) { $0 + $1.liveCount } }
 }

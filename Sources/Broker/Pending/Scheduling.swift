@@ -138,7 +138,8 @@ extension Broker {
     let draft = MessageDraft(
       parts: parts, sequence: MessageSequence.of(record: records.nextSequence), dueMs: dueMs, stampMs: acceptedMs,
       topic: topic.number)
-    let scheduled = turn.write(Scheduled(leaveMs: pending.leaveMs(dueMs), message: .draft(draft)))
+    let leaveMs = pending.leaveMs(dueMs, topic: topic.number)
+    let scheduled = turn.write(Scheduled(leaveMs: leaveMs, message: .draft(draft)))
     pending.apply(scheduled, topic, hash)
   }
 
