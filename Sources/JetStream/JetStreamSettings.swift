@@ -26,6 +26,9 @@ public struct JetStreamSettings: Equatable, Sendable {
   public var appendTimeoutMs: Int64 = 1000
   /// How long a question may take before it is given up, in ms.
   public var questionTimeoutMs: Int64 = 1000
+  /// How long a replica may take for the next entry of a read, in ms. One that has stopped gets its share of the reads all the
+  /// same, and each of them costs this time.
+  public var readTimeoutMs: Int64 = 400
   /// How long one step of a truncation may take, in ms.
   public var purgeTimeoutMs: Int64 = 5000
 

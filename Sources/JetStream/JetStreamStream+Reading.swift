@@ -37,7 +37,7 @@ extension JetStreamStream {
     let bounds = "\"batch\":\(Self.readEntriesMax),\"max_bytes\":\(min(maxBytes, Self.readBytesMax))"
     ask(
       "DIRECT.GET", "{\"seq\":\(reading.first),\(bounds),\"next_by_subj\":\"\(settings.subject)\"}",
-      takesSeveral: true, for: .read(reading))
+      timeoutMs: settings.readTimeoutMs, takesSeveral: true, for: .read(reading))
   }
 
   /// One message of the answer.
