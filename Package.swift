@@ -94,7 +94,7 @@ let package = Package(
     tests("LogsTests", ["Logs", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("PlatformTests", ["Platform", "Primitives"]),
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
-    tests("NATSTests", ["NATS", "Platform", "Primitives", "SeededRandom"]),
+    tests("NATSTests", ["NATS", "Platform", "Primitives", "SeededRandom", "TLS"]),
     tests(
       "JetStreamTests",
       ["JetStream", "LineProtocol", "NATS", "Platform", "Primitives", "ReplicatedStream", "SeededRandom"]),
