@@ -36,6 +36,7 @@ let package = Package(
     library("TLS"),
     library("DecisionLog", ["Primitives"]),
     library("Journal", ["Primitives", "DecisionLog"]),
+    library("Cluster", ["Primitives", "DecisionLog", "ReplicatedStream"]),
     library("DataFiles", ["Primitives"]),
     library("TopicLog", ["Primitives", "DataFiles"]),
     library("DelayStore", ["Primitives", "DataFiles"]),
@@ -87,6 +88,9 @@ let package = Package(
     tests("PlatformTests", ["Platform", "Primitives"]),
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
     tests("DecisionLogTests", ["DecisionLog", "Journal", "SimulatedLog", "SimulatedDisk", "Primitives"]),
+    tests(
+      "ClusterTests",
+      ["Cluster", "ReplicatedStream", "SimulatedStream", "DecisionLog", "Primitives", "SeededRandom"]),
     tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
     tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),
