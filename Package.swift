@@ -34,6 +34,7 @@ let package = Package(
     library("Logs", ["Primitives", "LineProtocol"]),
     library("HTTPProtocol", ["Primitives"]),
     library("TLS"),
+    library("ReplicatedStream"),
     library("DecisionLog", ["Primitives"]),
     library("Journal", ["Primitives", "DecisionLog"]),
     library("Cluster", ["Primitives", "DecisionLog", "ReplicatedStream"]),
