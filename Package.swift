@@ -81,6 +81,9 @@ let package = Package(
     .target(
       name: "SimulatedLog", dependencies: ["Primitives", "DecisionLog"], path: "Tests/SimulatedLog",
       swiftSettings: settings),
+    .target(
+      name: "SimulatedStream", dependencies: ["ReplicatedStream", "SeededRandom"], path: "Tests/SimulatedStream",
+      swiftSettings: settings),
     tests("BenchTests", ["bench", "SeededRandom"]),
     tests("PrimitivesTests", ["Primitives"]),
     tests("AccessTests", ["Access", "Primitives", "SeededRandom"]),
@@ -88,7 +91,12 @@ let package = Package(
     tests("LogsTests", ["Logs", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("PlatformTests", ["Platform", "Primitives"]),
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
-    tests("DecisionLogTests", ["DecisionLog", "Journal", "SimulatedLog", "SimulatedDisk", "Primitives"]),
+    tests(
+      "DecisionLogTests",
+      [
+        "Cluster", "DecisionLog", "Journal", "ReplicatedStream", "SimulatedLog", "SimulatedDisk", "SimulatedStream",
+        "Primitives",
+      ]),
     tests(
       "ClusterTests",
       ["Cluster", "ReplicatedStream", "SimulatedStream", "DecisionLog", "Primitives", "SeededRandom"]),

@@ -105,7 +105,7 @@ public struct Leadership: Sendable {
   /// A valid entry was folded that is not the beginning of this node's own epoch.
   ///
   /// - Parameter differenceMs: service time of the entry less that of this node, if it has just been written.
-  public mutating func heard(_ entry: Entry, _ content: EntryContent, by node: String, nowNs: Int64, differenceMs: Int64?) {
+  public mutating func heard(_ entry: Entry, _ content: EntryContent, node: String, nowNs: Int64, differenceMs: Int64?) {
     if case .leading(let epoch) = role {
       guard entry.epoch > epoch else { return }
       role = .following
@@ -178,6 +178,8 @@ public struct Leadership: Sendable {
 
   /// Until when a leader may show things, that sent its last committed entry first at `sentNs`.
   public func leaseEndNs(sentNs: Int64) -> Int64 { sentNs &+ settings.leaseNs }
+  /// How soon a failed try is repeated.
+  public var retryNs: Int64 { settings.retryNs }
   /// When a leader that sent something at `sentNs` must send a heartbeat.
   public func heartbeatNs(sentNs: Int64) -> Int64 { sentNs &+ settings.heartbeatNs }
 }

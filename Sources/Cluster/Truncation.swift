@@ -1,0 +1,49 @@
+// How much of the stream nobody needs any more: what the checkpoints of all nodes hold, less what is kept for late ones.
+//
+// Holds: a node that was heard within ten minutes still finds what follows its checkpoint; the last `keptBytes` always stay.
+// Leaves to others: who tells it (`checkpointed` entries), removing (the leader, by the stream).
+
+import ReplicatedStream
+
+/// Knows the checkpoints of the nodes, and how long the stream is.
+struct Truncation: Sendable {
+  static let silentNs: Int64 = 600_000_000_000
+  /// A new leader waits until every node has told it how far it is; they do each minute.
+  static let waitsNs: Int64 = 130_000_000_000
+  static let intervalNs: Int64 = 10_000_000_000
+  /// One place of the stream is remembered for so many bytes.
+  static let bytesApart: UInt64 = 1 << 20
+
+  private var nodes: [String: (streamSequence: EntrySequence, heardNs: Int64)] = [:]
+  private var places: [(sequence: EntrySequence, bytes: UInt64)] = []
+  private var bytes: UInt64 = 0
+  private var doneBelow: EntrySequence = 0
+  private var nextNs: Int64 = .min
+
+  /// A message of the stream was folded.
+  mutating func folded(_ sequence: EntrySequence, bytes count: Int, keptBytes: UInt64) {
+    bytes += UInt64(count)
+    if places.isEmpty || bytes - places[places.count - 1].bytes >= Self.bytesApart { places.append((sequence, bytes)) }
+    while places.count > 1, bytes - places[1].bytes >= keptBytes { places.removeFirst() }
+  }
+
+  /// A valid `checkpointed` entry was folded.
+  mutating func heard(_ note: CheckpointNote, nowNs: Int64) {
+    let known = nodes[note.node]?.streamSequence ?? 0
+    nodes[note.node] = (max(known, note.streamSequence), nowNs)
+  }
+
+  /// Below which entry the stream may be truncated now, by one that has led since `leadsSinceNs`; nil for nothing new.
+  mutating func due(leadsSinceNs: Int64, keptBytes: UInt64, nowNs: Int64) -> EntrySequence? {
+    guard nowNs >= nextNs, nowNs - leadsSinceNs >= Self.waitsNs else { return nil }
+    nextNs = nowNs + Self.intervalNs
+    let heard = nodes.values.filter { nowNs - $0.heardNs <= Self.silentNs }
+    guard let least = heard.map(\.streamSequence).min(), let kept = places.first,
+      bytes - kept.bytes >= keptBytes || keptBytes == 0
+    else { return nil }
+    let below = min(least + 1, kept.sequence)
+    guard below > doneBelow else { return nil }
+    doneBelow = below
+    return below
+  }
+}
