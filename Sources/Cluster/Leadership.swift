@@ -67,6 +67,8 @@ public struct Leadership: Sendable {
   private var silentSinceNs: Int64
   /// Whether the last leader has given its place to this node, or to any.
   private var isInvited = false
+  /// Whether an operator wants this node to lead whoever leads now, until it does.
+  private var isForced = false
   /// Whether the last try to read the end failed.
   private var streamWasAway = false
   private var retryAtNs: Int64 = .min
@@ -83,6 +85,7 @@ public struct Leadership: Sendable {
   public func wakeUpNs(rank: Int) -> Int64? { role == .following ? campaignNs(rank: rank) : nil }
 
   private func campaignNs(rank: Int) -> Int64 {
+    if isForced { return retryAtNs }
     let ranked = Int64(rank) &* settings.rankNs
     if isInvited { return max(retryAtNs, silentSinceNs &+ ranked) }
     return max(retryAtNs, silentSinceNs &+ settings.silenceNs &+ ranked &+ (isClockOff ? settings.silenceNs : 0))
@@ -105,7 +108,9 @@ public struct Leadership: Sendable {
   /// A valid entry was folded that is not the beginning of this node's own epoch.
   ///
   /// - Parameter differenceMs: service time of the entry less that of this node, if it has just been written.
-  public mutating func heard(_ entry: Entry, _ content: EntryContent, node: String, nowNs: Int64, differenceMs: Int64?) {
+  public mutating func heard(
+    _ entry: Entry, _ content: EntryContent, node: String, nowNs: Int64, differenceMs: Int64?
+  ) {
     if case .leading(let epoch) = role {
       guard entry.epoch > epoch else { return }
       role = .following
@@ -130,7 +135,7 @@ public struct Leadership: Sendable {
       role = .following
       return nil
     }
-    if hasHeard, !isInvited {
+    if hasHeard, !isInvited, !isForced {
       role = .following
       return nil
     }
@@ -150,6 +155,7 @@ public struct Leadership: Sendable {
   public mutating func began(epoch: UInt64) {
     role = .leading(epoch: epoch)
     isInvited = false
+    isForced = false
     retryAtNs = .min
   }
 
@@ -165,6 +171,13 @@ public struct Leadership: Sendable {
       // Somebody is alive.
       silentSinceNs = nowNs
     }
+  }
+
+  /// This node is to campaign at once and until it leads, whoever leads now.
+  public mutating func invite(nowNs: Int64) {
+    guard role == .following else { return }
+    isForced = true
+    retryAtNs = nowNs
   }
 
   /// This node leads no more: it has resigned, or stopped.

@@ -36,7 +36,9 @@ extension ReplicatedLog {
     func wakeUpNs(_ leadership: Leadership, isSeekingEnd: Bool) -> Int64 {
       if window.isTroubled { return window.canSettle && !isSeekingEnd ? retryAtNs : .max }
       var next = window.isEmpty ? leadership.heartbeatNs(sentNs: lastSentNs) : .max
-      if let queuedSinceNs, window.hasRoom { next = min(next, mustSend ? .min : queuedSinceNs + ReplicatedLog.lingerNs) }
+      if let queuedSinceNs, window.hasRoom {
+        next = min(next, mustSend ? .min : queuedSinceNs + ReplicatedLog.lingerNs)
+      }
       return next
     }
   }
@@ -54,6 +56,10 @@ extension ReplicatedLog {
       resignation = shared.resignation
       mustSync = mustSync || shared.mustSync
       shared.mustSync = false
+      if shared.isSeizing {
+        shared.isSeizing = false
+        leadership.invite(nowNs: nowNs)
+      }
       isPaused = shared.folded.bytes > settings.waitingBytesMax
     }
     guard let lead else { return }
@@ -192,7 +198,7 @@ extension ReplicatedLog {
 
   private func truncateIfDue(_ nowNs: Int64) {
     guard let lead else { return }
-    if let below = truncation.due(leadsSinceNs: lead.sinceNs, keptBytes: settings.keptBytes, nowNs: nowNs) {
+    if let below = truncation.due(leadsSinceNs: lead.sinceNs, nowNs: nowNs) {
       _ = stream.truncate(below: below)
     }
   }

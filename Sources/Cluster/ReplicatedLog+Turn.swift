@@ -98,9 +98,12 @@ extension ReplicatedLog {
   private func checkLoss() {
     switch intake.loss {
     case .truncated(let first):
-      stop(because: .truncated, "the stream begins at \(first), and this node has read up to \(fold.position.streamSequence)")
+      stop(
+        because: .truncated,
+        "the stream begins at \(first), and this node has read up to \(fold.position.streamSequence)")
     case .wentBack(let last):
-      stop(because: .damaged, "the stream ends at \(last), and this node has read up to \(fold.position.streamSequence)")
+      stop(
+        because: .damaged, "the stream ends at \(last), and this node has read up to \(fold.position.streamSequence)")
     case nil: break
     }
   }
@@ -133,7 +136,7 @@ extension ReplicatedLog {
     unreadable = 0
     hasNews = true
     intake.progressed(folded: fold.position.streamSequence, nowNs: nowNs)
-    truncation.folded(sequence, bytes: message.count, keptBytes: settings.keptBytes)
+    truncation.folded(sequence, bytes: message.count)
     noteProgress(messageBytes: message.count)
   }
 

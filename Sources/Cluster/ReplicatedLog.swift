@@ -26,8 +26,8 @@ public struct ReplicatedLogSettings: Sendable {
   public var waitingBytesMax = 16 << 20
   /// How much the stream may hold; at half of it new messages are refused.
   public var streamBytesMax: UInt64 = 8 << 30
-  /// How much of the stream stays at least, for nodes that are late.
-  public var keptBytes: UInt64 = 128 << 20
+  /// When the stream is truncated.
+  public var truncation = TruncationSettings()
 
   /// A node with the defaults.
   public init(node: String, address: String) {
@@ -72,6 +72,7 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     var rank = 0
     var mayLead = false
     var resignation: String?
+    var isSeizing = false
     var notes: [CheckpointNote] = []
     // For the loop.
     var pool: [RecordBuffer] = []
@@ -108,7 +109,7 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   var leadership: Leadership
   var beginning: Beginning?
   var lead: Lead?
-  var truncation = Truncation()
+  var truncation: Truncation
   var isFinished = false
   /// How often a message was not a whole entry.
   var unreadable = 0
@@ -137,6 +138,7 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     fold = Fold(from: position, identity: identity)
     intake = StreamIntake(nowNs: nowNs)
     leadership = Leadership(settings.leadership, nowNs: nowNs)
+    truncation = Truncation(settings.truncation)
     nextSequence = position.nextRecord
     written = Atomic(position.nextRecord - 1)
     shown = Atomic(position.nextRecord - 1)
@@ -293,6 +295,12 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   /// it; the log has failed then, as that of a leader who was deposed.
   public func resign(to node: String) {
     shared.withLock { $0.resignation = node }
+    surroundings.wake()
+  }
+
+  /// Campaigns at once, whoever leads. For operators: a leader that lives is deposed in the middle of its work.
+  public func seize() {
+    shared.withLock { $0.isSeizing = true }
     surroundings.wake()
   }
 

@@ -61,7 +61,8 @@ struct StreamIntake {
   }
 
   /// Takes the outcome of a read; false when it is not the one that was asked for.
-  mutating func read(_ outcome: ReadOutcome, of call: StreamCall, folded: EntrySequence, nowNs: Int64) -> [StreamEntry]? {
+  mutating func read(_ outcome: ReadOutcome, of call: StreamCall, folded: EntrySequence, nowNs: Int64) -> [StreamEntry]?
+  {
     guard call == readCall else { return nil }
     readCall = nil
     switch outcome {

@@ -5,26 +5,39 @@
 
 import ReplicatedStream
 
+/// When the stream is truncated.
+public struct TruncationSettings: Sendable {
+  /// How much of the stream stays at least, for nodes that are late.
+  public var keptBytes: UInt64 = 128 << 20
+  /// A node that has said nothing for so long is not waited for.
+  public var silentNs: Int64 = 600_000_000_000
+  /// A new leader waits so long until every node has told it how far it is; they do each minute.
+  public var waitsNs: Int64 = 130_000_000_000
+  /// How often the leader looks.
+  public var intervalNs: Int64 = 10_000_000_000
+
+  /// The defaults.
+  public init() {}
+}
+
 /// Knows the checkpoints of the nodes, and how long the stream is.
 struct Truncation: Sendable {
-  static let silentNs: Int64 = 600_000_000_000
-  /// A new leader waits until every node has told it how far it is; they do each minute.
-  static let waitsNs: Int64 = 130_000_000_000
-  static let intervalNs: Int64 = 10_000_000_000
-  /// One place of the stream is remembered for so many bytes.
-  static let bytesApart: UInt64 = 1 << 20
-
+  let settings: TruncationSettings
   private var nodes: [String: (streamSequence: EntrySequence, heardNs: Int64)] = [:]
   private var places: [(sequence: EntrySequence, bytes: UInt64)] = []
   private var bytes: UInt64 = 0
   private var doneBelow: EntrySequence = 0
   private var nextNs: Int64 = .min
 
+  init(_ settings: TruncationSettings) { self.settings = settings }
+
   /// A message of the stream was folded.
-  mutating func folded(_ sequence: EntrySequence, bytes count: Int, keptBytes: UInt64) {
+  mutating func folded(_ sequence: EntrySequence, bytes count: Int) {
     bytes += UInt64(count)
-    if places.isEmpty || bytes - places[places.count - 1].bytes >= Self.bytesApart { places.append((sequence, bytes)) }
-    while places.count > 1, bytes - places[1].bytes >= keptBytes { places.removeFirst() }
+    // So many places that what stays is at most a hundredth more than it should.
+    let bytesApart = settings.keptBytes / 128
+    if places.isEmpty || bytes - places[places.count - 1].bytes >= bytesApart { places.append((sequence, bytes)) }
+    while places.count > 1, bytes - places[1].bytes >= settings.keptBytes { places.removeFirst() }
   }
 
   /// A valid `checkpointed` entry was folded.
@@ -34,12 +47,12 @@ struct Truncation: Sendable {
   }
 
   /// Below which entry the stream may be truncated now, by one that has led since `leadsSinceNs`; nil for nothing new.
-  mutating func due(leadsSinceNs: Int64, keptBytes: UInt64, nowNs: Int64) -> EntrySequence? {
-    guard nowNs >= nextNs, nowNs - leadsSinceNs >= Self.waitsNs else { return nil }
-    nextNs = nowNs + Self.intervalNs
-    let heard = nodes.values.filter { nowNs - $0.heardNs <= Self.silentNs }
+  mutating func due(leadsSinceNs: Int64, nowNs: Int64) -> EntrySequence? {
+    guard nowNs >= nextNs, nowNs - leadsSinceNs >= settings.waitsNs else { return nil }
+    nextNs = nowNs + settings.intervalNs
+    let heard = nodes.values.filter { nowNs - $0.heardNs <= settings.silentNs }
     guard let least = heard.map(\.streamSequence).min(), let kept = places.first,
-      bytes - kept.bytes >= keptBytes || keptBytes == 0
+      bytes - kept.bytes >= settings.keptBytes
     else { return nil }
     let below = min(least + 1, kept.sequence)
     guard below > doneBelow else { return nil }

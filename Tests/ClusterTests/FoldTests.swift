@@ -102,7 +102,8 @@ import Testing
     var fold = Fold()
     while fold.position.streamSequence < UInt64(written.messages.count) {
       let next = fold.position.streamSequence + 1
-      let sequence = UInt64.random(in: max(1, next &- min(next, 3))...min(next + 2, UInt64(written.messages.count)), using: &random)
+      let sequence = UInt64.random(
+        in: max(1, next &- min(next, 3))...min(next + 2, UInt64(written.messages.count)), using: &random)
       let before = fold.position
       let verdict = fold.fold(written.messages[Int(sequence - 1)], at: sequence)
       if sequence < next { #expect(verdict == .known && fold.position == before) }

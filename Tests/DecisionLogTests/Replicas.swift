@@ -31,7 +31,7 @@ final class Replicas {
     let connection = stream.connect()
     self.connection = connection
     var settings = ReplicatedLogSettings(node: "n", address: "n:1")
-    settings.keptBytes = 0
+    settings.truncation.keptBytes = 0
     let seed = seed
     let log = ReplicatedLog(
       connection, from: identity == nil ? nil : mark, identity: identity, settings: settings,

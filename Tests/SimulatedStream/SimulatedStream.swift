@@ -17,14 +17,20 @@ public final class SimulatedStream: ReplicatedStream {
   private var lastArrivalNs: Int64 = 0
   /// Whether the process is alive: otherwise nobody hears.
   private var isOpen = true
+  /// Whether the node is connected.
   public private(set) var link = StreamLink.connected
 
   init(_ stream: TrueStream) { self.stream = stream }
 
+  /// That of the stream.
   public var identity: StreamIdentity? { stream.identity }
+  /// As with NATS.
   public var entryBytesMax: Int { 1_000_000 }
+  /// At once when there is something to be told.
   public var nextTurnMs: Int64 { events.isEmpty ? .max : 0 }
+  /// Nothing: the world moves.
   public func turn(nowMs: Int64) {}
+  /// The next thing that has happened.
   public func nextEvent() -> StreamEvent? { events.isEmpty ? nil : events.removeFirst() }
   /// Whether calls are waiting for their outcomes.
   public var isWaiting: Bool { !open.isEmpty || !events.isEmpty }
@@ -56,13 +62,14 @@ public final class SimulatedStream: ReplicatedStream {
 
   // MARK: Calls
 
+  /// Sends an append; it may arrive late, or never.
   public func append(_ bytes: UnsafeRawBufferPointer, expecting last: EntrySequence) -> StreamCall {
     let call = begin { .appended($0, .unknown) }
     let bytes = Array(bytes)
     guard link == .connected else { return call }
     if world.isDrawn(oneIn: stream.faults.lostAppends) { return call }
     let isLate = world.isDrawn(oneIn: stream.faults.lateAppends)
-    let delayNs = world.draw(isLate ? 1_000_000...4_000_000_000 : 30_000...600_000)
+    let delayNs = world.draw(isLate ? 1_000_000...4_000_000_000 : 30_000...stream.faults.delayNsMax)
     if !isLate { lastArrivalNs = max(lastArrivalNs, world.nowNs + delayNs) }
     let arrivesNs = isLate ? world.nowNs + delayNs : lastArrivalNs
     world.after(ns: arrivesNs - world.nowNs) { [weak self, stream] in
@@ -73,18 +80,21 @@ public final class SimulatedStream: ReplicatedStream {
     return call
   }
 
+  /// Asks a machine that may be behind.
   public func read(from first: EntrySequence, maxBytes: Int) -> StreamCall {
     let call = begin { .read($0, .unknown) }
     ask(call) { [stream] in .read(call, stream.read(from: first, maxBytes: maxBytes)) }
     return call
   }
 
+  /// Asks the machine that leads the stream, or one that believes so.
   public func last() -> StreamCall {
     let call = begin { .last($0, .unknown) }
     ask(call) { [stream] in stream.isLeaderless ? nil : .last(call, stream.end()) }
     return call
   }
 
+  /// Sends a truncation.
   public func truncate(below first: EntrySequence) -> StreamCall {
     let call = begin { .truncated($0, .unknown) }
     ask(call) { [stream] in

@@ -2,6 +2,8 @@
 
 /// Each one time in so many; 0: never.
 public struct StreamFaults: Sendable {
+  /// How long an append usually takes to arrive, at most.
+  public var delayNsMax: Int64 = 600_000
   /// An append arrives long after it was sent, often after its caller has given up.
   public var lateAppends = 0
   /// An append never arrives.
@@ -27,6 +29,7 @@ public struct StreamFaults: Sendable {
   /// All of them, often.
   public static let all: StreamFaults = {
     var faults = StreamFaults()
+    faults.delayNsMax = 8_000_000
     faults.lateAppends = 40
     faults.lostAppends = 60
     faults.lostAnswers = 40

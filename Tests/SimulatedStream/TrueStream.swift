@@ -33,6 +33,9 @@ public final class TrueStream {
   /// How many appends were refused.
   public private(set) var refused = 0
 
+  /// Is told of each entry as it is stored.
+  public var onStored: (EntrySequence, [UInt8]) -> Void = { _, _ in }
+
   private(set) var stored: [Stored] = []
   private var bytes = 0
   private var leaderlessUntilNs: Int64 = 0
@@ -71,6 +74,7 @@ public final class TrueStream {
   public func store(_ bytes: [UInt8]) {
     stored.append(Stored(bytes: bytes, atNs: world.nowNs))
     self.bytes += bytes.count
+    onStored(last, bytes)
     tellTails()
   }
 
