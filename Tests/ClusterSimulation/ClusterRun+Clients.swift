@@ -36,7 +36,7 @@ extension ClusterRun {
   private func newID(_ node: SimulatedNode) -> String {
     nextID += 1
     let id = "m\(nextID)"
-    let delayMs = world.draw(world.isDrawn(oneIn: 3) ? 0...20_000 : 0...2500)
+    let delayMs = world.draw(world.isDrawn(oneIn: 3) ? 0...8000 : 0...1500)
     ledger.sent(
       id, topic: Int.random(in: 0..<Self.topics.count, using: &world.random),
       dueMs: TimeUnits.msRoundedDown(ns: node.serviceNs) + delayMs)

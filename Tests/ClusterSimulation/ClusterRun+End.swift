@@ -15,7 +15,7 @@ extension ClusterRun {
     }
     guard wait("a leader", seconds: 60, until: { leader != nil }) else { return }
     // Also what a node whose clock was ahead accepted late is due by then.
-    let dueNs = world.nowNs + 30_000_000_000
+    let dueNs = world.nowNs + 13_000_000_000
     guard
       wait(
         "the last release", seconds: 120,

@@ -10,14 +10,18 @@ extension ClusterRun {
 
   /// Does one thing, and plans the next.
   func strike() {
-    nextFaultNs = world.nowNs + world.draw(200...5_000) * Self.nsPerMs
+    nextFaultNs = world.nowNs + world.draw(200...3_000) * Self.nsPerMs
+    if seizesOnly {
+      nextFaultNs = world.nowNs + world.draw(20...200) * Self.nsPerMs
+      return seize()
+    }
     // Rather a node that leads, or believes so.
     let leading = nodes.filter(\.isLeading)
     let all = world.isDrawn(oneIn: 3) || leading.isEmpty ? nodes : leading
     guard let node = all.randomElement(using: &world.random) else { return }
-    switch Int.random(in: 0..<12, using: &world.random) {
+    switch Int.random(in: 0..<16, using: &world.random) {
     case 0, 1, 2:
-      node.pausedUntilNs = world.nowNs + world.draw(100...9_000) * Self.nsPerMs
+      node.pausedUntilNs = world.nowNs + world.draw(world.isDrawn(oneIn: 2) ? 3...400 : 100...6_000) * Self.nsPerMs
       count("pauses")
     case 3, 4: kill(node, losesPower: false)
     case 5: kill(node, losesPower: true)
@@ -25,9 +29,9 @@ extension ClusterRun {
       node.connection?.cut(forNs: world.draw(50...7_000) * Self.nsPerMs)
       count("cuts")
     case 7:
-      stream.loseLeader(forNs: world.draw(100...20_000) * Self.nsPerMs)
+      stream.loseLeader(forNs: world.draw(world.isDrawn(oneIn: 6) ? 100...20_000 : 10...3_000) * Self.nsPerMs)
       count("stream leaders lost")
-    case 8, 9, 10: seize()
+    case 8...14: seize()
     default: resign(node)
     }
   }
@@ -49,6 +53,14 @@ extension ClusterRun {
     endedByForce.insert(truth.epoch + 1)
     node.shard?.log.seize()
     count("seizes")
+    // Often in the middle of a full window: the leader's appends take long just now, and this node's do not.
+    guard !world.isDrawn(oneIn: 4) else { return }
+    let slow = nodes.filter(\.isLeading).compactMap(\.connection)
+    for connection in slow { connection.appendDelayNs = 5_000_000...40_000_000 }
+    node.connection?.appendDelayNs = 30_000...200_000
+    world.after(ns: 500_000_000) { [weak node] in
+      for connection in slow + [node?.connection].compactMap({ $0 }) { connection.appendDelayNs = nil }
+    }
   }
 
   private func resign(_ node: SimulatedNode) {

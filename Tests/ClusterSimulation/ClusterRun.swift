@@ -35,6 +35,8 @@ final class ClusterRun {
   private(set) var takeovers = 0
   var faultsDone: [String: Int] = [:]
   var nextFaultNs: Int64 = 1_000_000_000
+  /// Whether nothing strikes but operators who take the leadership from a busy node.
+  var seizesOnly = false
   /// Folders that were copied from another node.
   var copies = 0
   /// Takes deliveries that are the judge's own.
@@ -51,7 +53,7 @@ final class ClusterRun {
     settings.broker.releasesPerTurn = 5
     settings.broker.deliveriesPerTurn = 5
     settings.broker.copiesPerTurn = 3
-    settings.broker.idWindowMs = 600_000
+    settings.broker.idWindowMs = 30_000
     settings.broker.retentionMsDefault = .max
     settings.checkpointBytes = [2000, 6000, 20_000][Int(seed % 3)]
     settings.minFreeBytes = 0
@@ -75,6 +77,15 @@ final class ClusterRun {
 
   var complaints: [String] { truth.complaints + ledger.complaints }
 
+  /// What has happened, for people.
+  var summary: String {
+    let fold = truth.fold
+    return "seed \(seed): entries \(fold.validCount) valid, \(fold.voidCount) void, \(truth.epoch) epochs; "
+      + "\(ledger.accepted) accepted, \(ledger.shown) shown, \(ledger.delivered) delivered; \(comparisons) digests compared; "
+      + "\(takeovers) takeovers, \(copies) folders copied, \(stream.first - 1) entries truncated, "
+      + "\(stream.storedTooLate) stored too late, \(stream.refused) refused; \(faultsDone)"
+  }
+
   // MARK: The scheduler
 
   /// Runs for so long, with faults, then brings everything to its end.
@@ -90,7 +101,7 @@ final class ClusterRun {
   }
 
   func step(hasFaults: Bool) {
-    let jumpNs = world.draw(world.isDrawn(oneIn: 20) ? 1_000_000...30_000_000 : 50_000...2_000_000)
+    let jumpNs = world.draw(world.isDrawn(oneIn: 20) ? 1_000_000...30_000_000 : 20_000...900_000)
     world.advance(to: world.nowNs + jumpNs)
     if hasFaults, world.nowNs >= nextFaultNs { strike() }
     tellCheckpoints()
@@ -144,7 +155,7 @@ final class ClusterRun {
 
   private func note(_ node: SimulatedNode, _ engine: Engine, _ last: Sequence, isNew: Bool) {
     // A digest takes as long as a hundred turns.
-    guard isNew, let epoch = node.epoch, world.isDrawn(oneIn: 10) else { return }
+    guard isNew, let epoch = node.epoch, world.isDrawn(oneIn: 16) else { return }
     engine.broker.checkInvariants()
     digests["\(epoch)/\(last)"] = (engine.broker.nowMs, engine.broker.digest(asOf: engine.broker.nowMs))
   }

@@ -15,6 +15,8 @@ public final class SimulatedStream: ReplicatedStream {
   private var nextCall: UInt64 = 1
   /// Appends usually arrive in the order in which they were sent.
   private var lastArrivalNs: Int64 = 0
+  /// How long this node's appends take for a while; nil for what the faults say.
+  public var appendDelayNs: ClosedRange<Int64>?
   /// Whether the process is alive: otherwise nobody hears.
   private var isOpen = true
   /// Whether the node is connected.
@@ -69,7 +71,8 @@ public final class SimulatedStream: ReplicatedStream {
     guard link == .connected else { return call }
     if world.isDrawn(oneIn: stream.faults.lostAppends) { return call }
     let isLate = world.isDrawn(oneIn: stream.faults.lateAppends)
-    let delayNs = world.draw(isLate ? 1_000_000...4_000_000_000 : 30_000...stream.faults.delayNsMax)
+    let usualNs = appendDelayNs ?? 30_000...stream.faults.delayNsMax
+    let delayNs = world.draw(isLate ? 1_000_000...4_000_000_000 : usualNs)
     if !isLate { lastArrivalNs = max(lastArrivalNs, world.nowNs + delayNs) }
     let arrivesNs = isLate ? world.nowNs + delayNs : lastArrivalNs
     world.after(ns: arrivesNs - world.nowNs) { [weak self, stream] in

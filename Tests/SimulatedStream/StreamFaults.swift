@@ -30,15 +30,15 @@ public struct StreamFaults: Sendable {
   public static let all: StreamFaults = {
     var faults = StreamFaults()
     faults.delayNsMax = 8_000_000
-    faults.lateAppends = 40
-    faults.lostAppends = 60
-    faults.lostAnswers = 40
+    faults.lateAppends = 400
+    faults.lostAppends = 600
+    faults.lostAnswers = 300
     faults.lostTails = 12
     faults.lateTails = 12
     faults.doubledTails = 12
     faults.staleReads = 4
     faults.staleEnds = 20
-    faults.lostLeaders = 400
+    faults.lostLeaders = 2000
     return faults
   }()
 }

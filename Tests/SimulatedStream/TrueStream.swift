@@ -92,7 +92,7 @@ public final class TrueStream {
     store(bytes)
     let sequence = last
     if world.isDrawn(oneIn: faults.lostLeaders) {
-      loseLeader(forNs: world.draw(0...20_000) * Self.nsPerMs)
+      loseLeader(forNs: world.draw(world.isDrawn(oneIn: 6) ? 0...20_000 : 0...2_000) * Self.nsPerMs)
       if world.isDrawn(oneIn: 2) { return nil }
     }
     return .stored(sequence)
