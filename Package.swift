@@ -88,6 +88,7 @@ let package = Package(
     tests("PrimitivesTests", ["Primitives"]),
     tests("AccessTests", ["Access", "Primitives", "SeededRandom"]),
     tests("HTTPProtocolTests", ["HTTPProtocol", "Primitives", "SeededRandom"]),
+    tests("TLSTests", ["TLS"]),
     tests("LogsTests", ["Logs", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("PlatformTests", ["Platform", "Primitives"]),
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
@@ -131,7 +132,7 @@ let package = Package(
       "ServerSimulation",
       [
         "Server", "AMQPProtocol", "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Platform", "Primitives",
-        "SimulatedDisk", "SeededRandom", "RemotingProtocol",
+        "SimulatedDisk", "SeededRandom", "RemotingProtocol", "Access",
       ]),
     // Holds the pages and the manifest against the sources.
     tests(

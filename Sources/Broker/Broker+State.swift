@@ -36,6 +36,7 @@ extension Broker {
     catalog.write(to: &writer)
     topics.writeQueueCounts(to: &writer)
     committed.write(to: &writer)
+    pending.writeLanes(to: &writer)
     let obsolete = topics.takeObsolete()
     return CheckpointPlan(
       state: writer.bytes, sequence: records.lastSequence, unsynced: unsynced,
@@ -65,7 +66,7 @@ extension Broker {
   public func start(nowNs: Int64, isSalvaged: Bool = false) -> Int64 {
     let clockMs = TimeUnits.msRoundedDown(ns: nowNs)
     turn.start(clockMs: clockMs)
-    let ahead = max(0, pending.watermark.dueMs - clockMs)
+    let ahead = max(0, pending.watermarks.overall.dueMs - clockMs)
     timers.restart(nowMs: nowMs)
     pending.start()
     groups.start(isSalvaged: isSalvaged)

@@ -57,6 +57,21 @@ public final class Broker {
     fireTimers()
   }
 
+  /// Releases everything that is due at `nowNs`, however much it is, reading from disk what it needs. Before the first turn:
+  /// what was released before a crash may have been shown, and no command may find it pending. O(due).
+  ///
+  /// - Parameter drain: does the disk work that was submitted.
+  public func releaseOverdue(nowNs: Int64, drain: () -> Void) {
+    turn.begin(nowNs: nowNs, settings)
+    while failure == nil {
+      topics.evict()
+      pending.advance()
+      releaseDue()
+      guard pending.isBehind else { return }
+      drain()
+    }
+  }
+
   /// Ends a turn: releases what commands made due at once, and serves consumers. After this, take `records` and `effects`.
   public func endTurn() {
     guard failure == nil else { return }

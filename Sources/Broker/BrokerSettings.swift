@@ -69,7 +69,7 @@ public struct BrokerSettings: Sendable {
   /// Bytes of messages in the reply to one fetch; the message that reaches it is the last.
   public var fetchBytesMax = 4 << 20
   /// What a delivery waits for. The engine takes it from the log.
-  public var deliveryRule = DeliveryRule.afterRelease
+  public var deliveryRule = DeliveryRule.withoutOwnRecord
   /// How long a topic that says nothing else keeps its messages: seven days.
   public var retentionMsDefault: Int64 = 7 * 86_400_000
   /// How many bytes a topic that says nothing else keeps.

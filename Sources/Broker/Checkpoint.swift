@@ -2,8 +2,9 @@
 //
 // Bytes (little-endian, strings as u32 length and UTF-8), inside the frame of `CheckpointFile`:
 //   i64 now, then the parts of the rooms, each as its file says: `Pending+State` (first part), `Topics+State`, `Groups+State`,
-//   `Pending+State` (second part), `Held`, `Queues+State`, `Catalog`, `Topics+State` (queues of topics), `CommittedOffsets`
-// Folders of older versions end before the last two, which say of nothing in them.
+//   `Pending+State` (second part), `Held`, `Queues+State`, `Catalog`, `Topics+State` (queues of topics), `CommittedOffsets`,
+//   `Pending+State` (third part)
+// Folders of older versions end before the last one or the last three, which say of nothing in them.
 
 import DataFiles
 import DelayStore
@@ -50,6 +51,8 @@ public struct CheckpointState {
       guard !reader.isAtEnd else { return }
       try topics.readQueueCounts(&reader)
       committed = try CommittedOffsets.State(&reader)
+      guard !reader.isAtEnd else { return }
+      try pending.readLanes(&reader)
     } catch {
       return nil
     }

@@ -189,7 +189,7 @@ public struct Delivery {
   ///
   /// - Parameter last: the last record of the turn.
   public func gate(last: Sequence) -> Gate {
-    Gate(waitsForItsEnd ? last : consumer.topic.appendSequence)
+    Gate(waitsForItsEnd ? last : consumer.topic.restsOn)
   }
 }
 

@@ -115,11 +115,11 @@ extension DecisionLog {
   public func mark(at sequence: Sequence) -> [UInt8] { [] }
 }
 
-/// What must be settled before a delivery is shown, besides the release of its message.
+/// What must be settled before a delivery is shown, besides the records that its message's place in the topic follows from.
 public enum DeliveryRule: Sendable {
-  /// Nothing more. A crash may forget that the message was delivered, and it is delivered again, to the same consumers as
-  /// before: enough where one process at a time reads the log.
-  case afterRelease
+  /// Nothing more. A crash may forget that the message was released, and releases it again to the same offset; or that it was
+  /// delivered, and it is delivered again, to the same consumers as before. Enough where one process at a time reads the log.
+  case withoutOwnRecord
   /// The delivery's own record, too. Where another process may go on with the log while this one still runs, each of the two
   /// would otherwise deliver the message.
   case afterOwnRecord

@@ -91,6 +91,9 @@ public final class DelayStore {
 
   // MARK: Slices
 
+  /// The earliest time at which a message of a slice is due.
+  public func startMs(slice number: UInt32) -> UnixMs { layout.startMs(existing(number).key) }
+
   func existing(_ number: UInt32) -> Slice {
     guard Int(number) < sliceByNumber.count, let slice = sliceByNumber[Int(number)] else {
       preconditionFailure("the index names slice \(number), which is not there")

@@ -53,6 +53,8 @@ public final class Engine {
   let storage: any Storage
   let io: any IOQueue
   let settings: EngineSettings
+  /// Whether a turn has begun.
+  private var hasTurned = false
   private var inFlightBytes = 0
   private var bytesSinceCheckpoint = 0
   private var lastCheckpointMs: UnixMs = 0
@@ -94,6 +96,10 @@ public final class Engine {
     if let failure = log.failure { broker.fail(failure) }
     settledAtTurnStart = log.settledSequence
     inFlightBytes = log.inFlightBytes
+    if !hasTurned {
+      hasTurned = true
+      broker.releaseOverdue(nowNs: nowNs, drain: drain)
+    }
     broker.beginTurn(nowNs: nowNs)
   }
 

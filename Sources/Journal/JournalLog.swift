@@ -36,7 +36,7 @@ public final class JournalLog: DecisionLog, @unchecked Sendable {
   /// Stands in every segment (the store) and in the checkpoint file (all of it).
   public let identity: LogIdentity
   /// Only one process at a time has the folder, so nobody else can deliver.
-  public var deliveryRule: DeliveryRule { .afterRelease }
+  public var deliveryRule: DeliveryRule { .withoutOwnRecord }
   /// Space comes back in whole segments.
   public var releaseGrainBytes: Int { settings.segmentBytes }
 

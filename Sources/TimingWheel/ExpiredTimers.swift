@@ -44,11 +44,6 @@ public struct ExpiredTimers: ~Copyable {
     return entries + count
   }
 
-  mutating func append(_ entry: TimerEntry) {
-    reserve(1).initialize(to: entry)
-    count &+= 1
-  }
-
   @inline(never)
   private mutating func grow(toHold needed: Int) {
     let newCapacity = max(needed, capacity * 2)

@@ -1,7 +1,7 @@
 // Advancing: time moves to the next occupied slot and the next, each is demoted or handed over, until the time is reached.
 //
-// Holds: a tick is completed or not begun; slots that start at the same tick are worked on from the finest level up,
-// which keeps the order of insertion (see TimingWheel.swift).
+// Holds: a tick is completed before the next one is begun; the current one may be half handed over, the oldest first. Slots that
+// start at the same tick are worked on from the finest level up, which keeps the order of insertion (see TimingWheel.swift).
 // Leaves to others: when to call (nextWakeUpMs says when it is worth it), what expired timers mean.
 
 extension TimingWheel {
@@ -14,11 +14,12 @@ extension TimingWheel {
   /// - Parameters:
   ///   - nowMs: the new time. Before the current time: nothing happens. The current time again: what has become due
   ///     since is handed over.
-  ///   - limit: stops at the end of the tick in which this many timers have been handed over, so that a burst does not
-  ///     hold up the caller; at least 1.
+  ///   - limit: stops when this many timers have been handed over, or up to 30 more, so that a burst does not hold up the
+  ///     caller, be it of one tick; at least 1.
   ///   - expired: where the timers go, behind those it already holds.
-  /// - Returns: `currentTimeMs`, the time really reached: `nowMs` rounded down to a tick, or the tick of the limit, in
-  ///   which case `nextWakeUpMs` tells whether there is more to do.
+  /// - Returns: `currentTimeMs`, the time really reached: `nowMs` rounded down to a tick, or the tick of the limit, which may not
+  ///   be handed over whole (`completedTimeMs`); then `nextWakeUpMs` tells that there is more to do. The next call goes on where
+  ///   this one stopped.
   /// - Complexity: O(timers handed over + timers demoted + occupied slots passed); empty time costs nothing. A timer is
   ///   demoted at most once for each level above the first.
   @inlinable @discardableResult
@@ -40,7 +41,8 @@ extension TimingWheel {
   mutating func visitSlots(upTo target: UInt64, limit: Int, into expired: inout ExpiredTimers) {
     let (sum, overflow) = expired.count.addingReportingOverflow(max(limit, 1))
     let countMax = overflow ? Int.max : sum
-    if occupiedLevels & 1 != 0 { handOver(0, 0, into: &expired) }
+    if isWithinTick, !handOver(1, slot(nowTick), countMax: countMax, into: &expired) { return }
+    if occupiedLevels & 1 != 0 { handOver(0, 0, countMax: .max, into: &expired) }
     while true {
       fireTickBound = nextTickOfLevel(1)
       if expired.count >= countMax { return }
@@ -50,10 +52,13 @@ extension TimingWheel {
         return
       }
       nowTick = tick
-      if fireTickBound == tick { handOver(1, slot(tick), into: &expired) }
       if demotionTickBound == tick {
-        demoteSlotsStartingNow(into: &expired)
+        demoteSlotsStartingNow()
         demotionTickBound = nextTick(fromLevel: 2)
+      }
+      if isWithinTick, !handOver(1, slot(tick), countMax: countMax, into: &expired) {
+        fireTickBound = tick
+        return
       }
     }
   }
@@ -78,30 +83,36 @@ extension TimingWheel {
   }
 
   /// Demotes the slots above level 1 that start at the current tick, finest first.
-  private mutating func demoteSlotsStartingNow(into expired: inout ExpiredTimers) {
+  private mutating func demoteSlotsStartingNow() {
     var level = 1
     while level < topLevel {
       level &+= 1
       let number = slotNumber(nowTick, level)
       guard number &* levels[level].ticksPerSlot == nowTick else { return }
       let slot = slot(number)
-      if levels[level].occupied.contains(slot) { demote(level, slot, into: &expired) }
+      if levels[level].occupied.contains(slot) { demote(level, slot) }
     }
   }
 
-  /// Empties a slot whose timers are all due: they go to `expired`, the dead are dropped.
-  private mutating func handOver(_ level: Int, _ slot: Int, into expired: inout ExpiredTimers) {
-    let detached = slots[levels[level].firstSlot + slot]
-    clear(level, slot)
+  /// Hands over the timers of a slot, which are all due, until `expired` has `countMax`; drops the dead on the way. Gives
+  /// whether the slot is empty.
+  @discardableResult
+  private mutating func handOver(_ level: Int, _ slot: Int, countMax: Int, into expired: inout ExpiredTimers) -> Bool {
+    let place = slots + (levels[level].firstSlot &+ slot)
+    let whole = place.pointee
     slotsVisited &+= 1
-    let start = expired.reserve(detached.count &- detached.dead)
+    let liveCount = whole.count &- whole.dead
+    let wanted = countMax &- expired.count
+    let start = expired.reserve(min(liveCount, wanted < liveCount ? wanted &+ Chunk.capacity : liveCount))
     var end = start
-    var rest = detached.head
-    beginFetching(detached)
-    while let chunk = rest {
-      fetchBehind(chunk, detached)
+    var passed = 0
+    var rest = whole.head
+    beginFetching(whole)
+    while let chunk = rest, end - start < wanted {
+      fetchBehind(chunk, whole)
       let entries = Chunk.firstEntry(of: chunk)
-      let liveCount = keepWaiting(chunk, detached)
+      passed &+= whole.entries(of: chunk).count
+      let liveCount = keepWaiting(chunk, whole)
       for place in 0..<liveCount {
         let entry = entries[place]
         nodes.vacate(entry.id, nodes.node(entry.id.index))
@@ -114,10 +125,20 @@ extension TimingWheel {
     let handedOver = end - start
     expired.count &+= handedOver
     waitingCount &-= handedOver
+    guard let rest else {
+      clear(level, slot)
+      return true
+    }
+    place.pointee.head = rest
+    place.pointee.count &-= passed
+    place.pointee.dead &-= passed &- handedOver
+    if place.pointee.dead &* 2 > place.pointee.count { dropDead(place) }
+    return place.pointee.head == nil
   }
 
-  /// Empties a slot that starts at the current tick: its timers go to finer levels or, when due, to `expired`.
-  private mutating func demote(_ level: Int, _ slot: Int, into expired: inout ExpiredTimers) {
+  /// Empties a slot that starts at the current tick: its timers go to finer levels; those that are due, to the finest level's slot
+  /// of this tick.
+  private mutating func demote(_ level: Int, _ slot: Int) {
     let detached = slots[levels[level].firstSlot + slot]
     clear(level, slot)
     slotsVisited &+= 1
@@ -135,13 +156,9 @@ extension TimingWheel {
         // The slot starts now, so the finer windows start now too, at their slot 0: the wait alone gives the slot.
         let wait = fireTick(dueMs: entry.dueMs) &- nowTick
         var target = below
-        if wait < belowTicks {
-          if wait == 0 {
-            nodes.vacate(entry.id, node)
-            expired.append(entry)
-            waitingCount &-= 1
-            continue
-          }
+        if wait == 0 {
+          target = 1
+        } else if wait < belowTicks {
           while wait < levels[target].ticksPerSlot { target &-= 1 }
         }
         let targetSlot = Int(truncatingIfNeeded: slotNumber(wait, target))

@@ -11,7 +11,7 @@ extension TimingWheel {
   /// - Complexity: O(levels).
   public var nextWakeUpMs: Int64? {
     guard count > 0 else { return nil }
-    return ms(ofTick: occupiedLevels & 1 != 0 ? nowTick : nextTick(fromLevel: 1))
+    return ms(ofTick: isDueNow ? nowTick : nextTick(fromLevel: 1))
   }
 
   /// The exact time at which the next timer is handed over: the earliest due time, rounded up to a tick, or the current
@@ -20,7 +20,7 @@ extension TimingWheel {
   /// - Complexity: O(levels + entries of the first occupied slot of each level that starts before the answer).
   public var nextDueMs: Int64? {
     guard count > 0 else { return nil }
-    guard occupiedLevels & 1 == 0 else { return currentTimeMs }
+    guard !isDueNow else { return currentTimeMs }
     var earliest = UInt64.max
     for level in 1...topLevel {
       let start = nextTickOfLevel(level)
@@ -36,6 +36,9 @@ extension TimingWheel {
     let (level, slot) = levelAndSlot(nodes.node(id.index).pointee.location)
     return TimerLocation(level: level, slot: slot)
   }
+
+  /// Whether timers are due at the current time.
+  private var isDueNow: Bool { occupiedLevels & 1 != 0 || isWithinTick }
 
   /// How many timers are due now and leave with the next `advance`. They are in no level.
   public var dueNowCount: Int { slots[0].count - slots[0].dead }
@@ -99,6 +102,14 @@ public struct LevelSnapshot: Hashable, Sendable {
   public let intervalMs: Int64
   /// The slots that hold timers, ascending.
   public let occupiedSlots: [OccupiedSlot]
+
+  /// What two wheels of one shape have in a level, taken together.
+  public static func + (left: LevelSnapshot, right: LevelSnapshot) -> LevelSnapshot {
+    var counts = Dictionary(uniqueKeysWithValues: left.occupiedSlots.map { ($0.slot, $0.liveCount) })
+    for occupied in right.occupiedSlots { counts[occupied.slot, default: 0] += occupied.liveCount }
+    let slots = counts.sorted { $0.key < $1.key }.map { OccupiedSlot(slot: $0.key, liveCount: $0.value) }
+    return LevelSnapshot(level: left.level, tickMs: left.tickMs, intervalMs: left.intervalMs, occupiedSlots: slots)
+  }
 
   /// How many timers wait in this level.
   public var pending: Int { occupiedSlots.reduce(0) { $0 + $1.liveCount } }

@@ -66,7 +66,9 @@ extension TimingWheel {
     } else {
       let number = slotNumber(tick, level)
       let current = slotNumber(nowTick, level)
-      precondition(number > current && number - current < UInt64(wheelSize), "a timer lies within its level's window")
+      precondition(number >= current, "no timer lies behind the current time")
+      precondition(number - current < UInt64(wheelSize), "a timer lies within its level's window")
+      precondition(number > current || level == 1, "of the current time only the tick itself is in a slot")
       precondition(self.slot(number) == slot, "a timer lies in the slot of its due time")
     }
   }

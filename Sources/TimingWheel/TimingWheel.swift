@@ -19,7 +19,7 @@
 //      timer is thus left behind in a level that it passes, and 1 holds again.
 //
 // Holds: nothing fires before its due time: due times are rounded up to ticks, the current time down. All slots that
-// start at or before the current time are empty. An occupied slot has at least one timer that still waits.
+// start at or before the current time are empty, but for the finest level's while its tick is handed over in parts. An occupied slot has at least one timer that still waits.
 // Leaves to others: the clock (the caller), threads (one at a time), what a timer means (its owner).
 //
 // Source: Varghese & Lauck 1987, scheme 7; windows and demotion as in Kafka's purgatory timer.
@@ -93,8 +93,15 @@ public struct TimingWheel: ~Copyable {
     nodes.deallocate()
   }
 
-  /// The current time: the last tick that `advance` completed.
+  /// The current time: the last tick that `advance` reached.
   @inlinable public var currentTimeMs: Int64 { ms(ofTick: nowTick) }
+
+  /// The time by which everything due has been handed over, but for what was inserted as due already: the current time or, when a
+  /// limit has stopped `advance` within its tick, one tick less.
+  public var completedTimeMs: Int64 { isWithinTick ? ms(ofTick: nowTick &- 1) : currentTimeMs }
+
+  /// Whether timers of the current tick have still to be handed over; all others in its slot have been.
+  @usableFromInline var isWithinTick: Bool { levels[1].occupied.contains(slot(nowTick)) }
 }
 
 /// One level of the wheel.

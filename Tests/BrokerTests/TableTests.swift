@@ -70,6 +70,43 @@ struct TableTests {
     #expect(again.count == 0)
   }
 
+  @Test("a file of outcomes stays until its newest one is out of the window", arguments: [0, 1, 900] as [Int64])
+  func newestDecides(laterMs: Int64) throws {
+    let disk = SimulatedStorage()
+    let io = ManualIOQueue(storage: disk)
+    let table = RecentOutcomes(windowMs: 8000, io: io)
+    let hash = IDHash(low: 2, high: 0)
+    table.set(IDHash(low: 1, high: 0), RecentOutcome(atMs: 1_000_000, fate: .cancelled))
+    table.set(hash, RecentOutcome(atMs: 1_000_000 + laterMs, fate: .cancelled))
+    var unsynced: [String] = []
+    for nowMs in [1_000_000 + laterMs + 4000, 1_000_000 + laterMs + 7999] {
+      let states = table.checkpoint(nowMs: nowMs, unsynced: &unsynced)
+      #expect(io.drain() == nil)
+      let again = RecentOutcomes(windowMs: 8000, io: io)
+      try again.recover(states, files: OpenFiles(storage: disk))
+      #expect(again.find(hash, nowMs: nowMs)?.fate == .cancelled)
+    }
+    #expect(table.checkpoint(nowMs: 1_000_000 + laterMs + 8000, unsynced: &unsynced).isEmpty)
+  }
+
+  @Test("a start refuses a file of outcomes with a damaged byte rather than answer from it", arguments: 0..<32)
+  func damagedOutcome(byte: Int) throws {
+    let disk = SimulatedStorage()
+    let io = ManualIOQueue(storage: disk)
+    let table = RecentOutcomes(windowMs: 8000, io: io)
+    for id in 0..<3 as Range<UInt64> {
+      table.set(IDHash(low: id, high: id), RecentOutcome(atMs: 1_000_000, fate: .released(offset: id, dueMs: 999_990)))
+    }
+    var unsynced: [String] = []
+    let states = table.checkpoint(nowMs: 1_000_000, unsynced: &unsynced)
+    #expect(io.drain() == nil)
+    disk.flip(bit: byte % 8, of: RecentOutcomes.path(states[0].bucket), at: RecentOutcomes.entryBytes + byte)
+    let error = #expect(throws: StorageError.self) {
+      try RecentOutcomes(windowMs: 8000, io: io).recover(states, files: OpenFiles(storage: disk))
+    }
+    #expect(error?.kind == .damaged)
+  }
+
   @Test(
     "a start with another window forgets no id that is in it, and drops every file that is out of it",
     arguments: [8_000, 16_000, 80_000, 300] as [Int64], [8_000, 16_000, 80_000, 300] as [Int64])

@@ -1,11 +1,12 @@
 // The journal behind the seam, turn by turn on one thread: group commit, policies, failures, space.
 
 import DecisionLog
-import Journal
 import Primitives
 import SimulatedDisk
 import Synchronization
 import Testing
+
+@testable import Journal
 
 /// A journal that the test drives, with a clock of its own.
 final class Driven: @unchecked Sendable {
@@ -166,6 +167,18 @@ final class Driven: @unchecked Sendable {
     #expect(driven.storage.paths.count < before)
     #expect(try recover(driven.storage, from: 11).report.nextSequence == 13)
     #expect(throws: JournalError.self) { try recover(driven.storage) }
+  }
+
+  @Test("a segment is synced part by part while it is made ready, so that the change to it has little to sync")
+  func preparation() throws {
+    let storage = SimulatedStorage()
+    let segmentBytes = 3 * SegmentWriter.fillBytes
+    let writer = try SegmentWriter(
+      storage: storage, store: store, recovered: recover(storage).report, segmentBytes: segmentBytes)
+    storage.keepLog()
+    while try writer.prepareStep() {}
+    let operations = storage.log.map { String($0.drop { $0 != " " }.dropFirst().prefix { $0 != " " }) }
+    #expect(operations == ["create", "preallocate", "write", "sync", "write", "sync", "write", "sync"])
   }
 
   @Test("buffers come back for reuse")

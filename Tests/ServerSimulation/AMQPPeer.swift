@@ -55,11 +55,11 @@ final class AMQPPeer {
   }
 
   /// Everything up to an open connection, as a client that does not wait for answers.
-  static func opening(heartbeatSeconds: UInt16 = 0) -> [UInt8] {
+  static func opening(heartbeatSeconds: UInt16 = 0, password: String = "guest") -> [UInt8] {
     bytes { out in
       out.appendProtocolHeader()
       "PLAIN".withBytes { mechanism in
-        "\0guest\0guest".withBytes { response in
+        "\0guest\0\(password)".withBytes { response in
           "en_US".withBytes { locale in
             out.append(
               ConnectionStartOk {

@@ -2,6 +2,7 @@
 // nothing happens while nothing is to be done.
 
 import Engine
+import Journal
 import Primitives
 import RemotingProtocol
 import SeededRandom
@@ -28,6 +29,7 @@ struct RemotingPullTests {
       settings.listeners = [ListenAddress(host: "127.0.0.1", port: 9876, wire: .remoting)]
       settings.engine.reserveBytes = 0
       settings.engine.minFreeBytes = 0
+      settings.journal.segmentBytes = SegmentWriter.segmentBytesMin
       network = SimulatedNetwork(time: time, alarm: alarm, seed: 1)
       network.isSmooth = true
       server = try SimulatedServer(

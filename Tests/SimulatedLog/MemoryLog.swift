@@ -50,7 +50,7 @@ public final class MemoryLog: DecisionLog, @unchecked Sendable {
   /// That of the medium.
   public var identity: LogIdentity { medium.identity }
   /// Several machines may read the log at a time; on one, one process.
-  public var deliveryRule: DeliveryRule { medium.kind == .oneMachine ? .afterRelease : .afterOwnRecord }
+  public var deliveryRule: DeliveryRule { medium.kind == .oneMachine ? .withoutOwnRecord : .afterOwnRecord }
   /// Any number does: there is no disk.
   public var releaseGrainBytes: Int { 4096 }
 

@@ -128,6 +128,12 @@ class PowerCutRun {
     turn { try self.connect() }
   }
 
+  /// Power fails between two turns, and comes back.
+  func cutPower() {
+    losePower()
+    start()
+  }
+
   private func losePower() {
     machine?.io.abandon()
     machine = nil

@@ -110,7 +110,7 @@ final class QueueRun: PowerCutRun {
       return inHand.append((group, delivery.record.sequence, body))
     }
     messages[body]?.asked.insert("ack")
-    tell(behind: delivery.waitsForItsEnd ? turnSequence : delivery.consumer.topic.appendSequence) {
+    tell(behind: delivery.waitsForItsEnd ? turnSequence : delivery.consumer.topic.restsOn) {
       self.messages[body]?.told.insert("ack")
     }
   }

@@ -77,6 +77,43 @@ struct SalvageTests {
     #expect(run.complaints == [])
   }
 
+  /// Makes queues, and fills them.
+  private final class QueueMaker: PowerCutRun {
+    func queue(_ name: String) throws -> Group { try broker.findQueue(name) ?? broker.makeQueue(name) }
+
+    func enqueue(to name: String) throws {
+      try Array(name.utf8).withUnsafeBytes { body in
+        let parts = MessageParts(id: UnsafeRawBufferPointer(rebasing: body[..<0]), body: body)
+        broker.enqueue(parts, to: [QueueTarget(try queue(name), timeToLiveMs: nil)])
+      }
+      broker.enforceQueueRules()
+    }
+  }
+
+  @Test("a topic made afterwards gets a number that no record names, and leaves the others alone")
+  func numbers() throws {
+    let run = QueueMaker(seed: 1, crashAt: nil)
+    run.checkpointBytes = 1 << 20
+    run.run(turns: 0)
+    // The record of the first queue's making is the one that is lost; the last record still names it.
+    for name in ["lost", "kept", "lost"] {
+      run.turn { try run.enqueue(to: name) }
+      run.rest(turns: 1, ms: 10)
+    }
+    run.restart(cleanly: false, salvaging: true) { disk in
+      let journal = disk.paths.filter { $0.hasSuffix(".wal") }
+      disk.flip(bit: 2, of: journal[0], at: 4096 + 40 + 30)
+    }
+    #expect(run.broker.findQueue("lost") == nil)
+    run.turn { try run.enqueue(to: "new") }
+    let kept = try #require(run.broker.findQueue("kept"))
+    let new = try #require(run.broker.findQueue("new"))
+    #expect(kept.topic.number == 2 && new.topic.number == 3)
+    #expect(kept.readyCount == 1 && new.readyCount == 1)
+    run.broker.checkInvariants()
+    #expect(run.complaints == [])
+  }
+
   @Test("queues of the RabbitMQ front end work on, too", arguments: Seeds.some(15))
   func queues(seed: UInt64) {
     var random = SplitMix64(seed: seed &* 137)

@@ -278,7 +278,7 @@ final class Simulation {
       return
     }
     let number = topic.number
-    let shown = delivery.waitsForItsEnd ? sequence : topic.appendSequence
+    let shown = delivery.waitsForItsEnd ? sequence : topic.restsOn
     unsettled.append((shown, { $0.ledger.see(number, offset, message) }))
     guard let group = delivery.consumer.group else { return }
     let key = GroupKey(topic: number, group: group.name)

@@ -78,6 +78,28 @@ struct SnapshotTests {
     #expect(run.compared > 0 && run.failed == 0)
   }
 
+  @Test("a stop does not wait for a snapshot, which gets no name then")
+  func givenUp() throws {
+    let run = SnapshotRun(seed: 1, crashAt: nil)
+    run.run(turns: 0)
+    let machine = try #require(run.machine)
+    let target = SimulatedStorage()
+    let begin: () throws(StorageError) -> any Storage = { target }
+    var results: [Result<SnapshotSummary, StorageError>] = []
+    let finish: () throws(StorageError) -> Void = { Issue.record("the snapshot has got its name") }
+    let isBegun = machine.engine.makeSnapshot(SnapshotTarget(open: begin, finish: finish)) { results.append($0) }
+    #expect(isBegun)
+    // The checkpoint is written; the copy waits for its lane.
+    for _ in 0..<6 {
+      run.turn()
+      while machine.io.runOne(lane: 0) || machine.io.runOne(lane: 1) || machine.turnLog() {}
+    }
+    #expect(results.isEmpty)
+    machine.engine.stop { while machine.turnLog() {} }
+    #expect(results.count == 1)
+    for case .success in results { Issue.record("the snapshot was made to its end") }
+  }
+
   @Test("a clean stop gives up a snapshot and is clean", arguments: Seeds.some(8))
   func stopped(_ seed: UInt64) {
     let run = SnapshotRun(seed: seed, crashAt: nil)

@@ -39,10 +39,10 @@ struct StateHistory {
     if isSalvaged { return [] }
     machine.broker.checkInvariants()
     let last = machine.engine.recovery.log.nextSequence - 1
-    guard let turn = turns.last(where: { $0.sequence == last }) else { return [] }
-    comparisons += 1
     // What comes after it did not happen.
     turns.removeAll { $0.sequence > last }
+    guard let turn = turns.last(where: { $0.sequence == last }) else { return [] }
+    comparisons += 1
     let found = machine.broker.digest(asOf: turn.nowMs, reading: disk.peek)
     return Self.differences(live: turn.digest, started: found)
   }

@@ -80,6 +80,25 @@ struct BoundaryTests {
     #expect(lastMs == 1_000 && expired.count == 6)
   }
 
+  @Test("a limit stops within a tick of many; what is inserted meanwhile comes in its place", arguments: [700, 800])
+  func limitWithinATick(dueMs: Int64) {
+    // 800 is the start of a coarse slot, from which timers come straight to their end.
+    var wheel = TimingWheel(tickMs: 1, wheelSize: 20, startMs: 0)
+    var expired = ExpiredTimers()
+    var ids = (0..<1000).map { _ in wheel.insert(dueMs: dueMs) }
+    let reachedMs = wheel.advance(to: 1_000, limit: 100, into: &expired)
+    #expect(reachedMs == dueMs && wheel.completedTimeMs == dueMs - 1 && (100...130).contains(expired.count))
+    #expect(wheel.nextWakeUpMs == dueMs)
+    let early = wheel.insert(dueMs: 3)
+    let late = wheel.insert(dueMs: dueMs)
+    ids += [early, late]
+    let cancelled = wheel.cancel(ids[600])
+    #expect(cancelled)
+    ids.remove(at: 600)
+    while wheel.advance(to: 1_000, limit: 100, into: &expired) < 1_000 { wheel.checkInvariants() }
+    #expect(expired.entries.map(\.id) == ids)
+  }
+
   @Test("empty time costs nothing, however long", arguments: [2, 3, 20, 64, 512])
   func emptyTime(wheelSize: Int) {
     var wheel = TimingWheel(tickMs: 1, wheelSize: wheelSize, startMs: 0)

@@ -74,8 +74,12 @@ struct ModelTests {
       targetMs = max(targetMs, 0)
       let limit = Bool.random(using: &random) ? Int.max : Int.random(in: 1...8, using: &random)
       expired.removeAll()
+      let dueNow = wheel.dueNowCount
       let reachedMs = wheel.advance(to: targetMs, limit: limit, into: &expired)
-      let due = model.advance(to: targetMs, limit: limit)
+      let isStopped = expired.count >= limit
+      #expect(isStopped || expired.count == model.due(by: targetMs).count)
+      #expect(limit == .max || expired.count <= limit + 30 + dueNow)
+      let due = model.advance(to: targetMs, stoppingBehind: isStopped ? expired.count : nil)
       #expect(reachedMs == model.nowMs && wheel.currentTimeMs == model.nowMs)
       #expect(expired.entries == due.map { TimerEntry(dueMs: $0.dueMs, id: $0.id) })
       #expect(due.allSatisfy { $0.dueMs <= reachedMs }, "nothing is early")

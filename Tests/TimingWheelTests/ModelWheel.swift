@@ -39,20 +39,22 @@ struct ModelWheel {
 
   var nextDueMs: Int64? { timers.map(\.fireMs).min() }
 
-  /// Advances and gives what leaves, in order.
-  mutating func advance(to targetMs: Int64, limit: Int = .max) -> [Timer] {
+  /// What leaves by `targetMs`, in order.
+  func due(by targetMs: Int64) -> [Timer] {
     let targetMs = targetMs - targetMs % tickMs
     guard targetMs >= nowMs else { return [] }
-    let due = timers.filter { $0.fireMs <= targetMs }.sorted { ($0.fireMs, $0.order) < ($1.fireMs, $1.order) }
-    guard due.count >= limit else {
-      nowMs = targetMs
-      timers.removeAll { $0.fireMs <= targetMs }
-      return due
-    }
-    let lastMs = due[limit - 1].fireMs
-    nowMs = lastMs
-    timers.removeAll { $0.fireMs <= lastMs }
-    return due.filter { $0.fireMs <= lastMs }
+    return timers.filter { $0.fireMs <= targetMs }.sorted { ($0.fireMs, $0.order) < ($1.fireMs, $1.order) }
+  }
+
+  /// Advances and gives what leaves, in order; the first `count` of it when a limit stops it there.
+  mutating func advance(to targetMs: Int64, stoppingBehind count: Int? = nil) -> [Timer] {
+    let due = due(by: targetMs)
+    let gone = Array(due.prefix(count ?? .max))
+    let reachedMs = count == nil ? targetMs - targetMs % tickMs : gone.last?.fireMs ?? nowMs
+    nowMs = max(nowMs, reachedMs)
+    let orders = Set(gone.map(\.order))
+    timers.removeAll { orders.contains($0.order) }
+    return gone
   }
 }
 

@@ -40,7 +40,11 @@ final class LogUnderTest {
       case .record(let record):
         cursor.pass(record)
         return String(decoding: record.body, as: UTF8.self)
-      case .loading: #expect(io.drain() == nil)
+      case .loading:
+        guard !io.isIdle, io.drain() == nil else {
+          Issue.record("offset \(cursor.offset) cannot be read")
+          return nil
+        }
       case .end, .trimmed, .lost: return nil
       case .forgotten(let next):
         #expect(next > cursor.offset && (cursor.offset..<next).allSatisfy(forgotten.contains))
@@ -148,6 +152,35 @@ struct TopicLogTests {
     again.check()
     for _ in 0..<30 { again.append(25, releasedMs: 2000) }
     again.check()
+  }
+
+  @Test("a part of a segment that is trimmed takes nothing from the rest of it", arguments: [1, 30, 100, 199])
+  func trimsWithinASegment(offset: TopicOffset) throws {
+    let test = LogUnderTest()
+    for place in 0..<200 { test.append(60, releasedMs: Int64(place)) }
+    #expect(test.log.segmentCount > 2 && test.io.drain() == nil)
+    // Most of it lies on disk only.
+    for _ in 0..<3 { test.cache.evict() }
+    test.log.trim(to: offset)
+    #expect(test.log.firstOffset == offset)
+    #expect(test.io.drain() == nil)
+    for path in test.log.takeObsolete() { try test.disk.remove(path) }
+    test.check()
+  }
+
+  @Test("a topic keeps its age over a start: what was released lately is not trimmed as old")
+  func ageOverAStart() throws {
+    let test = LogUnderTest()
+    for place in 0..<5 { test.append(60, releasedMs: 1000 + Int64(place)) }
+    var unsynced: [String] = []
+    let states = test.log.checkpoint(unsynced: &unsynced)
+    #expect(test.io.drain() == nil)
+    let again = LogUnderTest(disk: test.disk)
+    try again.log.recover(
+      states, nextOffset: 5, lastReleasedMs: test.log.lastReleasedMs, files: OpenFiles(storage: again.disk))
+    #expect(again.log.oldestSegmentEndMs == 1004)
+    #expect(again.log.trimTarget(olderThanMs: 1004, bytesMax: .max) == 0)
+    #expect(again.log.trimTarget(olderThanMs: 1005, bytesMax: .max) == 5)
   }
 
   @Test("a read that comes back after its topic was deleted has no effect")

@@ -48,7 +48,7 @@ extension Broker {
   /// message and, where a delivery is its own acknowledgement, the record of its end.
   public func gate(of deliveries: [Delivery], to consumer: Consumer) -> Gate {
     if deliveries.contains(where: \.waitsForItsEnd) { return .endOfTurn }
-    return deliveries.isEmpty ? gate : Gate(consumer.topic.appendSequence)
+    return deliveries.isEmpty ? gate : Gate(consumer.topic.restsOn)
   }
 }
 

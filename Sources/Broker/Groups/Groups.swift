@@ -277,9 +277,14 @@ final class Groups {
     if !topic.tails.isEmpty, !dirtyTails.contains(where: { $0 === topic }) { dirtyTails.append(topic) }
   }
 
-  /// Something was appended by the record `sequence`: whoever reads the topic has work.
+  /// Something was appended by the record `sequence`, which decided that.
   @inline(__always) func appended(_ topic: Topic, by sequence: Sequence) {
     topic.noteAppended(by: sequence)
+    grown(topic)
+  }
+
+  /// Something is new in a topic: whoever reads it has work.
+  @inline(__always) func grown(_ topic: Topic) {
     for group in topic.groups where !group.isDirty && !group.consumers.isEmpty { putInLine(group) }
     if !topic.tails.isEmpty { markTailsDirty(topic) }
     if topic.isWatched { notifyWatchers(of: topic) }

@@ -65,7 +65,8 @@ extension Broker {
       apply(
         turn.write(
           Returned(
-            group: group.number, offset: message.sequence, leaveMs: pending.leaveMs(dueMs), message: .draft(copy))))
+            group: group.number, offset: message.sequence, leaveMs: pending.leaveMs(dueMs, topic: target.number),
+            message: .draft(copy))))
     }
     groups.markDirty(group)
     turn.counters.refused += 1

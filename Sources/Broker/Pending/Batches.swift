@@ -138,7 +138,7 @@ extension Broker {
     batch.bytes.withUnsafeMutableBytes { bytes in
       for entry in batch.entries {
         bytes.storeBytes(
-          of: pending.leaveMs(entry.dueMs).littleEndian, toByteOffset: entry.position, as: Int64.self)
+          of: pending.leaveMs(entry.dueMs, topic: topic.number).littleEndian, toByteOffset: entry.position, as: Int64.self)
       }
       var position = 0
       turn.write(ScheduledMany(bytes: UnsafeRawBufferPointer(bytes))).forEach {

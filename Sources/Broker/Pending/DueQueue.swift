@@ -27,8 +27,9 @@ struct DueQueue {
   var count: Int { elements.count - head }
   var isEmpty: Bool { head == elements.count }
   var first: DueMessage? { isEmpty ? nil : elements[head] }
+  var last: DueMessage? { isEmpty ? nil : elements[elements.count - 1] }
   /// The due time of the last element.
-  var lastDueMs: UnixMs? { isEmpty ? nil : elements[elements.count - 1].dueMs }
+  var lastDueMs: UnixMs? { last?.dueMs }
 
   /// The element `distance` positions behind the first.
   func ahead(_ distance: Int) -> DueMessage? {
@@ -44,6 +45,16 @@ struct DueQueue {
   mutating func append(_ message: DueMessage) {
     if !isEmpty, DueMessage.isBefore(message, elements[elements.count - 1]) { isSorted = false }
     elements.append(message)
+  }
+
+  /// Appends all elements of another queue, which is empty then. O(1) when this one is empty.
+  mutating func append(arriving other: inout DueQueue) {
+    if isEmpty {
+      swap(&self, &other)
+    } else {
+      for position in 0..<other.count { if let next = other.ahead(position) { append(next) } }
+    }
+    other = DueQueue()
   }
 
   /// Puts the elements in order if they are not.

@@ -1,7 +1,6 @@
-// The pending messages in memory: slots for them, a timing wheel that says when each is due, and the queue of those that are.
+// The pending messages in memory: slots for them, and lanes that say when each is due and in which order they leave.
 //
-// Holds: a message has a timer, or stands in the due queue, or has been released and waits to be retired. An element of the due
-// queue may be stale: its slot is free then or has another message, which the sequence tells.
+// Holds: a message has a timer in its lane, or is due there, or has been released and waits to be retired.
 // Leaves to others: where a message is found by id (PendingIndex), what happens to it when it is due (Pending).
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
@@ -12,21 +11,50 @@ import TimingWheel
 /// Pending messages in memory. Part of the room `Pending`.
 struct NearMessages: ~Copyable {
   private let slab = PendingSlab()
-  // Replay has a wheel of the finest resolution: watermarks are whole milliseconds, whatever the tick is.
-  private var wheel = TimingWheel(tickMs: 1, wheelSize: 512, startMs: 0)
-  private let slotOfTimer = PagedArray<UInt32>(filler: .max)
+  /// Those of `usedLanes` are initialised.
+  private let lanes = UnsafeMutablePointer<NearLane>.allocate(capacity: Lane.count)
+  private var usedLanes = LaneSet()
+  // Replay has wheels of the finest resolution: watermarks are whole milliseconds, whatever the tick is.
+  private var tickMs: Int64 = 1
+  private var wheelSize = 512
+  /// The time to which the wheels were last moved.
+  private(set) var reachedMs: UnixMs = 0
   private var expired = ExpiredTimers()
-  private var due = DueQueue()
   /// Slots of messages without a copy on disk, for the next checkpoint; some have been freed since.
   private var uncopied = Fifo<UInt32>(keptMax: 1 << 16)
 
+  deinit { Self.end(lanes, usedLanes, isFreed: true) }
+
+  private static func end(_ lanes: UnsafeMutablePointer<NearLane>, _ used: LaneSet, isFreed: Bool) {
+    for lane in used { (lanes + lane).deinitialize(count: 1) }
+    if isFreed { lanes.deallocate() }
+  }
+
   /// Bytes of the messages.
   var recordBytes: Int { slab.recordBytes }
-  /// Everything due by then has left the wheel.
-  var currentTimeMs: UnixMs { wheel.currentTimeMs }
+
   /// When the next message is due; nil for never.
-  var nextWakeUpMs: UnixMs? { wheel.nextWakeUpMs }
-  var levelSnapshots: [LevelSnapshot] { wheel.levelSnapshots }
+  var nextWakeUpMs: UnixMs? {
+    var next: UnixMs?
+    for lane in usedLanes {
+      if let wakeMs = lanes[lane].nextWakeUpMs, wakeMs < next ?? .max { next = wakeMs }
+    }
+    return next
+  }
+
+  /// The levels of all lanes together.
+  var levelSnapshots: [LevelSnapshot] {
+    guard !usedLanes.isEmpty else {
+      return TimingWheel(tickMs: tickMs, wheelSize: wheelSize, startMs: reachedMs).levelSnapshots
+    }
+    var levels: [LevelSnapshot] = []
+    for lane in usedLanes {
+      for (place, level) in lanes[lane].levelSnapshots.enumerated() {
+        if place < levels.count { levels[place] = levels[place] + level } else { levels.append(level) }
+      }
+    }
+    return levels
+  }
 
   /// A message; the pointer is good as long as the message is there.
   @inline(__always) subscript(slot: UInt32) -> UnsafeMutablePointer<PendingMessage> { slab[slot] }
@@ -48,10 +76,10 @@ struct NearMessages: ~Copyable {
     return slot
   }
 
-  /// Takes a message out before it is due.
+  /// Takes a message out before it is released.
   mutating func withdraw(_ slot: UInt32) {
-    let timer = slab[slot].pointee.timer
-    if timer != .none { _ = wheel.cancel(timer) }
+    let message = slab[slot]
+    if message.pointee.timer != .none { lanes[Lane.of(topic: message.pointee.topic)].stopTimer(message.pointee.timer) }
     slab.remove(slot)
   }
 
@@ -59,21 +87,23 @@ struct NearMessages: ~Copyable {
   mutating func free(_ slot: UInt32) { slab.remove(slot) }
 
   private mutating func startTimer(_ slot: UInt32, _ message: UnsafeMutablePointer<PendingMessage>) {
-    let dueMs = message.pointee.dueMs
-    if dueMs <= wheel.currentTimeMs {
-      due.append(DueMessage(dueMs: dueMs, sequence: message.pointee.sequence, index: slot))
-    } else {
-      let timer = wheel.insert(dueMs: dueMs)
-      slotOfTimer.grow(to: Int(timer.index) + 1)
-      slotOfTimer[timer.index] = slot
-      message.pointee.timer = timer
-    }
+    let lane = Lane.of(topic: message.pointee.topic)
+    if !usedLanes.contains(lane) { begin(lane) }
+    lanes[lane].startTimer(slot, message)
   }
 
-  /// Begins with an empty wheel of this shape, and puts every message into it.
+  private mutating func begin(_ lane: Int) {
+    (lanes + lane).initialize(to: NearLane(tickMs: tickMs, wheelSize: wheelSize, startMs: reachedMs))
+    usedLanes.insert(lane)
+  }
+
+  /// Begins with empty wheels of this shape, and puts every message into its own.
   mutating func restart(tickMs: Int64, wheelSize: Int, startMs: UnixMs) {
-    wheel = TimingWheel(tickMs: tickMs, wheelSize: wheelSize, startMs: startMs)
-    due = DueQueue()
+    Self.end(lanes, usedLanes, isFreed: false)
+    usedLanes = LaneSet()
+    self.tickMs = tickMs
+    self.wheelSize = wheelSize
+    reachedMs = startMs
     // In the order of acceptance, which is the order that the wheel keeps within a millisecond.
     var waiting: [(sequence: Sequence, slot: UInt32)] = []
     slab.forEach { slot, message in
@@ -84,66 +114,109 @@ struct NearMessages: ~Copyable {
     for (_, slot) in waiting { startTimer(slot, slab[slot]) }
   }
 
-  // MARK: The due queue
+  // MARK: What is due
 
-  var dueCount: Int { due.count }
-  @inline(__always) var hasDue: Bool { !due.isEmpty }
-  /// The time of the last message that is due.
-  var lastDueMs: UnixMs? { due.lastDueMs }
+  /// Messages that are due.
+  var dueCount: Int {
+    var count = 0
+    for lane in usedLanes { count += lanes[lane].dueCount }
+    return count
+  }
 
-  /// Moves what is due by `limitMs` from the wheel to the due queue and puts that in order.
-  mutating func takeExpired(toMs limitMs: UnixMs) {
-    expired.removeAll()
-    wheel.advance(to: limitMs, limit: 1 << 14, into: &expired)
-    if expired.count > 1024 { due.reserve(expired.count) }
-    for position in 0..<expired.count {
-      if position + 8 < expired.count { prefetch(slab[slotOfTimer[expired[position + 8].id.index]]) }
-      let slot = slotOfTimer[expired[position].id.index]
-      let message = slab[slot]
-      message.pointee.timer = .none
-      due.append(DueMessage(dueMs: message.pointee.dueMs, sequence: message.pointee.sequence, index: slot))
+  @inline(__always) var hasDue: Bool {
+    for lane in usedLanes where lanes[lane].dueCount > 0 { return true }
+    return false
+  }
+
+  /// Until when the messages of a topic have left the wheel; perhaps not all of the last tick.
+  func currentTimeMs(ofTopic topic: UInt32) -> UnixMs {
+    let lane = Lane.of(topic: topic)
+    return usedLanes.contains(lane) ? lanes[lane].currentTimeMs : reachedMs
+  }
+
+  /// The time of the last message that is due in the lane of a topic.
+  func lastDueMs(ofTopic topic: UInt32) -> UnixMs? {
+    let lane = Lane.of(topic: topic)
+    return usedLanes.contains(lane) ? lanes[lane].lastDueMs : nil
+  }
+
+  /// Everything due before this has been released.
+  ///
+  /// - Parameter watermarks: how far the release has come.
+  func releasedMs(_ watermarks: Watermarks) -> UnixMs {
+    var leastMs = reachedMs
+    for lane in usedLanes {
+      leastMs = min(
+        leastMs, lanes[lane].dueCount > 0 ? watermarks.reached(lane: lane).dueMs : lanes[lane].completedTimeMs)
     }
-    if !due.isEmpty { due.sort() }
+    return leastMs
   }
 
-  /// The last of the first `limit` messages that are due; nil when none is. Stale elements in front of the others go.
-  mutating func lastDue(limit: Int) -> Watermark? {
-    let count = min(limit, due.count)
-    var position = count
-    while position > 0 {
-      position -= 1
-      guard let next = due.ahead(position) else { break }
-      if isPending(next) { return Watermark(dueMs: next.dueMs, sequence: next.sequence) }
+  /// Moves what is due by `limitMs` from the wheels to the due queues and puts those in order; about `limit` messages at most,
+  /// and some of each lane.
+  mutating func takeExpired(toMs limitMs: UnixMs, limit: Int) {
+    guard limitMs >= reachedMs else { return }
+    reachedMs = limitMs
+    var remaining = limit
+    for lane in usedLanes {
+      lanes[lane].takeExpired(toMs: limitMs, limit: max(remaining, 256), slab, using: &expired)
+      remaining -= expired.count
     }
-    for _ in 0..<count { due.removeFirst() }
-    return nil
   }
 
-  /// Takes the next message out of the due queue if it stands at or in front of `limit`. It keeps its slot.
-  @inline(__always)
-  mutating func takeDue(through limit: Watermark) -> UInt32? {
-    while let next = due.first, Watermark(dueMs: next.dueMs, sequence: next.sequence) <= limit {
-      due.removeFirst()
-      prefetchNext()
-      if isPending(next) { return next.index }
+  /// Decides how far each lane's release comes in this turn: `limit` messages in all, shared among the lanes in which some are
+  /// due. Nil when none may be released.
+  mutating func planRelease(limit: Int, after before: Watermarks) -> Watermarks? {
+    var waiting = LaneSet()
+    for lane in usedLanes where lanes[lane].releasableCount > 0 { waiting.insert(lane) }
+    if waiting.isEmpty { return nil }
+    // Those that have little due release it all, the others share the rest.
+    let fairCount = max(1, limit / waiting.count)
+    var many = LaneSet()
+    var remaining = limit
+    for lane in waiting {
+      if lanes[lane].releasableCount > fairCount { many.insert(lane) } else { remaining -= lanes[lane].releasableCount }
     }
-    return nil
+    let share = many.isEmpty ? fairCount : max(1, remaining / many.count)
+    var through = before.overall
+    var planned: [(lane: Int, through: Watermark)] = []
+    for lane in waiting {
+      guard let last = lanes[lane].lastDue(limit: many.contains(lane) ? share : fairCount, slab) else { continue }
+      planned.append((lane, last))
+      through = max(through, last)
+    }
+    if planned.isEmpty { return nil }
+    return Watermarks(overall: through, behind: lanesBehind(through, planned, before))
   }
 
-  @inline(__always)
-  private func isPending(_ element: DueMessage) -> Bool {
-    let message = slab[element.index]
-    return message.pointee.record != nil && message.pointee.sequence == element.sequence
+  /// The lanes that do not reach `through` with a release as it is planned, and how far they come.
+  private func lanesBehind(
+    _ through: Watermark, _ planned: [(lane: Int, through: Watermark)], _ before: Watermarks
+  ) -> [LaneWatermark] {
+    var behind: [LaneWatermark] = []
+    var next = 0
+    for lane in usedLanes {
+      var reached: Watermark?
+      if next < planned.count, planned[next].lane == lane {
+        reached = planned[next].through
+        next += 1
+      }
+      if lanes[lane].isComplete(behind: reached, throughMs: through.dueMs) { continue }
+      behind.append(LaneWatermark(lane: lane, reached: reached ?? before.reached(lane: lane)))
+    }
+    return behind
   }
 
-  /// Prefetches what the next messages to be released will need: the slot of one, and the record of an earlier one, whose
-  /// slot is in the cache by now.
-  @inline(__always)
-  private func prefetchNext() {
-    if let later = due.ahead(16) { prefetch(slab[later.index]) }
-    guard let soon = due.ahead(8), let record = slab[soon.index].pointee.record else { return }
-    for line in 0..<4 { prefetch(record + line * 64) }
+  /// Lanes with messages that may be released.
+  var releasableLanes: LaneSet {
+    var waiting = LaneSet()
+    for lane in usedLanes where lanes[lane].releasableCount > 0 { waiting.insert(lane) }
+    return waiting
   }
+
+  /// Takes the next message of a lane out of its due queue if it stands at or in front of `limit`. It keeps its slot.
+  @inline(__always)
+  mutating func takeDue(_ lane: Int, through limit: Watermark) -> UInt32? { lanes[lane].takeDue(through: limit, slab) }
 
   // MARK: Copies for checkpoints
 
@@ -161,26 +234,42 @@ struct NearMessages: ~Copyable {
 
   // MARK: Invariants
 
-  /// Every message has a timer, or stands in the due queue, or has been released. O(messages).
+  /// Every message has a timer, or is due, or has been released. O(messages).
   func checkInvariants() {
-    var dueSlots: [UInt32: Sequence] = [:]
-    for position in 0..<due.count {
-      guard let element = due.ahead(position) else { break }
-      if isPending(element) {
-        precondition(dueSlots[element.index] == nil, "a message stands in the due queue twice")
-        dueSlots[element.index] = element.sequence
+    var dueSlots: Set<UInt32> = []
+    for lane in usedLanes {
+      lanes[lane].forEachDue(slab) { slot in
+        precondition(dueSlots.insert(slot).inserted, "a message is due twice")
+        precondition(Lane.of(topic: slab[slot].pointee.topic) == lane, "a message is due in the lane of its topic")
       }
     }
     slab.forEach { slot, message in
       let timer = message.pointee.timer
-      let isDue = dueSlots[slot] != nil
+      let isDue = dueSlots.contains(slot)
       if timer == .none {
         precondition(isDue, "a message has no timer and is not due")
       } else if timer == PendingSlab.isReleased {
         precondition(!isDue, "a released message is due")
       } else {
-        precondition(slotOfTimer[timer.index] == slot, "a timer stands for another message")
+        let lane = Lane.of(topic: message.pointee.topic)
+        precondition(lanes[lane].slot(of: timer) == slot, "a timer stands for another message")
       }
     }
+  }
+}
+
+/// Numbers of lanes, in ascending order.
+struct LaneSet: Swift.Sequence, IteratorProtocol, BitwiseCopyable {
+  private var bits: UInt64 = 0
+
+  var isEmpty: Bool { bits == 0 }
+  var count: Int { bits.nonzeroBitCount }
+  @inline(__always) func contains(_ lane: Int) -> Bool { bits >> UInt64(lane) & 1 == 1 }
+  mutating func insert(_ lane: Int) { bits |= 1 << UInt64(lane) }
+
+  @inline(__always) mutating func next() -> Int? {
+    guard bits != 0 else { return nil }
+    defer { bits &= bits &- 1 }
+    return bits.trailingZeroBitCount
   }
 }

@@ -3,6 +3,7 @@
 // Bytes, first part: i64 time and u64 sequence of the watermark, i64 hand of the slices
 //   second part: u32 n slices: u8 level, i64 number, u32 generation, u64 bytes;
 //   u32 n files of recent outcomes: i64 number, u64 bytes
+//   third part: u32 n lanes that are behind: u8 lane, i64 time and u64 sequence of its watermark
 
 import DelayStore
 import Primitives
@@ -10,14 +11,23 @@ import Primitives
 extension Pending {
   /// What a checkpoint says of pending messages.
   struct State {
-    var watermark = Watermark(dueMs: 0, sequence: 0)
+    var watermarks = Watermarks(overall: Watermark(dueMs: 0, sequence: 0))
     var handMs: UnixMs = 0
     var slices: [DelayStore.SliceState] = []
     var buckets: [(bucket: Int64, length: Int)] = []
 
     mutating func readTimes(_ reader: inout StateReader) throws(CheckpointFault) {
-      watermark = Watermark(dueMs: try reader.read(Int64.self), sequence: try reader.read(UInt64.self))
+      watermarks.overall = Watermark(dueMs: try reader.read(Int64.self), sequence: try reader.read(UInt64.self))
       handMs = try reader.read(Int64.self)
+    }
+
+    mutating func readLanes(_ reader: inout StateReader) throws(CheckpointFault) {
+      for _ in 0..<(try reader.read(UInt32.self)) {
+        let lane = Int(try reader.read(UInt8.self))
+        guard lane < Lane.count else { throw CheckpointFault.short }
+        let reached = Watermark(dueMs: try reader.read(Int64.self), sequence: try reader.read(UInt64.self))
+        watermarks.behind.append(LaneWatermark(lane: lane, reached: reached))
+      }
     }
 
     mutating func readFiles(_ reader: inout StateReader) throws(CheckpointFault) {

@@ -1,6 +1,6 @@
 // The room of pending messages: accepted and not released yet, in memory or on disk; and what became of messages lately.
 //
-// Holds: messages are released in (time, sequence) order, and `watermark` says how far. A released message is retired later:
+// Holds: messages of a lane are released in (time, sequence) order, and `watermarks` says how far. A released message is retired later:
 // until then it stays in the index and, marked, in its slot. No command can see that, because `place(of:)` retires a marked
 // message that it finds, and whatever goes through all messages retires them first.
 // Leaves to others: topics and their logs (Topics), what a release appends where (`Releasing`), reading from disk for a
@@ -33,6 +33,7 @@ final class Pending {
     let topic: UInt32
     /// When it was to be released.
     let leaveMs: UnixMs
+    let sequence: Sequence
   }
 
   /// An id of the server's making, and its hash.
@@ -61,7 +62,7 @@ final class Pending {
   /// The id that the server would make next in the topic where it made the last one.
   @exclusivity(unchecked) private var nextMade = MadeID(topic: 0, sequence: 0, hash: IDHash(low: 0, high: 0))
   /// Everything up to here has been released.
-  @exclusivity(unchecked) private(set) var watermark = Watermark(dueMs: 0, sequence: 0)
+  @exclusivity(unchecked) private(set) var watermarks = Watermarks(overall: Watermark(dueMs: 0, sequence: 0))
 
   init(
     _ settings: BrokerSettings, _ turn: Turn, _ timers: Timers, _ topics: Topics, _ hasher: SipHash128,
@@ -131,6 +132,14 @@ final class Pending {
   /// The length of the record at a place in memory; nil for one on disk.
   private func bytes(at place: MessagePlace) -> Int? { record(at: place)?.length }
 
+  /// When a pending message is to leave; of one on disk, when the first of its slice is.
+  private func earliestLeaveMs(at place: MessagePlace) -> UnixMs {
+    switch place {
+    case .memory(let slot): near[slot].pointee.dueMs
+    case .disk(let slice, _): store.startMs(slice: slice)
+    }
+  }
+
   // MARK: Scheduling
 
   /// Has the processor fetch the index entry of a message that is about to be scheduled.
@@ -157,8 +166,10 @@ final class Pending {
 
   /// When a message may be released: at its due time or, when that is past, as early as order allows. It must stand behind the
   /// watermark and behind what is due already, and not ahead of what the wheel still holds.
-  func leaveMs(_ dueMs: UnixMs) -> UnixMs {
-    dueMs > turn.nowMs ? dueMs : max(min(dueMs, near.currentTimeMs), watermark.dueMs, near.lastDueMs ?? 0)
+  func leaveMs(_ dueMs: UnixMs, topic: UInt32) -> UnixMs {
+    if dueMs > turn.nowMs { return dueMs }
+    return max(
+      min(dueMs, near.currentTimeMs(ofTopic: topic)), watermarks.overall.dueMs, near.lastDueMs(ofTopic: topic) ?? 0)
   }
 
   func apply(_ scheduled: Scheduled) {
@@ -179,10 +190,11 @@ final class Pending {
   func schedule(_ record: MessageRecord, _ topic: Topic, leaveMs: UnixMs, hash: IDHash) {
     if let old = place(of: hash) {
       topic.removePending(bytes: bytes(at: old))
+      topic.noteWithdrawn(leaveMs: earliestLeaveMs(at: old), by: turn.records.lastSequence)
       withdraw(hash, old)
     }
     topic.addPending(bytes: record.length)
-    if leaveMs > near.currentTimeMs, store.belongsOnDisk(dueMs: leaveMs) {
+    if leaveMs > near.reachedMs, store.belongsOnDisk(dueMs: leaveMs) {
       store.insert(record, dueMs: leaveMs, hash: hash)
       return
     }
@@ -192,17 +204,20 @@ final class Pending {
   }
 
   func apply(_ cancelled: Cancelled) {
+    let topic = topics[cancelled.topic]
     // A salvage may have left out the record by which the message came.
-    guard withdraw(cancelled.hash, topics[cancelled.topic]) else { return }
+    guard let place = place(of: cancelled.hash) else { return }
+    topic?.noteWithdrawn(leaveMs: earliestLeaveMs(at: place), by: turn.records.lastSequence)
+    topic?.removePending(bytes: bytes(at: place))
+    withdraw(cancelled.hash, place)
     remember(cancelled.hash, .cancelled, atMs: cancelled.atMs)
   }
 
-  /// Removes a pending message without remembering an outcome; false when it is not there.
-  @discardableResult func withdraw(_ hash: IDHash, _ topic: Topic?) -> Bool {
-    guard let place = place(of: hash) else { return false }
-    topic?.removePending(bytes: bytes(at: place))
+  /// Removes an expiry timer, if it is there.
+  func withdrawTimer(_ hash: IDHash, _ topic: Topic) {
+    guard let place = place(of: hash) else { return }
+    topic.removePending(bytes: bytes(at: place))
     withdraw(hash, place)
-    return true
   }
 
   private func withdraw(_ hash: IDHash, _ place: MessagePlace) {
@@ -220,10 +235,15 @@ final class Pending {
 
   // MARK: Releasing
 
-  /// Brings what is due into the due queue and says how far the next `limit` messages reach; nil when nothing is due.
-  func planRelease(limit: Int) -> Watermark? {
-    near.takeExpired(toMs: min(turn.nowMs, store.loadedMs - 1))
-    return near.hasDue ? near.lastDue(limit: limit) : nil
+  /// Brings what is due into the due queues and says how far the next `limit` messages reach; nil when none may be released.
+  func planRelease(limit: Int) -> Watermarks? {
+    near.takeExpired(toMs: min(turn.nowMs, store.loadedMs - 1), limit: 2 * limit)
+    return near.planRelease(limit: limit, after: watermarks)
+  }
+
+  /// Whether something that was due at the beginning of the turn has not been released.
+  var isBehind: Bool {
+    near.hasDue || store.loadedMs <= turn.nowMs || (near.nextWakeUpMs ?? .max) <= turn.nowMs
   }
 
   /// In replay: brings everything that was due at `limitMs` into the due queue. `drain` does the disk work that this needs.
@@ -234,18 +254,20 @@ final class Pending {
       drain()
       if turn.failure != nil { return }
     }
-    while near.currentTimeMs < limitMs { near.takeExpired(toMs: limitMs) }
-    near.takeExpired(toMs: limitMs)
+    near.takeExpired(toMs: limitMs, limit: .max)
   }
 
-  /// The next message of a release, in order; nil when the release is through.
+  /// Lanes with messages that may be released.
+  var releasableLanes: LaneSet { near.releasableLanes }
+
+  /// The next message of a release in a lane, in order; nil when the release is through.
   @inline(__always)
-  func nextDue(through limit: Watermark) -> ReleasingMessage? {
-    guard let slot = near.takeDue(through: limit) else { return nil }
+  func nextDue(_ lane: Int, through limit: Watermark) -> ReleasingMessage? {
+    guard let slot = near.takeDue(lane, through: limit) else { return nil }
     let message = near[slot]
     return ReleasingMessage(
       slot: slot, record: MessageRecord(message.pointee.record!), topic: message.pointee.topic,
-      leaveMs: message.pointee.dueMs)
+      leaveMs: message.pointee.dueMs, sequence: message.pointee.sequence)
   }
 
   /// Notes where a message went, or `nowhere`; its record is good until the next call of the room.
@@ -256,8 +278,8 @@ final class Pending {
     retiring.append(RetiringMessage(slot: message.slot, dueMs: message.record.dueMs, atMs: atMs, offset: offset))
   }
 
-  /// Everything up to `watermark` has been released.
-  func released(through watermark: Watermark) { self.watermark = watermark }
+  /// Everything up to `watermarks` has been released.
+  func released(through watermarks: Watermarks) { self.watermarks = watermarks }
 
   /// Retires released messages, `limit` at most: takes them out of the index, remembers where they went and frees their memory.
   /// Amortised O(1) for each.
@@ -335,7 +357,7 @@ final class Pending {
   func start() {
     if store.routedMs == 0 { store.startEmpty(nowMs: turn.nowMs) }
     retire()
-    let startMs = max(0, min(turn.nowMs, max(near.currentTimeMs, watermark.dueMs)))
+    let startMs = max(0, min(turn.nowMs, max(near.reachedMs, watermarks.overall.dueMs)))
     near.restart(tickMs: settings.tickMs, wheelSize: settings.wheelSize, startMs: startMs)
     if outcomes.count > 0 { startSweeping() }
   }
@@ -372,7 +394,7 @@ final class Pending {
   /// Whether a checkpoint would free files.
   var hasObsoleteFiles: Bool { store.hasObsolete(watermarkMs: releasedMs) }
   /// Everything due before this has been released.
-  private var releasedMs: UnixMs { near.hasDue ? watermark.dueMs : near.currentTimeMs }
+  private var releasedMs: UnixMs { near.releasedMs(watermarks) }
 
   /// Writes copies of messages in memory that have none; a bounded number a turn. True when few are left.
   func prepareCheckpoint() -> Bool {
@@ -393,8 +415,8 @@ final class Pending {
 
   /// The first part of a checkpoint.
   func writeTimes(to writer: inout StateWriter) {
-    writer.write(watermark.dueMs)
-    writer.write(watermark.sequence)
+    writer.write(watermarks.overall.dueMs)
+    writer.write(watermarks.overall.sequence)
     writer.write(store.routedMs)
   }
 
@@ -418,6 +440,16 @@ final class Pending {
     }
   }
 
+  /// The third part, the lanes that are behind.
+  func writeLanes(to writer: inout StateWriter) {
+    writer.write(UInt32(watermarks.behind.count))
+    for behind in watermarks.behind {
+      writer.write(UInt8(behind.lane))
+      writer.write(behind.reached.dueMs)
+      writer.write(behind.reached.sequence)
+    }
+  }
+
   /// Files that the checkpoint no longer names.
   func takeObsolete() -> [String] { store.takeObsolete() + outcomes.takeObsolete() }
 
@@ -425,16 +457,14 @@ final class Pending {
   ///
   /// - Throws: `damaged` when a file does not hold what the checkpoint says.
   func recover(_ state: State, files: OpenFiles) throws(StorageError) {
-    watermark = state.watermark
+    watermarks = state.watermarks
     try outcomes.recover(state.buckets, files: files)
-    near.restart(tickMs: 1, wheelSize: 512, startMs: max(0, watermark.dueMs))
-    let released = watermark
+    near.restart(tickMs: 1, wheelSize: 512, startMs: max(0, watermarks.overall.dueMs))
+    let released = watermarks
     try store.recover(state.slices, routedMs: state.handMs, files: files) { record in
       // The messages of a deleted topic are gone.
-      guard Watermark(dueMs: record.dueMs, sequence: record.sequence) > released, let topic = topics[record.topic]
-      else {
-        return false
-      }
+      let place = Watermark(dueMs: record.dueMs, sequence: record.sequence)
+      guard place > released.reached(topic: record.topic), let topic = topics[record.topic] else { return false }
       topic.addPending(bytes: record.length)
       return true
     }
@@ -444,7 +474,10 @@ final class Pending {
 
   /// - Parameter reading: gives bytes of a file, for what messages on disk say; without it their ids alone count.
   func digest(into lines: inout [String], asOf nowMs: UnixMs, reading: DigestReader?) {
-    lines.append("watermark \(watermark.dueMs) \(watermark.sequence)")
+    lines.append("watermark \(watermarks.overall.dueMs) \(watermarks.overall.sequence)")
+    for behind in watermarks.behind {
+      lines.append("watermark of lane \(behind.lane) \(behind.reached.dueMs) \(behind.reached.sequence)")
+    }
     var pending: [String] = []
     store.index.forEach { hash, place in
       var said: (dueMs: UnixMs, sequence: Sequence, topic: UInt32)?
@@ -490,7 +523,9 @@ final class Pending {
       slots += 1
       let isReleased = message.pointee.timer == PendingSlab.isReleased
       let position = Watermark(dueMs: message.pointee.dueMs, sequence: message.pointee.sequence)
-      precondition(isReleased || position > watermark, "a message was left behind by the watermark")
+      precondition(
+        isReleased || position > watermarks.reached(topic: message.pointee.topic),
+        "a message was left behind by the watermark")
     }
     precondition(inMemory == slots, "\(slots) messages in memory, \(inMemory) in the index")
     precondition(onDisk == store.onDiskCount, "\(store.onDiskCount) messages on disk, \(onDisk) in the index")

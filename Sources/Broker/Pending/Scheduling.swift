@@ -138,7 +138,8 @@ extension Broker {
     let draft = MessageDraft(
       parts: parts, sequence: MessageSequence.of(record: records.nextSequence), dueMs: dueMs, stampMs: acceptedMs,
       topic: topic.number)
-    let scheduled = turn.write(Scheduled(leaveMs: pending.leaveMs(dueMs), message: .draft(draft)))
+    let leaveMs = pending.leaveMs(dueMs, topic: topic.number)
+    let scheduled = turn.write(Scheduled(leaveMs: leaveMs, message: .draft(draft)))
     pending.apply(scheduled, topic, hash)
   }
 
@@ -152,7 +153,7 @@ extension Broker {
     guard pending.place(of: hash) != nil else {
       switch pending.outcome(of: hash) {
       case .cancelled: return answer(.cancelled)
-      case .released: return answer(.released)
+      case .released: return Answer(.released, gate: Gate(topic.restsOn))
       case .abandoned, nil: return answer(.unknown)
       }
     }
@@ -192,7 +193,7 @@ extension Broker {
     if let place = pending.place(of: hash) { return answer(.pending(try coldReads.record(at: place, connection))) }
     switch pending.outcome(of: hash) {
     case .cancelled: return answer(.cancelled)
-    case .released(let offset, _): return answer(.released(offset: offset))
+    case .released(let offset, _): return Answer(.released(offset: offset), gate: Gate(topic.restsOn))
     case .abandoned, nil: return answer(.unknown)
     }
   }

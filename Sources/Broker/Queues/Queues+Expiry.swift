@@ -32,7 +32,7 @@ extension Queues {
   /// Stops an expiry timer, if it has not fired.
   func stopExpiry(of offset: TopicOffset, in topic: Topic) {
     withTimerID(offset) { id in
-      pending.withdraw(hasher.hash(topic: topic.number, id: id), topic)
+      pending.withdrawTimer(hasher.hash(topic: topic.number, id: id), topic)
     }
   }
 

@@ -45,6 +45,6 @@ extension Broker {
       }
     }
     let page = TopicPage(topic: topic, messages: messages, nextOffset: min(cursor.offset, topic.log.nextOffset))
-    return Answer(page, gate: Gate(topic.appendSequence))
+    return Answer(page, gate: Gate(topic.restsOn))
   }
 }

@@ -1,7 +1,7 @@
 // A topic: its log, its groups, and who reads it without a group.
 //
-// Holds: a topic is alive until it is deleted; what was appended to its log by the record `appendSequence`, or before, may be
-// shown when that record is settled.
+// Holds: a topic is alive until it is deleted; when the record `restsOn` is settled, everything in its log may be shown: after
+// any crash it is there again, at the same offsets (`noteReleased` says why).
 // Leaves to others: which topics there are (Topics), what groups and consumers do (Groups).
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
@@ -30,8 +30,13 @@ public final class Topic {
   @exclusivity(unchecked) public private(set) var pendingBytes = 0
   /// False once it was deleted.
   @exclusivity(unchecked) public private(set) var isAlive = true
-  /// The journal record behind the newest message: nothing of the topic may be shown before it is settled.
-  @exclusivity(unchecked) public private(set) var appendSequence: Sequence = 0
+  /// The last record that what is in the log follows from; a release is none of them. Nothing of the topic may be shown before
+  /// it is settled.
+  @exclusivity(unchecked) public private(set) var restsOn: Sequence = 0
+  /// The earliest time of the messages that were withdrawn since a release has reached such a time; and the last record that
+  /// withdrew one.
+  @exclusivity(unchecked) private var withdrawnMs = UnixMs.max
+  @exclusivity(unchecked) private var withdrawnBy: Sequence = 0
   /// Its groups, in the order in which they were made.
   @exclusivity(unchecked) private(set) var groups: [Group] = []
   /// Its private tails.
@@ -73,8 +78,31 @@ public final class Topic {
 
   // MARK: Changes
 
-  /// The newest message was appended by the record `sequence`.
-  @inline(__always) func noteAppended(by sequence: Sequence) { appendSequence = sequence }
+  /// The newest message was appended by the record `sequence`, which decided that.
+  @inline(__always) func noteAppended(by sequence: Sequence) { restsOn = sequence }
+
+  /// The newest message was released. Its release decides nothing: whoever knows all records but the releases makes the same
+  /// ones again, in the same order. So the message rests on the record that accepted it, and on those that withdrew messages
+  /// in front of it.
+  ///
+  /// - Parameters:
+  ///   - leaveMs: its place in the order of release.
+  ///   - sequence: its own sequence, which names the record that accepted it.
+  @inline(__always) func noteReleased(leaveMs: UnixMs, sequence: Sequence) {
+    restsOn = max(restsOn, MessageSequence.record(of: sequence))
+    if leaveMs >= withdrawnMs { noteWithdrawalReached() }
+  }
+
+  private func noteWithdrawalReached() {
+    restsOn = max(restsOn, withdrawnBy)
+    withdrawnMs = .max
+  }
+
+  /// A pending message that was to leave at `leaveMs`, or later, was withdrawn by the record `sequence`.
+  @inline(__always) func noteWithdrawn(leaveMs: UnixMs, by sequence: Sequence) {
+    withdrawnMs = min(withdrawnMs, leaveMs)
+    withdrawnBy = sequence
+  }
 
   @inline(__always) func addPending(bytes: Int) {
     pendingCount += 1

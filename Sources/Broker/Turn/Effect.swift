@@ -17,7 +17,7 @@ public enum Effect {
     case .notice(.fetched(let consumer, _, let deliveries)):
       if deliveries.isEmpty { return .open }
       let needsTurn = !consumer.topic.isQueue || deliveries.contains(where: \.waitsForItsEnd)
-      return Gate(needsTurn ? last : consumer.topic.appendSequence)
+      return Gate(needsTurn ? last : consumer.topic.restsOn)
     case .notice: return .open
     }
   }

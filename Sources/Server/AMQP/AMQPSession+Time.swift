@@ -68,8 +68,8 @@ extension AMQPSession {
   private func lookAfterClient(_ nowMs: UnixMs) {
     let isReading =
       !isWaiting && !services.engine.isBackedUp(settings.inFlightBytesMax)
-      && output.bytes.count <= settings.unsentBytesMax
-    let isStuck = output.bytes.count > settings.unsentBytesMax && output.sent == heartbeat.sent
+      && output.unsentBytes <= settings.unsentBytesMax
+    let isStuck = output.unsentBytes > settings.unsentBytesMax && output.sent == heartbeat.sent
     if !isReading, !isStuck { heartbeat.heardMs = nowMs }
     heartbeat.sent = output.sent
     if heartbeat.intervalMs > 0 { beat(nowMs) } else { lookForTheRest(nowMs) }

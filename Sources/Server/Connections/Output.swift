@@ -2,7 +2,8 @@
 //
 // Holds: bytes go out in order. Bytes before `sendable` may go now; the others wait until the journal sequence of their gate
 // is settled. Everything that one turn writes waits for the latest gate of that turn. The token of each reply whose gate has
-// not opened is kept, in the order of the replies.
+// not opened is kept, in the order of the replies. A delivery that may be shown at once overtakes what waits, as far as the
+// session allows it (`allowsOvertaking`): an acknowledgement that waits for the disk must not hold up the next message.
 // Leaves to others: the socket (Server+Sending), what bytes and tokens mean (the session).
 
 import Broker
@@ -22,7 +23,13 @@ final class Output {
 
   /// Bytes that have not been sent. A session appends, and cuts back only what it has appended in the same call.
   @exclusivity(unchecked) var bytes = ByteBuffer()
-  /// Bytes sent since the beginning.
+  /// Deliveries that overtake: they are sent when everything before `sendable` is.
+  @exclusivity(unchecked) private var overtaking = ByteBuffer()
+  /// Whether a part of `overtaking` has been sent.
+  @exclusivity(unchecked) private var isMidway = false
+  /// Nothing that comes later may be sent before what was written up to here, counted like `sent`.
+  @exclusivity(unchecked) private var fence = 0
+  /// Bytes sent since the beginning, without those that overtook.
   @exclusivity(unchecked) private(set) var sent = 0
   /// How far bytes may be sent, counted like `sent`.
   @exclusivity(unchecked) private var sendable = 0
@@ -42,8 +49,17 @@ final class Output {
 
   // MARK: For sessions
 
-  /// Bytes written since the beginning: the position of the next byte in all that the peer gets.
+  /// Bytes written since the beginning: the position of the next byte in all that the peer gets, but for what overtakes.
   var end: Int { sent + bytes.count }
+
+  /// Bytes that have not been sent.
+  var unsentBytes: Int { bytes.count + overtaking.count }
+
+  /// Memory for what has not been sent.
+  var allocatedBytes: Int { bytes.allocatedBytes + overtaking.allocatedBytes }
+
+  /// Nothing that is written later may be sent before what has been written so far.
+  @inline(__always) func closeToOvertaking() { fence = end }
 
   /// Registers a reply that begins at `end`. Should the store fail before its gate opens, the session is given the token and
   /// answers anew.
@@ -83,6 +99,20 @@ final class Output {
 
   /// The turn has ended with the record `sequence`.
   func resolveEndOfTurn(_ sequence: Sequence) { if turnGate == .endOfTurn { turnGate = Gate(sequence) } }
+
+  /// Writes a delivery that waits for `gate`; in front of what waits, when that is allowed and the gate is open.
+  @inline(__always)
+  func deliver(behind gate: Gate, settled: Sequence, mayOvertake: Bool, _ write: () -> Void) {
+    if mayOvertake, fence <= sendable, gate.sequence <= settled, isGated(settled: settled) {
+      swap(&bytes, &overtaking)
+      write()
+      swap(&bytes, &overtaking)
+    } else {
+      hold(until: gate)
+      write()
+      closeToOvertaking()
+    }
+  }
 
   /// Puts what this turn wrote behind its gate.
   ///
@@ -133,11 +163,23 @@ final class Output {
     }
   }
 
-  /// Bytes that may be sent now.
-  var readyBytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes.readable[..<(sendable - sent)]) }
+  /// What overtakes goes where a turn's bytes end, and then as a whole.
+  private var isOvertakingNow: Bool { isMidway || (sendable == sent && !overtaking.isEmpty) }
 
-  /// The first `count` bytes have been sent.
+  /// Bytes that may be sent now, perhaps not all of them.
+  var readyBytes: UnsafeRawBufferPointer {
+    if isOvertakingNow { return overtaking.readable }
+    return UnsafeRawBufferPointer(rebasing: bytes.readable[..<(sendable - sent)])
+  }
+
+  /// The first `count` of `readyBytes` have been sent.
   func didSend(_ count: Int) {
+    if isOvertakingNow {
+      overtaking.consume(count)
+      isMidway = !overtaking.isEmpty
+      if !isMidway { overtaking.shrink(keepingBytes: 4096) }
+      return
+    }
     bytes.consume(count)
     sent += count
     if bytes.isEmpty { bytes.shrink(keepingBytes: 4096) }

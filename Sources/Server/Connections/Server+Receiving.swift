@@ -136,9 +136,9 @@ extension Server {
         connection.isBehindWaiting = true
         break
       }
-      if engine.isBackedUp(settings.inFlightBytesMax) || output.bytes.count > settings.unsentBytesMax {
+      if engine.isBackedUp(settings.inFlightBytesMax) || output.unsentBytes > settings.unsentBytesMax {
         connection.isReadingPaused = true
-        if output.bytes.count <= settings.unsentBytesMax { holdBack(connection) }
+        if output.unsentBytes <= settings.unsentBytesMax { holdBack(connection) }
         break
       }
       if !session.performNext() {

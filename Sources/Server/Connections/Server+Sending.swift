@@ -60,7 +60,7 @@ extension Server {
       }
     }
     connection.wantsWrite = false
-    if output.closesWhenSent, output.bytes.isEmpty, !output.hasBarriers {
+    if output.closesWhenSent, output.unsentBytes == 0, !output.hasBarriers {
       if connection.inputEnded { return drop(connection) }
       network.finishWriting(connection.descriptor)
     }
@@ -69,7 +69,7 @@ extension Server {
 
   /// Stops or resumes deliveries and commands, as the bytes that wait to be sent demand.
   func slowDown(_ connection: Connection) {
-    let unsent = connection.output.bytes.count
+    let unsent = connection.output.unsentBytes
     if unsent > settings.unsentBytesMax / 2, !connection.isDeliveryPaused {
       pauseDeliveries(connection, true)
     } else if connection.isDeliveryPaused, unsent < settings.unsentBytesMax / 4 {

@@ -135,7 +135,7 @@ extension Server {
 
   private func finishIfSent(_ connection: Connection, _ secure: SecureSide) {
     let output = connection.output
-    if secure.openByMs == nil, output.closesWhenSent, output.bytes.isEmpty, !output.hasBarriers {
+    if secure.openByMs == nil, output.closesWhenSent, output.unsentBytes == 0, !output.hasBarriers {
       secure.channel.finish()
       guard sendWhatIsSealed(connection, secure) else { return }
       if connection.inputEnded { return drop(connection) }

@@ -78,6 +78,7 @@ extension LineSession {
       throw .refused(.badRequest("'\(operation.pointee.name)' \(needed)"))
     }
     try operation.pointee.perform(self, request)
+    if !operation.pointee.isOvertaken { output.closeToOvertaking() }
   }
 
   /// Holds what was just written until its gate opens.

@@ -64,7 +64,7 @@ extension LineSession {
   /// Whether the server reads what the client sends.
   private var isRead: Bool {
     !isWaiting && !services.engine.isBackedUp(settings.inFlightBytesMax)
-      && output.bytes.count <= settings.unsentBytesMax
+      && output.unsentBytes <= settings.unsentBytesMax
   }
 
   private func noteNotRead(_ nowMs: UnixMs) {

@@ -11,6 +11,9 @@ struct Operation: Sendable {
   let fields: FieldSet
   /// Whether it makes the server send what was not just asked for.
   var pushes = false
+  /// Whether messages that come later may be sent before its reply, which waits for the disk. A consumer must know its
+  /// subscription before the first message, but it need not know that an acknowledgement is durable.
+  var isOvertaken = false
   let perform: @Sendable (LineSession, Request) throws(RequestStop) -> Void
 }
 
@@ -30,25 +33,31 @@ enum OperationTable {
       Operation(name: "ping", permission: .anybody, fields: []) { s, r throws(RequestStop) in s.ping(r) },
 
       Operation(
-        name: "schedule", permission: .topic(.schedule), fields: message.union(times).union([.ifExists, .acks])
+        name: "schedule", permission: .topic(.schedule), fields: message.union(times).union([.ifExists, .acks]),
+        isOvertaken: true
       ) { s, r throws(RequestStop) in
         try s.schedule(r)
       },
-      Operation(name: "scheduleMany", permission: .topic(.schedule), fields: [.topic, .messages, .acks]) {
+      Operation(
+        name: "scheduleMany", permission: .topic(.schedule), fields: [.topic, .messages, .acks], isOvertaken: true
+      ) {
         s, r throws(RequestStop) in
         try s.scheduleMany(r)
       },
-      Operation(name: "publish", permission: .topic(.schedule), fields: message.union([.acks])) {
+      Operation(name: "publish", permission: .topic(.schedule), fields: message.union([.acks]), isOvertaken: true) {
         s, r throws(RequestStop) in try s.publish(r)
       },
-      Operation(name: "cancel", permission: .topic(.cancel), fields: [.topic, .id]) { s, r throws(RequestStop) in
+      Operation(name: "cancel", permission: .topic(.cancel), fields: [.topic, .id], isOvertaken: true) {
+        s, r throws(RequestStop) in
         try s.cancel(r)
       },
-      Operation(name: "reschedule", permission: .topic(.cancel), fields: times.union([.topic, .id])) {
+      Operation(name: "reschedule", permission: .topic(.cancel), fields: times.union([.topic, .id]), isOvertaken: true)
+      {
         s, r throws(RequestStop) in
         try s.reschedule(r)
       },
-      Operation(name: "get", permission: .topic(.inspect), fields: [.topic, .id]) { s, r throws(RequestStop) in
+      Operation(name: "get", permission: .topic(.inspect), fields: [.topic, .id], isOvertaken: true) {
+        s, r throws(RequestStop) in
         try s.get(r)
       },
       Operation(name: "list", permission: .topic(.inspect), fields: [.topic, .fromMs, .toMs, .limit, .cursor]) {
@@ -66,13 +75,15 @@ enum OperationTable {
       Operation(name: "fetch", permission: .consume(), fields: consumer.union([.max, .waitMs])) {
         s, r throws(RequestStop) in try s.fetch(r)
       },
-      Operation(name: "ack", permission: .consume(), fields: selection.union([.acks])) { s, r throws(RequestStop) in
+      Operation(name: "ack", permission: .consume(), fields: selection.union([.acks]), isOvertaken: true) {
+        s, r throws(RequestStop) in
         try s.ack(r)
       },
-      Operation(name: "nack", permission: .consume(), fields: selection.union([.acks, .delayMs])) {
+      Operation(name: "nack", permission: .consume(), fields: selection.union([.acks, .delayMs]), isOvertaken: true) {
         s, r throws(RequestStop) in try s.nack(r)
       },
-      Operation(name: "touch", permission: .consume(), fields: selection.union([.acks])) { s, r throws(RequestStop) in
+      Operation(name: "touch", permission: .consume(), fields: selection.union([.acks]), isOvertaken: true) {
+        s, r throws(RequestStop) in
         try s.touch(r)
       },
       Operation(name: "seek", permission: .consume(), fields: [.topic, .group, .to]) { s, r throws(RequestStop) in

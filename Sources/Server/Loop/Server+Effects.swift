@@ -6,6 +6,7 @@ import Primitives
 extension Server {
   /// - Parameter sequence: the last record of the turn.
   func show(_ effects: [Effect], _ sequence: Sequence) {
+    let settled = engine.log.settledSequence
     // Most deliveries of a turn go where the one before went.
     var last: Connection?
     for effect in effects {
@@ -13,16 +14,19 @@ extension Server {
       case .deliver(let delivery):
         let key = delivery.consumer.connection
         if last?.key != key { last = connectionByKey[key] }
-        if let last { deliver(delivery, to: last, delivery.gate(last: sequence)) }
+        if let last { deliver(delivery, to: last, delivery.gate(last: sequence), settled) }
       case .notice(let notice): show(notice, effect.gate(last: sequence))
       }
     }
   }
 
   // A function of its own, so that nothing is retained and released for each step.
-  @inline(never) private func deliver(_ delivery: Delivery, to connection: Connection, _ gate: Gate) {
-    connection.output.hold(until: gate)
-    connection.session.deliver(delivery)
+  @inline(never)
+  private func deliver(_ delivery: Delivery, to connection: Connection, _ gate: Gate, _ settled: Sequence) {
+    let session = connection.session
+    connection.output.deliver(behind: gate, settled: settled, mayOvertake: session.allowsOvertaking) {
+      session.deliver(delivery)
+    }
     touch(connection)
   }
 
@@ -43,14 +47,17 @@ extension Server {
       guard let connection = connectionByKey[consumer.connection] else { return }
       connection.output.hold(until: gate)
       connection.session.any.fetched(consumer, token: token, deliveries)
+      connection.output.closeToOvertaking()
       touch(connection)
     case .truncated(let consumer, let from, let to):
       guard let connection = connectionByKey[consumer.connection] else { return }
       connection.session.any.truncated(consumer, from: from, to: to)
+      connection.output.closeToOvertaking()
       touch(connection)
     case .ended(let consumer):
       guard let connection = connectionByKey[consumer.connection] else { return }
       connection.session.any.ended(consumer)
+      connection.output.closeToOvertaking()
       touch(connection)
     }
   }

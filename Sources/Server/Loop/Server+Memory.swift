@@ -20,7 +20,7 @@ extension Server {
     guard broker.nowMs >= nextMemoryLookMs else { return }
     nextMemoryLookMs = broker.nowMs + Self.memoryLookMs
     let connectionBytes = connections.values.reduce(0) { bytes, connection in
-      bytes + Self.connectionBytes + connection.output.bytes.allocatedBytes + connection.session.any.inputBytes
+      bytes + Self.connectionBytes + connection.output.allocatedBytes + connection.session.any.inputBytes
         + (connection.secure.map { $0.allocatedBytes + Self.tlsBytes } ?? 0)
     }
     services.memoryBytes = broker.memoryBytes + connectionBytes

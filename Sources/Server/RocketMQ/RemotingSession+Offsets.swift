@@ -39,7 +39,7 @@ extension RemotingSession {
 
   func endOfQueue(_ header: RemotingHeader) throws(WireStop) {
     let (topic, queue) = try queue(of: header)
-    if let topic { output.hold(until: Gate(topic.appendSequence)) }
+    if let topic { output.hold(until: Gate(topic.restsOn)) }
     answer(header, offset: topic?.log.offsets(ofQueue: queue).upperBound ?? 0)
   }
 
@@ -53,7 +53,7 @@ extension RemotingSession {
     let timeMs = try integer(header, "timestamp")
     guard let topic else { return answer(header, offset: 0) }
     let offset = try frontEnd.offset(ofQueue: queue, in: topic, atOrAfterMs: timeMs, connection: key)
-    output.hold(until: Gate(topic.appendSequence))
+    output.hold(until: Gate(topic.restsOn))
     answer(header, offset: offset)
   }
 

@@ -106,7 +106,7 @@ extension RemotingSession {
   private func answerPull(
     _ request: RequestReference, _ code: ResponseCode, _ topic: Topic, _ queue: UInt8, next: UInt64
   ) {
-    output.hold(until: Gate(topic.appendSequence))
+    output.hold(until: Gate(topic.restsOn))
     let offsets = topic.log.offsets(ofQueue: queue)
     var frame = RemotingFrameWriter(response: code, to: request, &out)
     frame.field("maxOffset", Int64(offsets.upperBound), &out)
@@ -140,7 +140,7 @@ extension RemotingSession {
   }
 
   /// Whether more may be written without asking whether the client reads it.
-  var answersSoFarAreSent: Bool { output.bytes.count <= settings.unsentBytesMax / 2 }
+  var answersSoFarAreSent: Bool { output.unsentBytes <= settings.unsentBytesMax / 2 }
 
   // MARK: One message
 

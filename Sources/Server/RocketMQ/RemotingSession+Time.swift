@@ -42,7 +42,7 @@ extension RemotingSession {
     guard let frameStartMs, frameStartMs + settings.requestTimeoutMs <= nowMs else { return false }
     let isRead =
       !isWaiting && !services.engine.isBackedUp(settings.inFlightBytesMax)
-      && output.bytes.count <= settings.unsentBytesMax
+      && output.unsentBytes <= settings.unsentBytesMax
     if !isRead { self.frameStartMs = nowMs }
     return isRead
   }

@@ -116,6 +116,12 @@ enum Session {
     }
   }
 
+  /// Whether deliveries may be sent in front of answers that wait, as far as the session has not closed its output to that.
+  /// The clients of other protocols may count on the order.
+  @inline(__always) var allowsOvertaking: Bool {
+    if case .line = self { true } else { false }
+  }
+
   @inline(__always) func turnEnds() {
     switch self {
     case .line(let session): session.turnEnds()
