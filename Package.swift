@@ -100,7 +100,14 @@ let package = Package(
       ]),
     tests(
       "ClusterTests",
-      ["Cluster", "ReplicatedStream", "SimulatedStream", "DecisionLog", "Primitives", "SeededRandom"]),
+      ["Cluster", "ReplicatedStream", "DecisionLog", "Primitives", "SeededRandom"]),
+    // Nodes, clients and faults over a simulated stream.
+    tests(
+      "ClusterSimulation",
+      [
+        "Cluster", "Engine", "Broker", "DataFiles", "DecisionLog", "Primitives", "ReplicatedStream", "SeededRandom",
+        "SimulatedDisk", "SimulatedStream",
+      ]),
     tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
     tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),

@@ -57,7 +57,7 @@ extension ClusterRun {
       world.advance(to: world.nowNs + world.draw(50_000...5_000_000))
       tellCheckpoints()
       for node in nodes where node.shard != nil {
-        _ = node.shard?.log.turn()
+        turnLog(node)
         turnLoop(node, commands: commands)
         tell(node)
         while node.runLane(0) || node.runLane(1) {}

@@ -113,12 +113,19 @@ final class ClusterRun {
 
   private func act(_ node: SimulatedNode) {
     switch Int.random(in: 0..<8, using: &world.random) {
-    case 0, 1, 2: _ = node.shard?.log.turn()
+    case 0, 1, 2: turnLog(node)
     case 3, 4: turnLoop(node)
     case 5: tell(node)
     case 6: _ = node.runLane(0)
     default: _ = node.runLane(1)
     }
+  }
+
+  /// Turns of a node's log until it wants to wait.
+  func turnLog(_ node: SimulatedNode) {
+    guard let log = node.shard?.log else { return }
+    for _ in 0..<100 where log.turn() != .now { return }
+    ledger.complain("the log of \(node.name) does not come to rest")
   }
 
   /// A turn of a node's loop; effects wait for their gates.
