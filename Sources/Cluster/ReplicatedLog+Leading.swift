@@ -36,7 +36,7 @@ extension ReplicatedLog {
     func wakeUpNs(_ leadership: Leadership, isSeekingEnd: Bool) -> Int64 {
       if window.isTroubled { return window.canSettle && !isSeekingEnd ? retryAtNs : .max }
       var next = window.isEmpty ? leadership.heartbeatNs(sentNs: lastSentNs) : .max
-      if let queuedSinceNs, window.hasRoom {
+      if let queuedSinceNs, window.hasRoom, resignIndex == nil {
         next = min(next, mustSend ? .min : queuedSinceNs + ReplicatedLog.lingerNs)
       }
       return next

@@ -63,7 +63,9 @@ extension ReplicatedLog {
     if !isPaused { next = min(next, intake.wakeUpNs) }
     if let lead { return min(next, lead.wakeUpNs(leadership, isSeekingEnd: intake.isSeekingEnd)) }
     let (mayLead, rank) = shared.withLock { ($0.mayLead, $0.rank) }
-    if mayLead, stream.link == .connected, let campaignNs = leadership.wakeUpNs(rank: rank) { next = min(next, campaignNs) }
+    if mayLead, stream.link == .connected, let campaignNs = leadership.wakeUpNs(rank: rank) {
+      next = min(next, campaignNs)
+    }
     return next
   }
 

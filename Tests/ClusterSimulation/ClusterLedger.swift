@@ -13,6 +13,7 @@ struct ClusterLedger {
     /// When it was accepted, by the clock of the node that showed it; nil as long as nobody was told.
     var acceptedMs: UnixMs?
     var isCancelled = false
+    var wasReleased = false
     /// A cancel was sent, and it is not known what became of it.
     var mayBeCancelled = false
   }
@@ -51,7 +52,14 @@ struct ClusterLedger {
     }
   }
 
+  /// A client was told that it came too late to cancel a message.
+  mutating func foundReleased(_ id: String) {
+    messages[id]?.wasReleased = true
+    if messages[id]?.isCancelled == true { complain("\(id) was cancelled, and is said to be released") }
+  }
+
   mutating func cancelled(_ id: String) {
+    if messages[id]?.wasReleased == true { complain("\(id) was released, and is said to be cancelled") }
     messages[id]?.isCancelled = true
     cancelled += 1
   }

@@ -70,8 +70,11 @@ extension ClusterRun {
     guard let message = ledger.messages[id] else { return }
     ledger.sentCancel(id)
     let answer = try broker.cancel(topic: bytes(Self.topics[message.topic]), id: bytes(id))
-    guard answer.value == .cancelled else { return }
-    wait(node, answer.gate) { $0.ledger.cancelled(id) }
+    switch answer.value {
+    case .cancelled: wait(node, answer.gate) { $0.ledger.cancelled(id) }
+    case .released: wait(node, answer.gate) { $0.ledger.foundReleased(id) }
+    case .unknown: break
+    }
   }
 
   private func acknowledge(_ node: SimulatedNode, _ broker: Broker) throws(BrokerStop) {
