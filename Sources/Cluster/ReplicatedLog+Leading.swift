@@ -101,7 +101,8 @@ extension ReplicatedLog {
     let serviceMs = surroundings.serviceMs()
     while lead.window.hasRoom, lead.resignIndex == nil {
       if isSendDue(lead, nowNs) {
-        let body = lead.frames.takeBody(bytesMax: Entry.bodyBytesMax)
+        let roomBytes = stream.entryBytesMax - Entry.headerBytes
+        let body = lead.frames.takeBody(bytesMax: min(Entry.bodyBytesMax, roomBytes))
         lead.window.add {
           $0.records(body.bytes, endedRecords: body.endedRecords, goesOn: body.goesOn, serviceMs: serviceMs)
         }

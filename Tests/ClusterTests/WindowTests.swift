@@ -32,7 +32,8 @@ import Testing
     }
 
     mutating func take(_ outcome: AppendOutcome, ofCall number: UInt64) {
-      #expect(window.take(outcome, of: StreamCall(number)))
+      let isMine = window.take(outcome, of: StreamCall(number))
+      #expect(isMine)
     }
   }
 
