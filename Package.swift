@@ -35,6 +35,8 @@ let package = Package(
     library("HTTPProtocol", ["Primitives"]),
     library("TLS"),
     library("ReplicatedStream"),
+    library("NATS", ["Primitives", "Platform", "TLS", "LineProtocol"]),
+    library("JetStream", ["Primitives", "LineProtocol", "NATS", "ReplicatedStream"]),
     library("DecisionLog", ["Primitives"]),
     library("Journal", ["Primitives", "DecisionLog"]),
     library("DataFiles", ["Primitives"]),
@@ -74,6 +76,10 @@ let package = Package(
       ],
       path: "Benchmarks/bench"),
 
+    // What Tests/Interop drives against real NATS servers.
+    program(
+      "StreamShell", ["JetStream", "NATS", "Platform", "Primitives", "ReplicatedStream", "TLS"],
+      path: "Tests/StreamShell"),
     .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
     .target(
       name: "SimulatedDisk", dependencies: ["Primitives", "DataFiles", "SeededRandom"], path: "Tests/SimulatedDisk",
@@ -92,6 +98,7 @@ let package = Package(
     tests("LogsTests", ["Logs", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("PlatformTests", ["Platform", "Primitives"]),
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
+<<<<<<< HEAD
     tests(
       "DecisionLogTests",
       [
@@ -108,6 +115,13 @@ let package = Package(
         "Cluster", "Engine", "Broker", "DataFiles", "DecisionLog", "Primitives", "ReplicatedStream", "SeededRandom",
         "SimulatedDisk", "SimulatedStream",
       ]),
+=======
+    tests("NATSTests", ["NATS", "Platform", "Primitives", "SeededRandom"]),
+    tests(
+      "JetStreamTests",
+      ["JetStream", "LineProtocol", "NATS", "Platform", "Primitives", "ReplicatedStream", "SeededRandom"]),
+    tests("DecisionLogTests", ["DecisionLog", "Journal", "SimulatedLog", "SimulatedDisk", "Primitives"]),
+>>>>>>> main
     tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
     tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),

@@ -54,6 +54,17 @@ public enum Base64 {
     return isGood ? written : nil
   }
 
+  /// The bytes that `text` stands for; nil for a text that is not Base64. O(length).
+  public static func decoded(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
+    var isGood = false
+    let bytes = [UInt8](unsafeUninitializedCapacity: max(1, decodedBytesMax(text.count))) { output, count in
+      let decoded = decode(text, to: output.baseAddress!)
+      isGood = decoded != nil
+      count = decoded ?? 0
+    }
+    return isGood ? bytes : nil
+  }
+
   static func character(_ value: UInt8) -> UInt8 { alphabet.utf8Start[Int(value & 63)] }
 }
 

@@ -19,6 +19,9 @@ public struct JSONValue {
     return ValidatedJSON.text(ofString: raw, arena: arena)
   }
 
+  /// The text of a string; nil for another kind. O(length).
+  public func text() -> String? { string().map { String(decoding: $0, as: UTF8.self) } }
+
   /// An integer of 64 bits; nil for anything else.
   public func integer() -> Int64? {
     guard kind == .number, case .value(let value) = JSONInteger.value(of: raw) else { return nil }

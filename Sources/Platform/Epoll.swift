@@ -58,6 +58,9 @@ public struct Epoll: ~Copyable {
     _ = close(descriptor)
   }
 
+  /// Readable while there are events: for another set, or `poll`, to wait for this one.
+  public var waitable: Int32 { descriptor }
+
   /// Watches a descriptor.
   public func add(_ fd: Int32, generation: UInt32, _ interest: Readiness) throws(SystemError) {
     try control(EPOLL_CTL_ADD, fd, generation, interest)

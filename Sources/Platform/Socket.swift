@@ -100,6 +100,22 @@ public enum Socket {
     return fd
   }
 
+  /// Begins to connect and does not wait for it: until the connection stands, moving bytes gives `.wouldBlock`, and when it
+  /// fails, an error. Looking a name up may take its time.
+  ///
+  /// - Parameter attempt: counts up with each attempt, so that another of the addresses of a name is tried first each time.
+  /// - Returns: a non-blocking socket with TCP_NODELAY.
+  public static func beginConnect(host: String, port: UInt16, attempt: Int) throws(SystemError) -> Int32 {
+    let fd = try firstAddress(of: host, port: port, "connect to", passive: false, anyHost: false, rotatedBy: attempt) {
+      fd, address, length in
+      guard clinux_set_nonblocking(fd) == 0 else { return errno }
+      let number = uninterrupted { Glibc.connect(fd, address, length) }.number
+      return number == EINPROGRESS ? 0 : number
+    }
+    setNoDelay(fd)
+    return fd
+  }
+
   /// The port a socket is bound to; 0 when it has none.
   public static func localPort(_ fd: Int32) -> UInt16 {
     var address = sockaddr_storage()
@@ -212,9 +228,10 @@ public enum Socket {
     }
   }
 
-  /// A socket for the first address of `host` that `use` gives 0 for; otherwise throws the last error number.
+  /// A socket for the first address of `host` that `use` gives 0 for, beginning with the one at place `rotatedBy` of them, round
+  /// the end; otherwise throws the last error number.
   private static func firstAddress(
-    of host: String, port: UInt16, _ operation: String, passive: Bool, anyHost: Bool,
+    of host: String, port: UInt16, _ operation: String, passive: Bool, anyHost: Bool, rotatedBy rotation: Int = 0,
     _ use: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32
   ) throws(SystemError) -> Int32 {
     let operation = "\(operation) \(host.contains(":") ? "[\(host)]" : host):\(port)"
@@ -228,9 +245,9 @@ public enum Socket {
     }
     defer { freeaddrinfo(list) }
     var number = EADDRNOTAVAIL
-    var next = list
-    while let entry = next?.pointee {
-      next = entry.ai_next
+    let entries = Array(sequence(first: list?.pointee) { $0?.ai_next?.pointee }.compactMap { $0 })
+    let start = Int(rotation.magnitude % UInt(max(entries.count, 1)))
+    for entry in entries[start...] + entries[..<start] {
       let fd = socket(entry.ai_family, entry.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), entry.ai_protocol)
       if fd < 0 {
         number = errno

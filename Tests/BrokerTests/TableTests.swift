@@ -178,6 +178,10 @@ struct TableTests {
       case 1: io.runOne(lane: 0)
       case 2: for task in io.takeFinished() { task.finished() }
       case 3 where random.next() % 4 == 0: file.seal()
+      case 4:
+        // All of it is on disk before anything is appended again.
+        file.flush()
+        #expect(io.drain() == nil)
       default: break
       }
       #expect(file.length == model.count)

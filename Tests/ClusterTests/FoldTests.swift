@@ -21,7 +21,9 @@ import Testing
       var open: [UInt8] = []
       for number in 0..<6 {
         var leader = Leader(behind: fold, node: "n\(number)")
-        add(leader.begin(), isValid: true, &fold)
+        let beginning = leader.begin()
+        add(beginning, isValid: true, &fold)
+        if Bool.random(using: &random) { add(beginning, isValid: false, &fold) }
         open = []
         var late = deposed
         deposed = []

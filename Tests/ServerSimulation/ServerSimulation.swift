@@ -271,7 +271,7 @@ final class ServerSimulation {
   /// Everything calm: every client reads all, every thread has done its work, nothing is on its way.
   func rest(passMs: Int64 = 0) {
     network.isSmooth = true
-    for _ in 0..<3000 where ledger.complaints.isEmpty {
+    for round in 1...3000 where ledger.complaints.isEmpty {
       for client in clients {
         client.noteEnd()
         client.read(.max)
@@ -281,7 +281,8 @@ final class ServerSimulation {
         client.read(.max)
       }
       network.deliver()
-      pass(ms: passMs)
+      // Now and then time passes: a listener may have been left alone for a second.
+      pass(ms: round % 100 == 0 ? max(passMs, 50) : passMs)
       background(200)
       network.isSmooth = true
       if let machine, machine.isIdle, !clients.contains(where: \.hasUnanswered),

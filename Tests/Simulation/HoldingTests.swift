@@ -219,4 +219,56 @@ struct HoldingTests {
 
   @Test("a loss of power at some operations breaks no promise about them", arguments: Seeds.some(12))
   func crashes(seed: UInt64) { HoldingRun.expectSomeCuts(seed, turns: 100, "HoldingTests/crashes") }
+
+  /// A subscription with a companion: what comes back to a consumer comes by another topic.
+  private final class PairRun: PowerCutRun {
+    private var consumers: [Consumer] = []
+    private(set) var offsets: [String: [TopicOffset]] = [:]
+
+    override func connect() throws {
+      var options = ConsumerOptions()
+      options.credit = 3
+      consumers = [try subscribe("work", options, nil)]
+      consumers.append(try subscribe("again", options, consumers[0]))
+    }
+
+    private func subscribe(_ topic: String, _ options: ConsumerOptions, _ companion: Consumer?) throws -> Consumer {
+      try Array(topic.utf8).withUnsafeBytes {
+        try broker.subscribe(topic: $0, group: $0, sub: 1, connection: 1, options, companion: companion).value
+      }
+    }
+
+    override func received(_ delivery: Delivery) {
+      offsets[delivery.consumer.topic.name, default: []].append(delivery.record.sequence)
+    }
+
+    func publish(_ topic: String) throws {
+      _ = try Array(topic.utf8).withUnsafeBytes {
+        try broker.publish(topic: $0, MessageParts(id: UnsafeRawBufferPointer(rebasing: $0[..<0]), body: $0))
+      }
+    }
+
+    func acknowledge(_ topic: String) throws {
+      let consumer = try #require(consumers.first { $0.topic.name == topic })
+      _ = try broker.acknowledge(consumer.group!, .one(offsets[topic]!.removeFirst()))
+    }
+
+    var inHand: Int { offsets.values.reduce(0) { $0 + $1.count } }
+  }
+
+  @Test("two subscriptions that belong together have one credit")
+  func sharedCredit() {
+    let run = PairRun(seed: 1, crashAt: nil)
+    run.run(turns: 0)
+    run.turn { for topic in ["work", "work", "again", "again", "work", "again"] { try run.publish(topic) } }
+    run.rest(turns: 3, ms: 1)
+    #expect(run.inHand == 3)
+    while let topic = run.offsets.first(where: { !$0.value.isEmpty })?.key, run.complaints.isEmpty {
+      let before = run.inHand
+      run.turn { try run.acknowledge(topic) }
+      run.rest(turns: 3, ms: 1)
+      #expect(run.inHand <= 3 && run.inHand >= before - 1)
+    }
+    #expect(run.complaints == [])
+  }
 }

@@ -24,6 +24,24 @@ struct PreparingTests {
     }
   }
 
+  @Test("a message that is cancelled after a checkpoint has copied it does not come back with the next one")
+  func cancelledCopy() throws {
+    let run = SlowRun(seed: 1, crashAt: nil)
+    run.checkpointBytes = 1 << 20
+    run.run(turns: 0)
+    run.turn { for id in ["a", "b"] { try run.schedule(id) } }
+    run.rest(turns: 2, ms: 1)
+    // A clean stop takes a checkpoint.
+    run.restart(cleanly: true, salvaging: false)
+    #expect(run.broker.gauges.pending == 2)
+    var outcome: CancelOutcome?
+    run.turn { outcome = try Array("a".utf8).withUnsafeBytes { try run.broker.cancel(topic: $0, id: $0).value } }
+    #expect(outcome == .cancelled)
+    run.rest(turns: 2, ms: 1)
+    run.restart(cleanly: true, salvaging: false)
+    #expect(run.broker.gauges.pending == 1 && run.complaints == [])
+  }
+
   @Test("a store that fails meanwhile wakes nobody any more")
   func failure() throws {
     let run = SlowRun(seed: 2, crashAt: nil)

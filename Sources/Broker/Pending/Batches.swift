@@ -137,8 +137,8 @@ extension Broker {
       "something came between the parts of a batch")
     batch.bytes.withUnsafeMutableBytes { bytes in
       for entry in batch.entries {
-        bytes.storeBytes(
-          of: pending.leaveMs(entry.dueMs, topic: topic.number).littleEndian, toByteOffset: entry.position, as: Int64.self)
+        let leaveMs = pending.leaveMs(entry.dueMs, topic: topic.number)
+        bytes.storeBytes(of: leaveMs.littleEndian, toByteOffset: entry.position, as: Int64.self)
       }
       var position = 0
       turn.write(ScheduledMany(bytes: UnsafeRawBufferPointer(bytes))).forEach {

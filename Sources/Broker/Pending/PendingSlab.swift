@@ -30,7 +30,13 @@ final class PendingSlab {
   @exclusivity(unchecked) private(set) var count = 0
   @exclusivity(unchecked) private(set) var recordBytes = 0
 
-  deinit { forEach { index, _ in elements[index].record?.deallocate() } }
+  private let pool = RecordPool()
+
+  deinit {
+    forEach { index, _ in
+      if let record = elements[index].record { pool.free(record, MessageRecord(record).length) }
+    }
+  }
 
   /// A slot with a copy of `record`; everything else is the caller's to fill in.
   func insert(copyOf record: MessageRecord) -> UInt32 {
@@ -42,7 +48,7 @@ final class PendingSlab {
       elements.grow(to: Int(index) + 1)
     }
     let length = record.length
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: length, alignment: 8)
+    let memory = pool.allocate(length)
     memory.copyMemory(from: record.base, byteCount: length)
     elements.pointer(index).pointee = PendingMessage(record: memory)
     count += 1
@@ -54,8 +60,9 @@ final class PendingSlab {
   func remove(_ index: UInt32) {
     let element = elements.pointer(index)
     guard let record = element.pointee.record else { preconditionFailure("a free slot was freed") }
-    recordBytes -= MessageRecord(record).length
-    record.deallocate()
+    let length = MessageRecord(record).length
+    recordBytes -= length
+    pool.free(record, length)
     element.pointee.record = nil
     free.append(index)
     count -= 1
