@@ -75,6 +75,8 @@ extension ReplicatedLog {
     let folded = fold.position.streamSequence
     switch event {
     case .entry(let entry):
+      // Before the stream is found to be as it must be, its tail says nothing.
+      guard stream.link == .connected else { return }
       intake.heard(entry, folded: folded)
       foldWhatIsHere(nowNs, isLive: true)
       intake.noticeHole(folded: fold.position.streamSequence, nowNs: nowNs)
@@ -90,11 +92,23 @@ extension ReplicatedLog {
     case .truncated: break
     case .link(let link):
       hasNews = true
-      if link == .connected { intake.reconnected(nowNs: nowNs) }
+      if link == .connected {
+        intake.reconnected(nowNs: nowNs)
+        checkStream()
+      }
     case .problem(let text):
       hasNews = true
       shared.withLock { $0.status.problem = text }
     }
+  }
+
+  /// The checkpoint of this node goes on in one stream, and means nothing in any other.
+  func checkStream() {
+    guard let knownStream, let found = stream.identity, found != knownStream else { return }
+    stop(
+      because: .foreign,
+      "the stream \(found.name) is not the one that the checkpoint of this node goes on in: it was removed, and made again"
+    )
   }
 
   private func checkLoss() {

@@ -103,6 +103,9 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   let isStopping = Atomic(false)
   let syncIsWanted = Atomic(false)
 
+  /// Which stream the checkpoint of this node knows.
+  let knownStream: StreamIdentity?
+
   // The log's thread's own.
   var fold: Fold
   var intake: StreamIntake
@@ -144,9 +147,8 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     shown = Atomic(position.nextRecord - 1)
     shared = Mutex(
       Shared(folded: FoldedRecords(next: position.nextRecord), marks: LogMarks(position), identity: identity))
-    if let mark, let found = stream.identity, found != mark.stream {
-      stop(because: .foreign, "the stream \(found.name) is another one than the checkpoint of this node knows")
-    }
+    knownStream = mark?.stream
+    checkStream()
   }
 
   // MARK: What it is

@@ -102,7 +102,7 @@ import Testing
     var random = SplitMix64(seed: seed &* 7)
     let straight = fold(written.messages).fold
     var fold = Fold()
-    while fold.position.streamSequence < UInt64(written.messages.count) {
+    for _ in 0..<20 * written.messages.count where fold.position.streamSequence < UInt64(written.messages.count) {
       let next = fold.position.streamSequence + 1
       let sequence = UInt64.random(
         in: max(1, next &- min(next, 3))...min(next + 2, UInt64(written.messages.count)), using: &random)
