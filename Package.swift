@@ -80,6 +80,12 @@ let package = Package(
     program(
       "StreamShell", ["JetStream", "NATS", "Platform", "Primitives", "ReplicatedStream", "TLS"],
       path: "Tests/StreamShell"),
+    program(
+      "ShardShell",
+      [
+        "Broker", "Cluster", "DataFiles", "Engine", "JetStream", "NATS", "Platform", "Primitives", "SimulatedDisk",
+      ],
+      path: "Tests/ShardShell"),
     .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
     .target(
       name: "SimulatedDisk", dependencies: ["Primitives", "DataFiles", "SeededRandom"], path: "Tests/SimulatedDisk",

@@ -194,6 +194,7 @@ def _judge(cluster):
         time.sleep(0.2)
     void = {node.name: (cluster.ask(node, "status") or ["?"])[-1] for node in cluster.nodes}
     print(f"   {len(cluster.accepted)} accepted, {len(cluster.offsets)} released, {cluster.led} leaderships, void entries {void}")
+    assert any(int(count) > 0 for count in void.values()), "no leader was deposed with entries on their way that were stored"
     assert not cluster.wrong, cluster.wrong[:5]
     assert not lost, f"{len(lost)} accepted and lost, such as {lost[:5]}"
     assert not twice, f"{len(twice)} released twice, such as {twice[:5]}"
