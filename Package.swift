@@ -104,9 +104,6 @@ let package = Package(
     tests("LogsTests", ["Logs", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("PlatformTests", ["Platform", "Primitives"]),
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
-<<<<<<< HEAD
-    tests("NATSTests", ["NATS", "Platform", "Primitives", "SeededRandom", "TLS"]),
-=======
     tests(
       "DecisionLogTests",
       [
@@ -123,8 +120,7 @@ let package = Package(
         "Cluster", "Engine", "Broker", "DataFiles", "DecisionLog", "Primitives", "ReplicatedStream", "SeededRandom",
         "SimulatedDisk", "SimulatedStream",
       ]),
-    tests("NATSTests", ["NATS", "Platform", "Primitives", "SeededRandom"]),
->>>>>>> cluster
+    tests("NATSTests", ["NATS", "Platform", "Primitives", "SeededRandom", "TLS"]),
     tests(
       "JetStreamTests",
       ["JetStream", "LineProtocol", "NATS", "Platform", "Primitives", "ReplicatedStream", "SeededRandom"]),
