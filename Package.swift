@@ -44,6 +44,7 @@ let package = Package(
     library("DelayStore", ["Primitives", "DataFiles"]),
     library("Broker", ["Primitives", "DataFiles", "DecisionLog", "DelayStore", "TimingWheel", "TopicLog"]),
     library("Engine", ["Primitives", "DataFiles", "DecisionLog", "Broker", "DelayStore", "TopicLog"]),
+    library("Cluster", ["Primitives", "DataFiles", "DecisionLog", "Engine", "ReplicatedStream"]),
     library("RemotingProtocol", ["Primitives", "LineProtocol"]),
     library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "RemotingProtocol", "TopicLog"]),
     library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "AMQPProtocol"]),
@@ -79,12 +80,21 @@ let package = Package(
     program(
       "StreamShell", ["JetStream", "NATS", "Platform", "Primitives", "ReplicatedStream", "TLS"],
       path: "Tests/StreamShell"),
+    program(
+      "ShardShell",
+      [
+        "Broker", "Cluster", "DataFiles", "Engine", "JetStream", "NATS", "Platform", "Primitives", "SimulatedDisk",
+      ],
+      path: "Tests/ShardShell"),
     .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
     .target(
       name: "SimulatedDisk", dependencies: ["Primitives", "DataFiles", "SeededRandom"], path: "Tests/SimulatedDisk",
       swiftSettings: settings),
     .target(
       name: "SimulatedLog", dependencies: ["Primitives", "DecisionLog"], path: "Tests/SimulatedLog",
+      swiftSettings: settings),
+    .target(
+      name: "SimulatedStream", dependencies: ["ReplicatedStream", "SeededRandom"], path: "Tests/SimulatedStream",
       swiftSettings: settings),
     tests("BenchTests", ["bench", "SeededRandom"]),
     tests("PrimitivesTests", ["Primitives"]),
@@ -94,11 +104,26 @@ let package = Package(
     tests("LogsTests", ["Logs", "LineProtocol", "Primitives", "SeededRandom"]),
     tests("PlatformTests", ["Platform", "Primitives"]),
     tests("TimingWheelTests", ["TimingWheel", "SeededRandom"]),
+    tests(
+      "DecisionLogTests",
+      [
+        "Cluster", "DecisionLog", "Journal", "ReplicatedStream", "SimulatedLog", "SimulatedDisk", "SimulatedStream",
+        "Primitives",
+      ]),
+    tests(
+      "ClusterTests",
+      ["Cluster", "ReplicatedStream", "DecisionLog", "Primitives", "SeededRandom"]),
+    // Nodes, clients and faults over a simulated stream.
+    tests(
+      "ClusterSimulation",
+      [
+        "Cluster", "Engine", "Broker", "DataFiles", "DecisionLog", "Primitives", "ReplicatedStream", "SeededRandom",
+        "SimulatedDisk", "SimulatedStream",
+      ]),
     tests("NATSTests", ["NATS", "Platform", "Primitives", "SeededRandom", "TLS"]),
     tests(
       "JetStreamTests",
       ["JetStream", "LineProtocol", "NATS", "Platform", "Primitives", "ReplicatedStream", "SeededRandom"]),
-    tests("DecisionLogTests", ["DecisionLog", "Journal", "SimulatedLog", "SimulatedDisk", "Primitives"]),
     tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
     tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),

@@ -80,6 +80,10 @@ public protocol DecisionLog: AnyObject, Sendable {
   /// nothing follows. A log that is not kept in the folder has nothing to put there. Blocks.
   func beginCopy(in storage: any Storage, behind sequence: Sequence) throws(StorageError)
 
+  /// What a checkpoint that holds the records up to `sequence` must keep besides the number for the log to go on from there;
+  /// empty when the number says it all. `sequence` is at or above the last one released.
+  func mark(at sequence: Sequence) -> [UInt8]
+
   // MARK: The log's thread
 
   /// Does what there is to do without waiting for more.
@@ -104,6 +108,11 @@ public protocol DecisionLog: AnyObject, Sendable {
   var reservedBytes: Int { get }
   /// What has been done since `begin`.
   var counters: LogCounters { get }
+}
+
+extension DecisionLog {
+  /// Most logs find a record by its number.
+  public func mark(at sequence: Sequence) -> [UInt8] { [] }
 }
 
 /// What must be settled before a delivery is shown, besides the records that its message's place in the topic follows from.

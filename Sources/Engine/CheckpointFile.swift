@@ -1,8 +1,9 @@
 // The file `checkpoint`: the identity of the log, and the state as of one record.
 //
 // Holds: it is replaced whole, by renaming a synced file over it, so there is always one that is whole. Bytes,
-// little-endian: 8 magic "ESCAPECP", u32 version (1), u32 CRC-32C of all that follows, u64+u64 store id, u64+u64 hash key,
-// i64 slice width in ms, u64 sequence, u64 length of the state, the state (Broker's `Checkpoint.swift`).
+// little-endian: 8 magic "ESCAPECP", u32 version (1 or 2), u32 CRC-32C of all that follows, u64+u64 store id, u64+u64 hash key,
+// i64 slice width in ms, u64 sequence, u64 length of the state, the state (Broker's `Checkpoint.swift`). In version 2 the log's
+// mark follows, up to the end of the file; a checkpoint without a mark is of version 1.
 // Leaves to others: what the state means, whose the identity is (the log's; a log that is kept elsewhere has it there, too).
 
 import DataFiles
@@ -19,11 +20,14 @@ public struct CheckpointFile {
   public var sequence: Sequence
   /// The broker's state.
   public var state: ArraySlice<UInt8>
+  /// What the log needs besides the sequence to go on behind it (`DecisionLog.mark`); empty for most.
+  public var mark: [UInt8] = []
 
   static let path = "checkpoint"
   static let newPath = "checkpoint.new"
   private static let magic: [UInt8] = Array("ESCAPECP".utf8)
   private static let version: UInt32 = 1
+  private static let versionWithMark: UInt32 = 2
   private static let headerBytes = 72
 
   /// The bytes of the file.
@@ -32,7 +36,7 @@ public struct CheckpointFile {
     func write<T: FixedWidthInteger>(_ value: T) {
       withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
-    write(Self.version)
+    write(mark.isEmpty ? Self.version : Self.versionWithMark)
     write(UInt32(0))
     for id in [identity.store, identity.hashKey] {
       write(id.low)
@@ -42,6 +46,7 @@ public struct CheckpointFile {
     write(sequence)
     write(UInt64(state.count))
     bytes.append(contentsOf: state)
+    bytes.append(contentsOf: mark)
     bytes.withUnsafeMutableBytes { raw in
       let checksum = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: raw[16...]))
       raw.storeBytes(of: checksum.littleEndian, toByteOffset: 12, as: UInt32.self)
@@ -75,17 +80,24 @@ public struct CheckpointFile {
       bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) }
     }
     let found = UInt32(truncatingIfNeeded: word(8))
-    guard found == version else {
-      let reason = "it is of format version \(found), and this program reads \(version); use the program that wrote it"
+    guard found == version || found == versionWithMark else {
+      let reason =
+        "it is of format version \(found), and this program reads \(versionWithMark); use the program that wrote it"
       throw StorageError(kind: .failed, operation: "read", path: path, reason: reason)
     }
     let checksum = bytes.withUnsafeBytes { CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[16...])) }
     guard checksum == UInt32(truncatingIfNeeded: word(8) >> 32) else { throw damaged("it does not match its checksum") }
-    guard word(64) == UInt64(bytes.count - headerBytes) else { throw damaged("its length is not what it says") }
+    let restBytes = UInt64(bytes.count - headerBytes)
+    guard found == version ? word(64) == restBytes : word(64) < restBytes else {
+      throw damaged("its length is not what it says")
+    }
+    let markStart = headerBytes + Int(word(64))
     let identity = LogIdentity(
       store: StoreID(low: word(16), high: word(24)), hashKey: StoreID(low: word(32), high: word(40)))
     return CheckpointFile(
-      identity: identity, sliceMs: Int64(bitPattern: word(48)), sequence: word(56), state: bytes[headerBytes...])
+      identity: identity, sliceMs: Int64(bitPattern: word(48)), sequence: word(56),
+      state: bytes[headerBytes..<markStart],
+      mark: Array(bytes[markStart...]))
   }
 
   /// Puts the checkpoint in the place of the one before, durably.

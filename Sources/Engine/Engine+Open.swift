@@ -71,6 +71,15 @@ extension Engine {
   public static func open(
     _ surroundings: EngineSurroundings, _ settings: EngineSettings, nowNs: Int64
   ) throws(EngineError) -> Engine {
+    let engine = try openUnbegun(surroundings, settings, nowNs: nowNs)
+    try engine.lead(nowNs: nowNs)
+    return engine
+  }
+
+  /// Opens the folder and applies what the log has; the engine can follow the log, or lead.
+  static func openUnbegun(
+    _ surroundings: EngineSurroundings, _ settings: EngineSettings, nowNs: Int64
+  ) throws(EngineError) -> Engine {
     let found = try EngineError.ofStorage { () throws(StorageError) in try CheckpointFile.load(surroundings.storage) }
     let log: any DecisionLog
     do throws(LogError) { log = try surroundings.openLog(found?.identity) } catch {
@@ -79,21 +88,22 @@ extension Engine {
         StorageError(
           kind: .damaged, operation: "open", path: CheckpointFile.path, reason: "there is a journal but no checkpoint"))
     }
-    let file = if let found { found } else { try begin(surroundings, settings, log.identity, nowNs) }
-    return try recover(file, isNew: found == nil, log, surroundings, settings, nowNs)
+    let file = if let found { found } else { try begin(surroundings, settings, log, nowNs) }
+    return try recover(file, isNew: found == nil, log, surroundings, settings)
   }
 
   /// Makes the first checkpoint. It holds the log's identity, without which nobody can read the hashes in its records.
   private static func begin(
-    _ surroundings: EngineSurroundings, _ settings: EngineSettings, _ identity: LogIdentity, _ nowNs: Int64
+    _ surroundings: EngineSurroundings, _ settings: EngineSettings, _ log: any DecisionLog, _ nowNs: Int64
   ) throws(EngineError) -> CheckpointFile {
     try EngineError.ofStorage { () throws(StorageError) in
-      let broker = Broker(settings: settings.broker, hashKey: identity.hashKey, io: surroundings.io)
+      let broker = Broker(settings: settings.broker, hashKey: log.identity.hashKey, io: surroundings.io)
       broker.start(nowNs: nowNs)
       let plan = broker.checkpoint()
       if let failure = surroundings.io.drain() { throw failure }
       let file = CheckpointFile(
-        identity: identity, sliceMs: settings.broker.sliceMs, sequence: 0, state: plan.state[...])
+        identity: log.identity, sliceMs: settings.broker.sliceMs, sequence: 0, state: plan.state[...],
+        mark: log.mark(at: 0))
       try file.save(surroundings.storage)
       return file
     }
@@ -101,7 +111,7 @@ extension Engine {
 
   private static func recover(
     _ file: CheckpointFile, isNew: Bool, _ log: any DecisionLog, _ surroundings: EngineSurroundings,
-    _ settings: EngineSettings, _ nowNs: Int64
+    _ settings: EngineSettings
   ) throws(EngineError) -> Engine {
     var settings = settings
     settings.broker.sliceMs = file.sliceMs
@@ -116,9 +126,6 @@ extension Engine {
       recovery.log = try replay(log, from: file.sequence + 1, broker, io, salvages: settings.salvages)
     }
     if let failure = io.drain() ?? broker.failure { throw .storage(failure) }
-    try EngineError.ofLog { () throws(LogError) in try log.begin() }
-    broker.records = log.takeBuffer()
-    recovery.aheadMs = broker.start(nowNs: nowNs, isSalvaged: !recovery.log.lost.isEmpty)
     return Engine(broker: broker, log: log, storage: storage, io: io, settings: settings, recovery: recovery)
   }
 
@@ -130,7 +137,17 @@ extension Engine {
     try broker.recover(state, files: OpenFiles(storage: storage))
   }
 
-  private static func replay(
+  /// Ends the recovery: the log takes records from here on, and time begins at `nowNs`.
+  ///
+  /// - Throws: when the log cannot be begun, or belongs to another one now.
+  public func lead(nowNs: Int64) throws(EngineError) {
+    try EngineError.ofLog { () throws(LogError) in try log.begin() }
+    broker.records = log.takeBuffer()
+    recovery.aheadMs = broker.start(nowNs: nowNs, isSalvaged: !recovery.log.lost.isEmpty)
+    noteBegun()
+  }
+
+  static func replay(
     _ log: any DecisionLog, from first: Sequence, _ broker: Broker, _ io: any IOQueue, salvages: Bool
   ) throws(LogError) -> RecoveryReport {
     try log.recover(from: first, salvages ? .salvage : .strict) { sequence, kind, payload in

@@ -46,7 +46,7 @@ public final class Engine {
   /// Numbers for people.
   public internal(set) var counters = EngineCounters()
   /// What the start found.
-  public let recovery: RecoverySummary
+  public internal(set) var recovery: RecoverySummary
   /// The settled sequence when this turn began. Decisions about single messages use it, so as not to ask the log each time.
   public private(set) var settledAtTurnStart: Sequence
 
@@ -68,7 +68,7 @@ public final class Engine {
   private var isCheckpointing = false
   /// Whether a checkpoint waits for messages in memory to be written out, some in each turn.
   private var isPreparing = false
-  private var space: SpaceWatch
+  var space: SpaceWatch
 
   init(
     broker: Broker, log: any DecisionLog, storage: any Storage, io: any IOQueue, settings: EngineSettings,
@@ -85,6 +85,9 @@ public final class Engine {
     // A damaged log would be refused by every later start, so a checkpoint soon makes it unnecessary.
     bytesSinceCheckpoint = recovery.log.lost.isEmpty ? recovery.log.bytes : settings.checkpointBytes
   }
+
+  /// Turns may begin: what was recovered is settled.
+  func noteBegun() { settledAtTurnStart = log.settledSequence }
 
   // MARK: Turns
 
@@ -112,13 +115,8 @@ public final class Engine {
     guard broker.failure == nil else { return last }
     let settled = log.settledSequence
     let mustSync = mustSync || broker.effects.contains { $0.gate(last: last).sequence > settled }
-    if !records.isEmpty {
-      bytesSinceCheckpoint += records.byteCount
-      counters.logBytes += records.byteCount
-    }
-    if broker.isDiskFull { snapshot?.abandon() }
-    isPreparing = wantsCheckpoint
-    if isPreparing, broker.prepareCheckpoint() || isCheckpointUrgent { planCheckpoint() }
+    if !records.isEmpty { noteLog(bytes: records.byteCount) }
+    planCheckpointIfDue()
     if !records.isEmpty {
       log.submit(records, mustSync: mustSync || waitingCheckpoint != nil)
       broker.records = log.takeBuffer()
@@ -149,6 +147,19 @@ public final class Engine {
   public func isBackedUp(_ inFlightBytesMax: Int) -> Bool { inFlightBytes > inFlightBytesMax }
 
   // MARK: Checkpoints
+
+  /// So many bytes of records have been added to the log, by this node or by another one.
+  func noteLog(bytes: Int) {
+    bytesSinceCheckpoint += bytes
+    counters.logBytes += bytes
+  }
+
+  /// Prepares a checkpoint, or plans it, when one is wanted.
+  func planCheckpointIfDue() {
+    if broker.isDiskFull { snapshot?.abandon() }
+    isPreparing = wantsCheckpoint
+    if isPreparing, broker.prepareCheckpoint() || isCheckpointUrgent { planCheckpoint() }
+  }
 
   private var wantsCheckpoint: Bool {
     guard !isCheckpointing, broker.isReadyForCheckpoint else { return false }
@@ -184,11 +195,13 @@ public final class Engine {
     }
   }
 
-  private func beginCheckpointIfWritten() {
+  /// Begins the checkpoint that was planned, when the log has its records.
+  func beginCheckpointIfWritten() {
     guard let plan = waitingCheckpoint, log.writtenSequence >= plan.sequence else { return }
     waitingCheckpoint = nil
     let file = CheckpointFile(
-      identity: log.identity, sliceMs: broker.settings.sliceMs, sequence: plan.sequence, state: plan.state[...])
+      identity: log.identity, sliceMs: broker.settings.sliceMs, sequence: plan.sequence, state: plan.state[...],
+      mark: log.mark(at: plan.sequence))
     let task = CheckpointTask(file, unsynced: plan.unsynced, log: log) { [unowned self] in
       isCheckpointing = false
       counters.checkpoints += 1

@@ -2,15 +2,17 @@
 //
 // Holds: tests see the seam alone; how a life ends and how a write fails is arranged below it, here.
 
+import Cluster
 import DecisionLog
 import Journal
 import Primitives
 import SimulatedDisk
 import SimulatedLog
+import SimulatedStream
 import Synchronization
 
 /// The logs there are.
-enum LogKind: CaseIterable, Sendable { case journal, memory, severalMachines }
+enum LogKind: CaseIterable, Sendable { case journal, memory, severalMachines, replicated }
 
 /// How a life ends.
 enum Ending: CaseIterable, Sendable { case endOfProcess, lossOfPower }
@@ -35,6 +37,7 @@ final class Lives: @unchecked Sendable {
   private var life: UInt8 = 0
   private var disk: SimulatedStorage
   private let medium: LogMedium
+  private let replicas: Replicas
   private let now = Atomic<Int64>(0)
 
   init(_ kind: LogKind, seed: UInt64 = 1) {
@@ -42,11 +45,13 @@ final class Lives: @unchecked Sendable {
     random = SplitMix64(seed: seed)
     disk = SimulatedStorage(seed: seed)
     let identity = LogIdentity(store: StoreID(low: seed, high: 1), hashKey: StoreID(low: seed, high: 2))
+    replicas = Replicas(seed: seed)
     medium = LogMedium(kind == .severalMachines ? .severalMachines : .oneMachine, identity: identity)
   }
 
   /// A log over what there is, not recovered yet.
   func open(_ identity: LogIdentity?) throws(LogError) -> any DecisionLog {
+    if kind == .replicated { return replicas.open(identity) }
     if kind != .journal { return try MemoryLog(medium, identity: identity, syncTurns: Int(random.next() % 4)) }
     let settings = JournalSettings(segmentBytes: SegmentWriter.segmentBytesMin)
     let number = random.next()
@@ -70,6 +75,7 @@ final class Lives: @unchecked Sendable {
   @discardableResult func start(from first: Sequence = 1) throws -> [Record] {
     life += 1
     log = try open(identity)
+    if kind == .replicated { replicas.lead() }
     identity = log.identity
     let (records, report) = try Self.recover(log, from: first)
     try log.begin()
@@ -83,6 +89,7 @@ final class Lives: @unchecked Sendable {
     // It closes its files.
     log = nil
     switch (kind, ending) {
+    case (.replicated, _): replicas.end()
     case (.journal, .endOfProcess): disk.restartProcess()
     case (.journal, .lossOfPower): disk = disk.crash(seed: random.next())
     case (_, .endOfProcess): medium.end(keeping: .random(in: written...medium.sent, using: &random))
@@ -106,8 +113,15 @@ final class Lives: @unchecked Sendable {
     return last
   }
 
+  /// Says that a checkpoint holds what is up to `sequence`.
+  func release(upTo sequence: Sequence) {
+    log.release(upTo: sequence)
+    if kind == .replicated { replicas.truncate(behind: sequence) }
+  }
+
   /// Turns until there is nothing to do now.
   @discardableResult func settle() -> NextTurn {
+    if kind == .replicated { return replicas.settle() }
     for _ in 0..<10_000 {
       let next = log.turn()
       if next != .now { return next }
@@ -119,6 +133,7 @@ final class Lives: @unchecked Sendable {
   func rest() {
     for _ in 0..<100 where log.durableSequence < written.count {
       now.wrappingAdd(10 * TimeUnits.nsPerMs, ordering: .relaxed)
+      replicas.pass(ms: 10)
       settle()
     }
   }
@@ -127,6 +142,8 @@ final class Lives: @unchecked Sendable {
   func failNext() {
     if let memory = log as? MemoryLog {
       memory.fail(StorageError(kind: .failed, operation: "write", path: "memory", reason: "a test"))
+    } else if kind == .replicated {
+      replicas.depose()
     } else {
       disk.setFault(.failOnce, atOperation: disk.operations + 1)
     }

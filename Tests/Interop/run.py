@@ -11,6 +11,7 @@ import sys
 import time
 
 import amqp_suites
+import cluster_suites
 import nats_suites
 import page_suites
 import rocketmq_suites
@@ -35,7 +36,8 @@ def main():
     known = {name: (wire, flags, suite) for wire, flags, suites in WIRES for name, suite in suites.items()}
     if not options.port:
         # Suites that start and kill servers themselves.
-        own = rocketmq_suites.OWN_SERVERS | nats_suites.OWN_SERVERS | nats_suites.MEASUREMENTS
+        own = rocketmq_suites.OWN_SERVERS | nats_suites.OWN_SERVERS | cluster_suites.OWN_SERVERS
+        own |= nats_suites.MEASUREMENTS
         known |= {name: (None, None, suite) for name, suite in own.items()}
     unknown = set(options.suites) - set(known)
     if unknown:

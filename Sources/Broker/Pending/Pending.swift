@@ -57,6 +57,8 @@ final class Pending {
   private let outcomes: RecentOutcomes
   @exclusivity(unchecked) private var retiring = Fifo<RetiringMessage>(keptMax: retiringMax)
   private var isSweeping = false
+  /// When a broker that only replays forgets outcomes again.
+  private var nextSweepMs: UnixMs = 0
   /// The id that the server would make next in the topic where it made the last one.
   @exclusivity(unchecked) private var nextMade = MadeID(topic: 0, sequence: 0, hash: IDHash(low: 0, high: 0))
   /// Everything up to here has been released.
@@ -322,10 +324,21 @@ final class Pending {
     if outcomes.count > 0 { startSweeping() }
   }
 
+  /// Retires some messages, forgets outcomes that are out of the window, and brings near what is due soon after `aheadMs`: a
+  /// broker that only replays has no timers and no turns.
+  func tidyWhileFollowing(aheadMs: UnixMs) {
+    store.advance(nowMs: max(turn.nowMs, aheadMs))
+    retire(limit: settings.releasesPerTurn)
+    guard turn.nowMs >= nextSweepMs else { return }
+    nextSweepMs = turn.nowMs + sweepIntervalMs
+    outcomes.sweep(nowMs: turn.nowMs)
+  }
+
+  private var sweepIntervalMs: Int64 { max(100, settings.idWindowMs / RecentOutcomes.sweepsPerWindow) }
+
   private func startSweeping() {
     isSweeping = true
-    let intervalMs = max(100, settings.idWindowMs / RecentOutcomes.sweepsPerWindow)
-    _ = timers.start(dueMs: turn.nowMs + intervalMs, TimerTarget(kind: .sweep))
+    _ = timers.start(dueMs: turn.nowMs + sweepIntervalMs, TimerTarget(kind: .sweep))
   }
 
   // MARK: Turns

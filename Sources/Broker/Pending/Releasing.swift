@@ -43,6 +43,8 @@ extension Broker {
   private func noteReleased(_ topic: Topic, lateMs: Int64) {
     turn.counters.released += 1
     turn.counters.latenessMs.add(lateMs)
+    // Another node may go on from here by another clock, and make other releases: what is shown waits for this one's record.
+    if settings.deliveryRule == .afterOwnRecord { topic.noteAppended(by: records.lastSequence) }
     groups.grown(topic)
   }
 }

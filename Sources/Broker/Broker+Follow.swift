@@ -1,0 +1,17 @@
+// What keeps a broker small that only replays, for as long as another one decides.
+//
+// Holds: nothing here is recorded, and nothing changes what the records have made of the state.
+// Leaves to others: applying records (`Broker+Apply`).
+
+import Primitives
+
+extension Broker {
+  /// Retires and forgets as a turn does, and reads ahead what is due soon. Called after each run of records.
+  ///
+  /// - Parameter aheadMs: service time up to which messages should be in memory.
+  public func tidyWhileFollowing(aheadMs: UnixMs) {
+    guard failure == nil else { return }
+    topics.evict()
+    pending.tidyWhileFollowing(aheadMs: aheadMs)
+  }
+}
