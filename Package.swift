@@ -120,7 +120,7 @@ let package = Package(
         "Cluster", "Engine", "Broker", "DataFiles", "DecisionLog", "Primitives", "ReplicatedStream", "SeededRandom",
         "SimulatedDisk", "SimulatedStream",
       ]),
-    tests("NATSTests", ["NATS", "Platform", "Primitives", "SeededRandom"]),
+    tests("NATSTests", ["NATS", "Platform", "Primitives", "SeededRandom", "TLS"]),
     tests(
       "JetStreamTests",
       ["JetStream", "LineProtocol", "NATS", "Platform", "Primitives", "ReplicatedStream", "SeededRandom"]),

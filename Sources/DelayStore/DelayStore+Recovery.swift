@@ -15,20 +15,34 @@ extension DelayStore {
   ) throws(StorageError) {
     self.routedMs = routedMs
     loadedMs = routedMs
+    var found: [(slice: Slice, contents: SliceOutline)] = []
     for state in states {
       let isNear = layout.endMs(state.key) <= routedMs
       let slice = addSlice(
         state.key, generation: state.generation, length: state.length, phase: isNear ? .inMemory : .ahead)
       try cut(slice.file.path, to: state.length, files)
-      let dead = try tombstones(slice, files)
-      try Self.forEachRecord(files, slice.file.path, state.length, hasher) { record, hash, position in
-        guard record.kind != RecordKind.tombstone, !dead.contains(position), isPending(record) else { return }
-        if isNear {
-          owner?.cameNear(record, hash: hash, slice: slice.number, position: position)
+      found.append((slice, try SliceOutline(files, path: slice.file.path, length: state.length)))
+    }
+    index.reserve(found.reduce(0) { $0 + $1.contents.messageCount - $1.contents.dead.count })
+    for (slice, contents) in found { try recover(slice, contents.dead, files, isPending) }
+  }
+
+  private func recover(
+    _ slice: Slice, _ dead: Set<Int>, _ files: OpenFiles, _ isPending: (MessageRecord) -> Bool
+  ) throws(StorageError) {
+    try Self.forEachBlock(files, slice.file.path, slice.file.length, hasher) { block, from in
+      for (place, found) in block.found.enumerated() {
+        // Each entry is in a cache line of its own; asked for ahead, they come at the same time.
+        if place + 12 < block.found.count { index.prefetchEntry(block.found[place + 12].hash) }
+        let position = from + found.place
+        let record = MessageRecord(block.memory.base + found.place)
+        guard dead.isEmpty || !dead.contains(position), isPending(record) else { continue }
+        if slice.phase == .inMemory {
+          owner?.cameNear(record, hash: found.hash, slice: slice.number, position: position)
         } else {
           slice.onDiskCount += 1
           onDiskCount += 1
-          index.set(hash, .disk(slice: slice.number, position: position))
+          index.set(found.hash, .disk(slice: slice.number, position: position))
         }
       }
     }
@@ -45,31 +59,67 @@ extension DelayStore {
     if size > length { try files.storage.truncate(file, to: length) }
   }
 
-  private func tombstones(_ slice: Slice, _ files: OpenFiles) throws(StorageError) -> Set<Int> {
-    var dead: Set<Int> = []
-    try Self.forEachRecord(files, slice.file.path, slice.file.length, hasher) { record, _, _ in
-      if record.kind == RecordKind.tombstone { dead.insert(Int(record.sequence)) }
-    }
-    return dead
-  }
-
   /// Calls `body` with every record of a slice file and its position; the hash is of use for messages only.
   public static func forEachRecord(
     _ files: OpenFiles, _ path: String, _ length: Int, _ hasher: SipHash128,
     _ body: (MessageRecord, IDHash, Int) -> Void
   ) throws(StorageError) {
+    try forEachBlock(files, path, length, hasher) { block, from in
+      var place = 0
+      var messages = block.found[...]
+      while place < block.bytes {
+        let record = MessageRecord(block.memory.base + place)
+        var hash = IDHash(low: 0, high: 0)
+        if let next = messages.first, next.place == place {
+          hash = next.hash
+          messages.removeFirst()
+        }
+        body(record, hash, from + place)
+        place += record.length
+      }
+    }
+  }
+
+  /// Calls `body` with every block of a slice file and the position where it begins.
+  private static func forEachBlock(
+    _ files: OpenFiles, _ path: String, _ length: Int, _ hasher: SipHash128, _ body: (SliceBlock, Int) -> Void
+  ) throws(StorageError) {
     var from = 0
     while from < length {
       let block = try SliceBlock(files, path: path, from: from, to: length, hasher: hasher)
       if let damage = block.damage { throw damage }
-      var place = 0
-      while place < block.bytes {
-        let record = MessageRecord(block.memory.base + place)
-        body(record, hasher.hash(topic: record.topic, id: record.id), from + place)
-        place += record.length
-      }
+      body(block, from)
       precondition(block.bytes > 0, "a block without a record")
       from += block.bytes
+    }
+  }
+}
+
+/// What a slice file holds, by the lengths and kinds of its records alone: a tombstone names a message in front of it, so that it must
+/// be known before that one is taken up. What is damaged ends the outline; reading the slice says so.
+private struct SliceOutline {
+  /// Where the messages are that a tombstone names.
+  var dead: Set<Int> = []
+  /// Messages, those included.
+  var messageCount = 0
+
+  init(_ files: OpenFiles, path: String, length: Int) throws(StorageError) {
+    let file = try files.file(path, create: false)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 8)
+    defer { buffer.deallocate() }
+    var from = 0
+    while from < length {
+      let count = try files.storage.read(
+        file, at: from, into: UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(length - from)))
+      var place = 0
+      while place + MessageRecord.headerLength <= count {
+        let record = MessageRecord(buffer.baseAddress! + place)
+        guard record.length >= MessageRecord.headerLength else { return }
+        if record.kind == RecordKind.tombstone { dead.insert(Int(record.sequence)) } else { messageCount += 1 }
+        place += record.length
+      }
+      if place == 0 { return }
+      from += place
     }
   }
 }

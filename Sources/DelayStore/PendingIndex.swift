@@ -141,9 +141,22 @@ public final class PendingIndex {
     return slot
   }
 
+  /// Makes room for so many messages, in an empty index: what comes one by one would make each shard grow again and again.
+  public func reserve(_ count: Int) {
+    precondition(self.count == 0, "room is made before anything comes")
+    // A shard that gets more than the average may grow once.
+    var capacity = 8
+    while (count >> Self.shardBits) * 4 > capacity * 3 { capacity *= 2 }
+    guard capacity > 8 else { return }
+    for shard in 0..<1 << Self.shardBits where shards[shard].entries == nil { resize(shards + shard, to: capacity) }
+  }
+
   private func grow(_ shard: UnsafeMutablePointer<Shard>) {
+    resize(shard, to: shard.pointee.entries == nil ? 8 : (shard.pointee.mask + 1) * 2)
+  }
+
+  private func resize(_ shard: UnsafeMutablePointer<Shard>, to capacity: Int) {
     let old = shard.pointee
-    let capacity = old.entries == nil ? 8 : (old.mask + 1) * 2
     let entries = UnsafeMutablePointer<Entry>.allocate(capacity: capacity)
     entries.initialize(repeating: Entry(low: 0, high: 0, place: 0), count: capacity)
     shard.pointee.entries = entries

@@ -1,5 +1,7 @@
 // Which stream it is, and how it must be kept.
 
+import ReplicatedStream
+
 /// The settings of a stream in JetStream.
 public struct JetStreamSettings: Equatable, Sendable {
   /// The name of the stream, such as `ESC-0`: letters, digits, `-` and `_`.
@@ -14,6 +16,9 @@ public struct JetStreamSettings: Equatable, Sendable {
   public var bytesMax: Int64
   /// Whether it is made when it is not there. Otherwise it is waited for.
   public var mayCreate: Bool
+  /// The stream that this node has read before, from its checkpoint; nil for a node without one. No other one is taken in its
+  /// place, and none is made.
+  public var identity: StreamIdentity?
   /// Whether a server that does not write to its disk before it answers is refused. Without this, what is stored lies in the
   /// memory of several servers, and a loss of power takes it away.
   public var mustSyncAlways = true

@@ -47,20 +47,14 @@ extension JetStreamStream {
     guard let info = StreamInfo(json, jsonReader) else {
       return tryAgain("an answer about the stream that cannot be understood")
     }
-    if let error = info.error {
-      guard error.number == StreamError.noSuchStream, !wasMade else {
-        return wasMade ? giveUp(Problem.notMade(settings, error)) : tryAgain(error.words)
-      }
-      guard settings.mayCreate else { return giveUp(Problem.missing(settings)) }
-      return ask("STREAM.CREATE", StreamConfiguration.text(settings), timeoutMs: settings.purgeTimeoutMs, for: .make)
-    }
+    if let error = info.error { return takeError(error, wasMade: wasMade) }
     let differences = info.configuration.differences(from: settings)
     guard differences.isEmpty else { return giveUp(Problem.different(settings, differences)) }
     guard let createdNs = ExactTime.unixNs(info.created) else {
       return tryAgain("the stream does not say when it was made")
     }
     let found = StreamIdentity(name: settings.name, createdNs: createdNs)
-    guard identity == nil || identity == found else { return giveUp(Problem.replaced(settings)) }
+    guard known == nil || known == found else { return giveUp(Problem.replaced(settings)) }
     identity = found
     peers = info.peers.isEmpty ? [client.info?.name ?? ""] : info.peers
     opening = .asking
@@ -69,6 +63,18 @@ extension JetStreamStream {
     // Servers that were good are asked again beside the work: a takeover shall not wait for one that is down.
     if wasGood { open() }
   }
+
+  private func takeError(_ error: StreamError, wasMade: Bool) {
+    guard !StreamError.passing.contains(error.number) else { return tryAgain(error.words) }
+    if wasMade { return giveUp(Problem.notMade(settings, error)) }
+    guard error.number == StreamError.noSuchStream else { return tryAgain(error.words) }
+    // A stream that was there and is gone is never made again: that would hide the loss.
+    guard settings.mayCreate, known == nil else { return giveUp(Problem.missing(settings, isKnown: known != nil)) }
+    ask("STREAM.CREATE", StreamConfiguration.text(settings), timeoutMs: settings.purgeTimeoutMs, for: .make)
+  }
+
+  /// The stream that was there before, in this life or an earlier one.
+  private var known: StreamIdentity? { identity ?? settings.identity }
 
   private func open() {
     opening = .open
@@ -91,11 +97,12 @@ extension JetStreamStream {
   /// One server's report; the last one ends the question.
   func takeReport(_ message: NATSMessage, _ call: NATSCall) {
     // 503 when nobody answers on this subject, which means that it is not imported.
-    if message.headers.status == 0, let report = ServerReport(message.payload, jsonReader), peers.contains(report.name)
+    if message.headers.status == 0, let report = ServerReport(message.payload, jsonReader),
+      peers.contains(report.name), !reports.contains(where: { $0.name == report.name })
     {
       reports.append(report)
     }
-    guard message.headers.status != 0 || Set(reports.map(\.name)).count == Set(peers).count else { return }
+    guard message.headers.status != 0 || reports.count == Set(peers).count else { return }
     client.end(call)
     works.removeValue(forKey: call)
     judgeReports()
@@ -103,7 +110,7 @@ extension JetStreamStream {
 
   func judgeReports() {
     for report in reports { if let problem = Problem.ofReport(report) { return giveUp(problem) } }
-    let isMajority = Set(reports.map(\.name)).count > settings.replicas / 2
+    let isMajority = reports.count > settings.replicas / 2
     guard opening == .asking else { return }
     guard isMajority else {
       return reports.isEmpty

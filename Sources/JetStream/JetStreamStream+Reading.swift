@@ -12,7 +12,8 @@ import ReplicatedStream
 final class Reading {
   let call: StreamCall
   let first: EntrySequence
-  @exclusivity(unchecked) var entries: [StreamEntry] = []
+  @exclusivity(unchecked) private(set) var entries: [StreamEntry] = []
+  @exclusivity(unchecked) private(set) var bytes = 0
 
   init(_ call: StreamCall, from first: EntrySequence) {
     self.call = call
@@ -20,6 +21,11 @@ final class Reading {
   }
 
   var next: EntrySequence { first &+ UInt64(entries.count) }
+
+  func take(_ payload: UnsafeRawBufferPointer) {
+    entries.append(StreamEntry(sequence: next, previous: next &- 1, bytes: Array(payload)))
+    bytes += payload.count
+  }
 }
 
 extension JetStreamStream {
@@ -39,10 +45,8 @@ extension JetStreamStream {
     switch message.headers.status {
     case 0:
       guard let sequence = message.headers.number("Nats-Sequence") else { break }
-      if sequence == reading.next {
-        let entry = StreamEntry(sequence: sequence, previous: sequence - 1, bytes: Array(message.payload))
-        return reading.entries.append(entry)
-      }
+      // Whatever a server sends, no more is kept than was asked for and one entry.
+      if sequence == reading.next, reading.bytes < Self.readBytesMax { return reading.take(message.payload) }
       if sequence > reading.next, reading.entries.isEmpty { return askLeader(reading, call) }
     case 404 where reading.entries.isEmpty: return askLeader(reading, call)
     default: break

@@ -43,9 +43,12 @@ enum Problem {
     "the NATS server does not allow this user what the stream '\(settings.name)' needs: \(reason)"
   }
 
-  static func missing(_ settings: JetStreamSettings) -> String {
-    "there is no stream '\(settings.name)', and this node may not make it: start the cluster with the command that makes it, "
-      + "or look whether the servers and the account are the right ones"
+  static func missing(_ settings: JetStreamSettings, isKnown: Bool) -> String {
+    isKnown
+      ? "the stream '\(settings.name)' is gone, and with it what this node has not read: bring the servers back that had it, "
+        + "or begin a new generation"
+      : "there is no stream '\(settings.name)', and this node may not make it: start the cluster with the command that makes "
+        + "it, or look whether the servers and the account are the right ones"
   }
 
   static func notMade(_ settings: JetStreamSettings, _ error: StreamError) -> String {

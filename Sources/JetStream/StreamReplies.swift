@@ -15,6 +15,8 @@ struct StreamError: Equatable {
   static let wrongLastSequence = 10071
   static let isFull = 10077
   static let needsResources = [10023, 10047]
+  /// Nobody leads at the moment.
+  static let passing = [10004, 10008, 10009]
 
   var number = 0
   var text = ""

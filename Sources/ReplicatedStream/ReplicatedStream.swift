@@ -42,7 +42,7 @@ public protocol ReplicatedStream: AnyObject {
 
   /// Stores an entry behind the entry `last`. Several may be in flight, each expecting the one before it.
   ///
-  /// Never fails at once: while the link is away the outcome is `.unknown`, at the next `nextEvent`.
+  /// Never fails at once: while the link is away the outcome is `.unknown`, told after the next `turn`.
   ///
   /// - Parameters:
   ///   - bytes: 1 to `entryBytesMax`; taken over before the call returns.

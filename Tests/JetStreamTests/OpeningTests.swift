@@ -28,6 +28,23 @@ struct OpeningTests {
     #expect(!other.server.requests.contains { $0.subject.contains("CREATE") })
   }
 
+  @Test("a stream that cannot be made is a problem, unless nobody leads at the moment")
+  func cannotBeMade() {
+    let bench = StreamBench()
+    bench.server.created = nil
+    func fail(_ number: Int) {
+      bench.server.answerInstead = {
+        $0.subject.contains("CREATE") ? [#"{"error":{"err_code":\#(number),"description":"words"}}"#] : nil
+      }
+    }
+    fail(10008)
+    #expect(!bench.wait { !bench.problems.isEmpty })
+    fail(10074)
+    #expect(bench.wait { bench.problems.first?.contains("cannot be made: words (10074)") == true })
+    bench.server.answerInstead = { _ in nil }
+    #expect(bench.open())
+  }
+
   @Test(
     "a stream that is set up otherwise is refused, and the difference told",
     arguments: [
@@ -121,8 +138,10 @@ struct OpeningTests {
       return bench
     }
     #expect(bench([ModelServer.report("n1"), ModelServer.report("n3")]).open())
-    let alone = bench([ModelServer.report("n2")])
-    #expect(!alone.wait { alone.stream.link == .connected })
+    for reports in [[ModelServer.report("n2")], [ModelServer.report("n2"), ModelServer.report("n2")]] {
+      let alone = bench(reports)
+      #expect(!alone.wait { alone.stream.link == .connected })
+    }
     let mixed = bench([ModelServer.report("n2"), ModelServer.report("n1"), ModelServer.report("n3", "2.15.1", false)])
     #expect(mixed.wait { mixed.problems.first?.contains("'n3'") == true })
   }
@@ -154,6 +173,30 @@ struct OpeningTests {
     bench.turn()
     #expect(!bench.wait { bench.stream.link == .connected })
     #expect(bench.problems.count == 1 && bench.problems[0].contains("made again"))
+  }
+
+  @Test("a stream that is gone is not made again, also not by a node that knows it from an earlier life")
+  func gone() {
+    let bench = StreamBench()
+    #expect(bench.open())
+    bench.server.created = nil
+    bench.stream.client.leaveServer(reason: "test")
+    bench.turn()
+    #expect(!bench.wait { bench.stream.link == .connected })
+    #expect(bench.problems.count == 1 && bench.problems[0].contains("is gone"))
+
+    let known = StreamIdentity(name: "ESC-0", createdNs: 1_772_357_400_123_456_789)
+    let restarted = StreamBench { $0.identity = known }
+    restarted.server.created = nil
+    #expect(!restarted.wait { restarted.stream.link == .connected })
+    #expect(restarted.problems.count == 1 && restarted.problems[0].contains("is gone"))
+    restarted.server.created = "2026-03-02T09:30:00Z"
+    #expect(!restarted.wait { restarted.stream.link == .connected })
+    restarted.server.created = "2026-03-01T09:30:00.123456789Z"
+    #expect(restarted.open())
+    for server in [bench.server, restarted.server] {
+      #expect(!server.requests.contains { $0.subject.contains("CREATE") })
+    }
   }
 
   @Test("what cannot be reached for long is told, with the reason, and not at once")

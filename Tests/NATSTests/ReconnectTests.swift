@@ -1,3 +1,4 @@
+import TLS
 import Testing
 
 @testable import NATS
@@ -13,7 +14,7 @@ struct ReconnectTests {
     let bench = ClientBench("nats://a:1,nats://b:2,nats://c:3", seed: seed)
     bench.transport.refusedPorts = [1, 2, 3]
     var times: [Int64] = []
-    while bench.transport.opened.count < 30 {
+    for _ in 0..<1000 where bench.transport.opened.count < 30 {
       let before = bench.transport.opened.count
       bench.turn()
       if bench.transport.opened.count > before { times.append(bench.nowMs) }
@@ -109,5 +110,25 @@ struct ReconnectTests {
     let events = bench.turn()
     #expect(events.count == 1 && events[0].contains(reason), "\(events)")
     #expect(bench.transport.takeSent() == "")
+  }
+
+  @Test("what comes before the handshake of TLS is not taken for what came under it", arguments: [false, true])
+  func bytesBeforeTLS(_ comeTogether: Bool) throws {
+    let context = try TLSContext(client: .system)
+    let bench = ClientBench { $0.tls = .always(context) }
+    bench.turn()
+    bench.transport.say(ClientBench.info.replacing("}", with: #","tls_available":true}"#))
+    if comeTogether { bench.transport.say("PING\r\n") }
+    let events = bench.turn()
+    if comeTogether {
+      #expect(events.count == 1 && events[0].contains("before the handshake"), "\(events)")
+      #expect(bench.transport.sent.isEmpty)
+    } else {
+      #expect(events == [])
+      // The hello of TLS, and nothing else.
+      #expect(bench.transport.sent.starts(with: [0x16, 0x03]))
+      bench.transport.say("PING\r\n")
+      #expect(bench.turn().first?.contains("TLS") == true)
+    }
   }
 }

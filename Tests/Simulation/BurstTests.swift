@@ -10,7 +10,7 @@ import Testing
 struct BurstTests {
   /// A burst in one topic, and single messages of another one.
   private final class Run: PowerCutRun {
-    static let burstCount = 200
+    static let burstCount = 1000
     /// Offsets by topic and message, as they were seen.
     var seen: [String: TopicOffset] = [:]
     /// What the topic "other" got in the latest turn.
@@ -18,7 +18,7 @@ struct BurstTests {
 
     override var settings: EngineSettings {
       var settings = super.settings
-      settings.broker.releasesPerTurn = 16
+      settings.broker.releasesPerTurn = 64
       settings.broker.segmentBytes = 1 << 20
       return settings
     }
@@ -85,6 +85,8 @@ struct BurstTests {
   @Test("a loss of power within a burst changes no offset that was seen", arguments: Seeds.some(30))
   func crashes(seed: UInt64) throws {
     let run = Run(seed: seed, crashAt: nil)
+    // Checkpoints fall into the burst.
+    run.checkpointBytes = 300
     run.run(turns: 0)
     run.rest(turns: 2, ms: 1)
     let atMs = run.time.nowMs + 100
