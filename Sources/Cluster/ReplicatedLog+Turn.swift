@@ -36,6 +36,7 @@ extension ReplicatedLog {
     if isFinished { return .finished }
     stream.turn(nowMs: nowNs / Self.nsPerMs)
     let wakeUpNs = wakeUpNs()
+    if wakeUpNs == .max { return .whenWoken }
     return wakeUpNs <= nowNs ? .now : .after(ns: wakeUpNs - nowNs)
   }
 
@@ -44,8 +45,10 @@ extension ReplicatedLog {
     if intake.hasGivenUp(nowNs: nowNs) { failedToReachEnd(nowNs) }
     if !isCurrent, nowNs >= seekEndAtNs { intake.seekEnd(nowNs: nowNs) }
     campaign(nowNs)
-    goOnLeading(nowNs)
-    if !isPaused {
+    // Nothing is asked of a stream that is away, or not found good yet.
+    let isConnected = stream.link == .connected
+    if isConnected { goOnLeading(nowNs) }
+    if isConnected, !isPaused {
       for wish in intake.wishes(folded: fold.position.streamSequence, nowNs: nowNs) { ask(wish) }
     }
     if isStopping.load(ordering: .sequentiallyConsistent), lead == nil { isFinished = true }
@@ -60,10 +63,11 @@ extension ReplicatedLog {
 
   private func wakeUpNs() -> Int64 {
     var next = stream.nextTurnMs == .max ? Int64.max : stream.nextTurnMs &* Self.nsPerMs
+    guard stream.link == .connected else { return next }
     if !isPaused { next = min(next, intake.wakeUpNs) }
     if let lead { return min(next, lead.wakeUpNs(leadership, isSeekingEnd: intake.isSeekingEnd)) }
     let (mayLead, rank) = shared.withLock { ($0.mayLead, $0.rank) }
-    if mayLead, stream.link == .connected, let campaignNs = leadership.wakeUpNs(rank: rank) {
+    if mayLead, let campaignNs = leadership.wakeUpNs(rank: rank) {
       next = min(next, campaignNs)
     }
     return next
@@ -95,6 +99,9 @@ extension ReplicatedLog {
       if link == .connected {
         intake.reconnected(nowNs: nowNs)
         checkStream()
+      } else {
+        intake.abandonEnd()
+        failedToReachEnd(nowNs)
       }
     case .problem(let text):
       hasNews = true

@@ -130,6 +130,12 @@ struct StreamIntake {
     progressNs = nowNs
   }
 
+  /// The way to the end is given up: the link is gone.
+  mutating func abandonEnd() {
+    isSeekingEnd = false
+    goal = nil
+  }
+
   /// Whether the fold has come to what was the end when it was asked for; true once.
   mutating func hasReachedEnd(folded: EntrySequence) -> Bool {
     guard isSeekingEnd, let goal, folded >= goal else { return false }

@@ -54,8 +54,12 @@ final class Replicas {
       guard let log else { return }
       let next = log.turn()
       if next == .finished || isDone(log) { return }
-      var untilNs = world.nowNs
-      if case .after(let ns) = next { untilNs += min(ns, 1000 * TimeUnits.nsPerMs) }
+      let untilNs: Int64 =
+        switch next {
+        case .now: world.nowNs
+        case .after(let ns): world.nowNs + min(ns, 1000 * TimeUnits.nsPerMs)
+        case .whenWoken, .finished: world.nowNs + 1000 * TimeUnits.nsPerMs
+        }
       world.advance(to: min(world.nextNs ?? .max, untilNs))
     }
   }

@@ -152,7 +152,10 @@ def _strike(cluster, servers, number):
     kind = ("seize", "kill", "seize", "stop", "server", "seize", "both")[number % 7]
     again = []
     if kind == "seize":
-        random.choice(others).say("seize")
+        # Several, since each meets a leader with more than one entry on its way only now and then.
+        for _ in range(12):
+            random.choice([node for node in cluster.nodes if node is not cluster.leader]).say("seize")
+            time.sleep(0.2)
     elif kind == "kill":
         cluster.leader = None
         leader.kill()
