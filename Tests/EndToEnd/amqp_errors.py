@@ -82,7 +82,7 @@ def reserved_names():
     for name in ("exchange.bind", "exchange.unbind"):
         refused(403, default, name, destination="", source="amq.direct")
         refused(403, default, name, destination="amq.direct", source="")
-    refused(403, "ACCESS_REFUSED - deletion of system exchange 'amq.direct' not allowed", "exchange.delete", exchange="amq.direct")
+    refused(403, "ACCESS_REFUSED - deletion of system exchange 'amq.direct' in vhost '/' not allowed", "exchange.delete", exchange="amq.direct")
     exchange = unique("x")
     refused(403, f"ACCESS_REFUSED - cannot publish to internal exchange '{exchange}' in vhost '/'", "basic.publish",
             [("exchange.declare", {"exchange": exchange, "type": "fanout", "internal": True})], exchange=exchange)
@@ -161,6 +161,7 @@ def arguments_and_properties():
     with peer() as p:
         for properties, text in (({"expiration": "-1"}, "invalid expiration '-1'"), ({"expiration": "x"}, "invalid expiration 'x'"),
                                  ({"headers": {"CC": "k"}}, "header 'CC'"),
+                                 ({"deliveryMode": 3}, "invalid message: delivery mode 3 is neither 1 nor 2"),
                                  ({"userId": "somebody"}, "user_id property set to 'somebody' but authenticated user was 'guest'")):
             p.channel()
             p.publish(1, "nowhere", properties=properties)
