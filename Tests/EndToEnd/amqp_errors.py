@@ -151,6 +151,23 @@ def delivery_tags():
 
 
 @case
+def line_ends_in_names():
+    """Names of exchanges and queues lose their line feeds and carriage returns where they are declared, bound and deleted."""
+    queue, exchange = unique("q"), unique("x")
+    with peer() as p:
+        equal(p.queue(p.channel(), f"\r\n{queue}\n"), queue, "the name of the queue")
+        p.call(1, "exchange.declare", exchange=f"{exchange}\r\n", type="fanout")
+        p.call(1, "exchange.declare", exchange=exchange, passive=True)
+        p.call(1, "queue.bind", queue=f"{queue}\r", exchange=f"\n{exchange}")
+        p.publish(1, "", exchange=exchange)
+        equal(p.count(1, queue), 1, "messages")
+        p.call(1, "queue.purge", queue=f"{queue}\n")
+        p.call(1, "queue.delete", queue=f"{queue}\n")
+        p.call(1, "exchange.delete", exchange=f"\n{exchange}")
+    refused(404, f"NOT_FOUND - no queue '{queue}' in vhost '/'", "queue.declare", queue=queue, passive=True)
+
+
+@case
 def arguments_and_properties():
     """Bad arguments of queues and bad properties of messages are 406."""
     for key, value in (("x-message-ttl", -1), ("x-message-ttl", "soon"), ("x-expires", 0), ("x-expires", -1),
