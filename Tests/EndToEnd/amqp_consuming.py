@@ -113,6 +113,25 @@ def prefetch_of_a_channel():
 
 
 @case
+def prefetch_of_a_channel_goes_round():
+    """What a bound of the channel lets through goes to its consumers in turns."""
+    with peer() as p:
+        p.channel()
+        queues = [filled(p, 30) for _ in range(3)]
+        p.call(1, "basic.qos", count=1, **{"global": True})
+        for number, queue in enumerate(queues):
+            p.send(1, "basic.consume", queue=queue, consumerTag=str(number))
+        tags = []
+        for _ in range(30):
+            name = None
+            while name != "basic.deliver":
+                _, name, fields = p.read()
+            tags.append(fields["consumerTag"])
+            p.send(1, "basic.ack", deliveryTag=fields["deliveryTag"])
+        equal([tags.count(str(number)) for number in range(3)], [10, 10, 10], "deliveries to each")
+
+
+@case
 def recovering():
     """`basic.recover` gives everything unacknowledged back, to be delivered again."""
     with peer() as p:
