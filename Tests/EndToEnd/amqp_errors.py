@@ -151,6 +151,25 @@ def delivery_tags():
 
 
 @case
+def bindings_without_queue_and_key():
+    """Where neither queue nor routing key is given, both are the name of the queue declared last; with either, the key is as given."""
+    exchange = unique("x")
+    with peer() as p:
+        p.channel()
+        p.call(1, "exchange.declare", exchange=exchange, type="direct")
+        first, last = p.queue(1), p.queue(1)
+        p.call(1, "queue.bind", queue=first, exchange=exchange)
+        p.call(1, "queue.bind", exchange=exchange)
+        p.call(1, "queue.bind", exchange=exchange, routingKey="k")
+        for key in ("", last, "k"):
+            p.publish(1, key, exchange=exchange)
+        equal((p.count(1, first), p.count(1, last)), (1, 2), "messages")
+        p.call(1, "queue.unbind", exchange=exchange)
+        p.publish(1, last, exchange=exchange)
+        equal(p.count(1, last), 2, "messages after the binding is gone")
+
+
+@case
 def line_ends_in_names():
     """Names of exchanges and queues lose their line feeds and carriage returns where they are declared, bound and deleted."""
     queue, exchange = unique("q"), unique("x")
