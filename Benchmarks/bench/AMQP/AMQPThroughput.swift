@@ -59,7 +59,10 @@ enum AMQPThroughput {
 
   private static func check(_ wire: AMQPWire, holds count: Int, _ broker: any AMQPBroker, _ report: inout Report) {
     let ready = wire.readyCount("bench")
-    report.check(ready == count, "\(broker.name): \(ready) messages are ready, not \(count)")
+    if ready == count { return }
+    let fault = "\(broker.name): \(ready) messages are ready, not \(count)"
+    // What others do wrong is their figure; what ours does wrong is a fault of the run.
+    if broker.isOurs { report.faults.append(fault) } else { report.notes.append(fault) }
   }
 
   // MARK: The parts
