@@ -10,7 +10,8 @@ struct Command: Sendable {
   static let all = [
     WheelBenchmark.command, JSONBenchmark.command, PrecisionBenchmark.command, ThroughputBenchmark.command,
     BurstBenchmark.command, IdleBenchmark.command, MemoryBenchmark.command, HeadOfLineBenchmark.command,
-    ExpiryBenchmark.command, RemotingBenchmark.command, ConnectionsBenchmark.command, LimitBenchmark.command,
+    ExpiryBenchmark.command, RemotingBenchmark.command, AMQPBenchmark.command, ConnectionsBenchmark.command,
+    LimitBenchmark.command,
     PeersBenchmark.command, BreakdownBenchmark.command, Smoke.command, FiguresPage.command,
   ]
 

@@ -42,7 +42,7 @@ extension ByteBuffer {
     return true
   }
 
-  private mutating func append<Number: FixedWidthInteger>(bigEndian number: Number) {
+  mutating func append<Number: FixedWidthInteger>(bigEndian number: Number) {
     withUnsafeBytes(of: number.bigEndian) { append($0) }
   }
 }

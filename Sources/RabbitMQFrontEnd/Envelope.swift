@@ -10,15 +10,34 @@ import Primitives
 
 /// A property or a header: its value, and the bytes it came as in the envelope's form.
 struct EnvelopeMember {
-  var key: Text
+  let key: Text
   /// JSON text, or type and octets of a field; empty for one that has been set since.
-  var raw: [UInt8]
-  var value: JSONTree
+  let raw: [UInt8]
+  /// Nil for a field that nobody has read.
+  private let known: JSONTree?
 
   init(_ key: Text, _ value: JSONTree, raw: [UInt8] = []) {
     self.key = key
-    self.value = value
     self.raw = raw
+    known = value
+  }
+
+  /// A header of AMQP: it is only read when somebody asks for its value. Most are passed on as they are.
+  ///
+  /// - Parameter field: its type and octets.
+  init(_ key: Text, field: [UInt8]) {
+    self.key = key
+    raw = field
+    known = nil
+  }
+
+  /// What it says. O(bytes) for a header of AMQP.
+  var value: JSONTree {
+    if let known { return known }
+    return raw.withBytes { raw in
+      var values = FieldCursor(array: raw)
+      return values.next().map { JSONTree($0.value) } ?? .null
+    }
   }
 }
 
@@ -63,7 +82,7 @@ public struct Envelope {
     forEachProperty(of: given) { key, value in properties.append(EnvelopeMember(key, value)) }
     headers = given.headers.map { table in
       table.fields.map { field in
-        EnvelopeMember(Text(field.name), JSONTree(field.value), raw: Array(field.raw.dropFirst(1 + field.name.count)))
+        EnvelopeMember(Text(field.name), field: Array(field.raw.dropFirst(1 + field.name.count)))
       }
     }
   }
@@ -123,9 +142,21 @@ public struct Envelope {
     return elements.compactMap(\.text)
   }
 
-  mutating func set(header: Text, _ value: JSONTree) {
-    let member = EnvelopeMember(header, value)
-    if let place = headers?.firstIndex(where: { $0.key == header }) {
+  /// Type and octets of a header that came by AMQP; empty when it is not there or has been set since.
+  func field(header: Text) -> [UInt8] { headers?.first { $0.key == header }?.raw ?? [] }
+
+  mutating func set(header: Text, _ value: JSONTree) { set(EnvelopeMember(header, value)) }
+
+  /// Sets a header of an envelope that came by AMQP.
+  ///
+  /// - Parameter field: its type and octets, well formed.
+  mutating func set(header: Text, field: [UInt8]) {
+    precondition(form == .amqp, "only AMQP has fields")
+    set(EnvelopeMember(header, field: field))
+  }
+
+  private mutating func set(_ member: EnvelopeMember) {
+    if let place = headers?.firstIndex(where: { $0.key == member.key }) {
       headers![place] = member
     } else {
       headers = (headers ?? []) + [member]

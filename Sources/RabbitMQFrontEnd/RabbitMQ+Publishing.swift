@@ -283,10 +283,9 @@ extension RabbitMQ {
       envelope.remove(header: "CC")
       envelope.blindKeys = []
     }
-    let deaths = Death.deaths(envelope)
     let dead = envelope
     var routes = route(exchange, dead.routingKeys, isDelayed: { Self.delayMs(of: dead) > 0 }) { dead.headerTable }
-    if reason != "rejected" { routes.queues.removeAll { Death.isCycle(deaths, to: $0.name) } }
+    if reason != "rejected" { routes.queues.removeAll { Death.isCycle(dead, to: $0.name) } }
     return routes
   }
 }

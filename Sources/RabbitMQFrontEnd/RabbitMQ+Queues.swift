@@ -164,6 +164,8 @@ extension RabbitMQ {
     priority: Int32 = 0
   ) throws(AMQPError) -> Consumer {
     if queue.exclusiveConsumer != nil || isExclusive && queue.consumerCount > 0 { throw .inExclusiveUse(queue.name) }
+    // What was published before belongs to those who were there, whatever their priority.
+    broker.serve(queue.group)
     let options = queue.options(prefetch: prefetch, noAck: noAck, priority: priority)
     let consumer: Consumer
     do throws(BrokerStop) {

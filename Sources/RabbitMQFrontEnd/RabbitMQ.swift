@@ -120,7 +120,8 @@ public final class RabbitMQ {
       alternate.value.text == nil
     {
       throw .preconditionFailed(
-        "invalid type '\(alternate.value.typeName)' for arg 'alternate-exchange' in exchange '\(name)'")
+        "invalid type '\(alternate.value.typeName)' for arg 'alternate-exchange' in exchange '\(name)'",
+        isInVirtualHost: true)
     }
     if declaration.kind == .delayed, Exchange.delayedKind(declaration.arguments) == nil {
       throw .preconditionFailed(
@@ -153,7 +154,9 @@ public final class RabbitMQ {
   /// Deletes an exchange with its bindings and what is pending in it; nothing happens when it is not there.
   public func deleteExchange(_ name: Text, ifUnused: Bool) throws(AMQPError) -> Gate {
     if name.isEmpty { throw Self.isDefaultExchange }
-    if name.hasPrefix("amq.") { throw .accessRefused("deletion of system exchange '\(name)' not allowed") }
+    if name.hasPrefix("amq.") {
+      throw .accessRefused("deletion of system exchange '\(name)'", isInVirtualHost: true, " not allowed")
+    }
     guard let exchange = exchanges[name] else { return broker.gate }
     if ifUnused, !exchange.bindings.isEmpty || exchange.pendingCount > 0 {
       throw .preconditionFailed("exchange '\(name)'", isInVirtualHost: true, " in use")

@@ -87,7 +87,10 @@ extension RabbitMQChannel {
   /// - Parameter show: shows a delivery of this turn, which the client would not expect after the answer.
   /// - Returns: the consumer that has ended, and what the answer waits for.
   public func cancel(_ tag: Text, show: (ChannelDelivery, Gate) -> Void) -> Answer<Consumer?> {
-    guard let consumer = consumers.removeValue(forKey: tag) else { return Answer(nil, gate: broker.gate) }
+    guard let consumer = consumers[tag] else { return Answer(nil, gate: broker.gate) }
+    // What was published before belongs to those who were there.
+    if let group = consumer.group { broker.serve(group) }
+    consumers[tag] = nil
     for delivery in broker.takeDeliveries(to: consumer) {
       guard let shown = self.show(delivery) else { continue }
       show(shown, broker.gate(of: [delivery], to: consumer))
@@ -112,6 +115,8 @@ extension RabbitMQChannel {
   public func get(_ queueName: Text, noAck: Bool, token: UInt64) throws(AMQPError) -> Answer<GetReply> {
     let queue = try rabbitMQ.queue(resolve(queueName), connection)
     broker.enforceQueueRules()
+    // Consumers that are ready come first.
+    broker.serve(queue.group)
     let consumer = try rabbitMQ.getter(queue, connection: connection, noAck: noAck)
     if !getters.contains(where: { $0 === consumer }) { getters.append(consumer) }
     let reply: Answer<FetchReply>

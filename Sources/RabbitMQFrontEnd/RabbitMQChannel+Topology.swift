@@ -68,14 +68,21 @@ extension RabbitMQChannel {
   public func bind(
     _ queueName: Text, _ exchange: Text, _ key: Text, _ arguments: [JSONTree.Member]
   ) throws(AMQPError) -> Gate {
-    try rabbitMQ.bind(resolve(queueName), exchange, key, arguments, connection)
+    let queue = try resolve(queueName)
+    return try rabbitMQ.bind(queue, exchange, routingKey(key, queueName, queue), arguments, connection)
+  }
+
+  /// Where neither queue nor routing key is given, the key is the name of the queue that was declared last.
+  private func routingKey(_ key: Text, _ given: Text, _ resolved: Text) -> Text {
+    key.isEmpty && given.isEmpty ? resolved : key
   }
 
   /// Takes a binding away; nothing happens when it is not there.
   public func unbind(
     _ queueName: Text, _ exchange: Text, _ key: Text, _ arguments: [JSONTree.Member]
   ) throws(AMQPError) -> Gate {
-    try rabbitMQ.unbind(resolve(queueName), exchange, key, arguments, connection)
+    let queue = try resolve(queueName)
+    return try rabbitMQ.unbind(queue, exchange, routingKey(key, queueName, queue), arguments, connection)
   }
 
   /// Drops the ready messages of a queue; gives how many.

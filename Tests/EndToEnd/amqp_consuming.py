@@ -1,6 +1,6 @@
 """AMQP: consuming, acknowledging, prefetch, and what happens to deliveries that come to nothing."""
 
-from amqp_driver import PERSISTENT, Peer, publishing
+from amqp_driver import PERSISTENT, Peer, method, publishing
 from escapement_driver import equal, eventually, unique
 from suite import case, own, randomness, shared
 
@@ -113,6 +113,25 @@ def prefetch_of_a_channel():
 
 
 @case
+def prefetch_of_a_channel_goes_round():
+    """What a bound of the channel lets through goes to its consumers in turns."""
+    with peer() as p:
+        p.channel()
+        queues = [filled(p, 30) for _ in range(3)]
+        p.call(1, "basic.qos", count=1, **{"global": True})
+        for number, queue in enumerate(queues):
+            p.send(1, "basic.consume", queue=queue, consumerTag=str(number))
+        tags = []
+        for _ in range(30):
+            name = None
+            while name != "basic.deliver":
+                _, name, fields = p.read()
+            tags.append(fields["consumerTag"])
+            p.send(1, "basic.ack", deliveryTag=fields["deliveryTag"])
+        equal([tags.count(str(number)) for number in range(3)], [10, 10, 10], "deliveries to each")
+
+
+@case
 def recovering():
     """`basic.recover` gives everything unacknowledged back, to be delivered again."""
     with peer() as p:
@@ -142,6 +161,35 @@ def cancelling():
         p.send(1, "basic.ack", deliveryTag=1)
         p.send(1, "basic.nack", deliveryTag=2, requeue=True)
         equal([p.get(1, queue)["body"] for _ in range(2)], [b"1", b"2"], "what remains")
+
+
+@case
+def what_came_first_belongs_to_who_was_there():
+    """Messages published before a consumer ends or another one begins, or before a get, are delivered to those who were there."""
+    with peer() as p:
+        p.channel()
+        queue = p.queue(1)
+        some = b"".join(publishing(1, queue, b"%d" % number) for number in range(3))
+        for consumers in range(2):
+            if consumers:
+                p.call(1, "basic.consume", queue=queue, consumerTag="other", noAck=True)
+            p.call(1, "basic.consume", queue=queue, consumerTag="c", noAck=True, arguments={"x-priority": 1})
+            p.raw(some + method(1, "basic.cancel", consumerTag="c"))
+            equal([found[:2] for found in delivered(p, 3)], [("c", b"%d" % number) for number in range(3)], "before the end")
+            p.expect("basic.cancel-ok")
+        p.raw(some + method(1, "basic.consume", queue=queue, consumerTag="high", noAck=True, arguments={"x-priority": 9}))
+        found = []
+        while len(found) < 3:
+            name, fields = p.read()[1:]
+            if name == "basic.deliver":
+                found.append((fields["consumerTag"], fields["body"]))
+        equal(found, [("other", b"%d" % number) for number in range(3)], "before the beginning of another")
+    with peer() as p:
+        p.channel()
+        queue = p.queue(1)
+        p.call(1, "basic.consume", queue=queue, consumerTag="c", noAck=True)
+        p.raw(publishing(1, queue, b"first") + method(1, "basic.get", queue=queue, noAck=True))
+        equal(sorted(p.read()[1] for _ in range(2)), ["basic.deliver", "basic.get-empty"], "a get finds nothing")
 
 
 @case

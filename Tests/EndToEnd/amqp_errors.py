@@ -82,7 +82,7 @@ def reserved_names():
     for name in ("exchange.bind", "exchange.unbind"):
         refused(403, default, name, destination="", source="amq.direct")
         refused(403, default, name, destination="amq.direct", source="")
-    refused(403, "ACCESS_REFUSED - deletion of system exchange 'amq.direct' not allowed", "exchange.delete", exchange="amq.direct")
+    refused(403, "ACCESS_REFUSED - deletion of system exchange 'amq.direct' in vhost '/' not allowed", "exchange.delete", exchange="amq.direct")
     exchange = unique("x")
     refused(403, f"ACCESS_REFUSED - cannot publish to internal exchange '{exchange}' in vhost '/'", "basic.publish",
             [("exchange.declare", {"exchange": exchange, "type": "fanout", "internal": True})], exchange=exchange)
@@ -151,6 +151,42 @@ def delivery_tags():
 
 
 @case
+def bindings_without_queue_and_key():
+    """Where neither queue nor routing key is given, both are the name of the queue declared last; with either, the key is as given."""
+    exchange = unique("x")
+    with peer() as p:
+        p.channel()
+        p.call(1, "exchange.declare", exchange=exchange, type="direct")
+        first, last = p.queue(1), p.queue(1)
+        p.call(1, "queue.bind", queue=first, exchange=exchange)
+        p.call(1, "queue.bind", exchange=exchange)
+        p.call(1, "queue.bind", exchange=exchange, routingKey="k")
+        for key in ("", last, "k"):
+            p.publish(1, key, exchange=exchange)
+        equal((p.count(1, first), p.count(1, last)), (1, 2), "messages")
+        p.call(1, "queue.unbind", exchange=exchange)
+        p.publish(1, last, exchange=exchange)
+        equal(p.count(1, last), 2, "messages after the binding is gone")
+
+
+@case
+def line_ends_in_names():
+    """Names of exchanges and queues lose their line feeds and carriage returns where they are declared, bound and deleted."""
+    queue, exchange = unique("q"), unique("x")
+    with peer() as p:
+        equal(p.queue(p.channel(), f"\r\n{queue}\n"), queue, "the name of the queue")
+        p.call(1, "exchange.declare", exchange=f"{exchange}\r\n", type="fanout")
+        p.call(1, "exchange.declare", exchange=exchange, passive=True)
+        p.call(1, "queue.bind", queue=f"{queue}\r", exchange=f"\n{exchange}")
+        p.publish(1, "", exchange=exchange)
+        equal(p.count(1, queue), 1, "messages")
+        p.call(1, "queue.purge", queue=f"{queue}\n")
+        p.call(1, "queue.delete", queue=f"{queue}\n")
+        p.call(1, "exchange.delete", exchange=f"\n{exchange}")
+    refused(404, f"NOT_FOUND - no queue '{queue}' in vhost '/'", "queue.declare", queue=queue, passive=True)
+
+
+@case
 def arguments_and_properties():
     """Bad arguments of queues and bad properties of messages are 406."""
     for key, value in (("x-message-ttl", -1), ("x-message-ttl", "soon"), ("x-expires", 0), ("x-expires", -1),
@@ -161,6 +197,7 @@ def arguments_and_properties():
     with peer() as p:
         for properties, text in (({"expiration": "-1"}, "invalid expiration '-1'"), ({"expiration": "x"}, "invalid expiration 'x'"),
                                  ({"headers": {"CC": "k"}}, "header 'CC'"),
+                                 ({"deliveryMode": 3}, "invalid message: delivery mode 3 is neither 1 nor 2"),
                                  ({"userId": "somebody"}, "user_id property set to 'somebody' but authenticated user was 'guest'")):
             p.channel()
             p.publish(1, "nowhere", properties=properties)

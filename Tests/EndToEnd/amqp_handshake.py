@@ -88,6 +88,23 @@ def logins_that_are_none():
 
 
 @case
+def channels_have_any_number():
+    """It is the number of channels that is bounded, not their numbers: 1 to 65535."""
+    with peer(channel_max=2) as p:
+        for number in (65_535, 2048):
+            p.channel(number)
+        queue = p.queue(65_535, exclusive=True)
+        p.publish(2048, queue, b"far")
+        p.sync(2048)
+        equal(p.get(65_535, queue)["body"], b"far", "a message from channel to channel")
+        p.send(2048, "channel.close", code=200)
+        p.expect("channel.close-ok", 2048)
+        p.channel(1)
+        p.send(2, "channel.open")
+        p.connection_closed(530, "number of channels opened (2) has reached the negotiated channel_max (2)")
+
+
+@case
 def limits_are_negotiated():
     """A client may lower the limits; asking for more is 530, and so is a frame smaller than 4096 bytes."""
     with peer(channel_max=2, frame_max=4096) as p:

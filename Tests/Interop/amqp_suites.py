@@ -9,6 +9,7 @@ import pathlib
 import re
 import subprocess
 
+import containers
 import tools
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -22,6 +23,9 @@ LEFT_OUT = {
         "test_tls_no_default_certs_fails": "connects to a public host",
     },
     "kombu": {},
+    "aio-pika": {
+        "test_big_message": "a body of 22 MB, and the server takes 16 MiB unless it is set otherwise, as RabbitMQ does from version 4 on",
+    },
     "pika": {},
     "amqp091-go": {
         "TestPlaintextDialTLS": "TLS",
@@ -53,6 +57,20 @@ def kombu(port):
     folder = tools.sources("kombu", "5.7.0")
     left_out = " and ".join(f"not {name}" for name in LEFT_OUT["kombu"])
     _pytest(python, folder, ["t/integration/test_py_amqp.py"], port, "--reruns", "0", "-k", left_out)
+
+
+def aio_pika(port):
+    """aio-pika's integration tests of channels, queues, exchanges, transactions, RPC and workers, on plain connections."""
+    python = tools.python(
+        "aio-pika==10.2.1", "aiormq==7.2.4", "pytest", "aiomisc-pytest", "shortuuid", "uv-build")
+    folder = tools.sources("aio_pika", "10.2.1", requirement="aio-pika==10.2.1")
+    left_out = " and ".join(f"not {name}" for name in LEFT_OUT["aio-pika"])
+    # Nothing listens where TLS would be.
+    with containers.daemon({5672: port, 5671: 1}) as address:
+        tools.run(
+            python, "-m", "pytest", "-qq", "-p", "no:cacheprovider", "-W", "ignore", "-k", f"not connect_robust and {left_out}",
+            "tests/test_amqp.py", "tests/test_rpc.py", "tests/test_master.py", "tests/test_nowait.py", cwd=folder,
+            env={**os.environ, "DOCKER_HOST": address})
 
 
 def amqp091_go(port):
@@ -107,6 +125,6 @@ def amqp_tools(port):
 
 
 SUITES = {
-    "py-amqp": py_amqp, "kombu": kombu, "amqp091-go": amqp091_go, "pika": pika, "celery": celery, "examples": examples,
+    "py-amqp": py_amqp, "kombu": kombu, "aio-pika": aio_pika, "amqp091-go": amqp091_go, "pika": pika, "celery": celery, "examples": examples,
     "amqp-tools": amqp_tools,
 }

@@ -54,16 +54,22 @@ def _has(interpreter, requirement):
     return found.returncode == 0 and (not version or f"Version: {version}\n" in found.stdout)
 
 
-def sources(package, version):
-    """The source archive of a PyPI package, unpacked; gives its folder."""
+def sources(package, version, requirement=None):
+    """The source archive of a PyPI package, unpacked; gives its folder.
+
+    `requirement` is how the package is asked for, where that is not the name of its archive.
+    """
     folder = HOME / f"{package}-{version}"
     if folder.exists():
         return folder
     archives = HOME / "archives"
     archives.mkdir(parents=True, exist_ok=True)
+    interpreter = python("setuptools", "wheel")
+    # What builds some packages is a program of the environment.
+    environment = {**os.environ, "PATH": f"{interpreter.parent}:{os.environ['PATH']}"}
     run(
-        python("setuptools", "wheel"), "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-binary", ":all:",
-        "-d", archives, f"{package}=={version}")
+        interpreter, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-binary",
+        ":all:", "-d", archives, requirement or f"{package}=={version}", env=environment)
     with tarfile.open(next(archives.glob(f"{package}-{version}.tar.*"))) as archive:
         archive.extractall(HOME, filter="data")
     return folder

@@ -1,7 +1,9 @@
 // x-death: entries, counts, order, cycles.
 
+import AMQPProtocol
 import LineProtocol
 import Primitives
+import SeededRandom
 import Testing
 
 @testable import RabbitMQFrontEnd
@@ -61,6 +63,54 @@ struct DeathTests {
     #expect(Death.deaths(envelope)[0]["queue"] == .string("q"))
   }
 
+  /// The same message in either form.
+  static func both(_ headers: [FieldEntry]) throws -> (json: Envelope, amqp: Envelope) {
+    var table = ByteBuffer()
+    table.append(fields: headers)
+    var basic = BasicProperties()
+    basic.headers = FieldTable(table.readable)
+    let text = JSONTree.object(JSONTree.members(FieldTable(table.readable))).shown
+    defer { withExtendedLifetime(table) {} }
+    return (
+      try envelope("{\"headers\":\(text)}"), Envelope(exchange: "orders", routingKey: "k", amqp: basic)
+    )
+  }
+
+  @Test("fields of AMQP say the same as the tree, whatever died where", arguments: 0..<64 as Range<UInt64>)
+  func fields(seed: UInt64) throws {
+    var random = SplitMix64(seed: seed)
+    let given: [[FieldEntry]] = [
+      [], [FieldEntry("x-death", .int32(5))], [FieldEntry("x-death", .array([.int32(5), .void]))],
+      [FieldEntry("x-death", .array([.table([FieldEntry("count", .text("x"))])]))],
+      [
+        FieldEntry("n", .int8(1)),
+        FieldEntry(
+          "x-death", .array([.table([FieldEntry("queue", .text("a")), FieldEntry("reason", .text("expired"))])])),
+      ],
+      [
+        FieldEntry(
+          "x-death",
+          .array([
+            .table([
+              FieldEntry("count", .int32(7)), FieldEntry("reason", .text("rejected")), FieldEntry("queue", .text("b")),
+            ])
+          ]))
+      ],
+    ]
+    var (json, amqp) = try Self.both(given[Int(random.next(below: UInt64(given.count)))])
+    for time in 0..<12 {
+      let queue = Text(["a", "b", "c", "d"][Int(random.next(below: 4))])
+      let reason = Text(["expired", "rejected", "maxlen"][Int(random.next(below: 3))])
+      let death = Death(queue: queue, reason: reason, timeS: Int64(time))
+      death.note(in: &json)
+      death.note(in: &amqp)
+      #expect(Self.shown(amqp) == Self.shown(json))
+      for queue in ["a", "b", "c", "d", "e"] as [Text] {
+        #expect(Death.isCycle(amqp, to: queue) == Death.isCycle(json, to: queue))
+      }
+    }
+  }
+
   @Test(
     "a cycle without a refusal is found",
     arguments: [
@@ -69,10 +119,12 @@ struct DeathTests {
       ([("b", "expired"), ("a", "rejected")], "a", false),
       ([("b", "expired"), ("a", "maxlen"), ("c", "rejected")], "a", true), ([], "a", false),
     ] as [([(String, String)], String, Bool)])
-  func cycles(_ deaths: [(String, String)], _ queue: String, _ isCycle: Bool) {
+  func cycles(_ deaths: [(String, String)], _ queue: String, _ isCycle: Bool) throws {
     let entries = deaths.map { queue, reason in
-      JSONTree.object([.init("queue", .string(Text(queue))), .init("reason", .string(Text(reason)))])
+      FieldValue.table([FieldEntry("queue", .text(queue)), FieldEntry("reason", .text(reason))])
     }
-    #expect(Death.isCycle(entries, to: Text(queue)) == isCycle)
+    let (json, amqp) = try Self.both([FieldEntry("x-death", .array(entries))])
+    #expect(Death.isCycle(json, to: Text(queue)) == isCycle)
+    #expect(Death.isCycle(amqp, to: Text(queue)) == isCycle)
   }
 }

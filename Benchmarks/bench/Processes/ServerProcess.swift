@@ -12,7 +12,9 @@ final class ServerProcess {
   private let stallMs: Int
   private let extra: [String]
   private let wire: String?
+  /// Where the wanted protocol is spoken, and where the line protocol is.
   private(set) var port: UInt16 = 0
+  private(set) var linePort: UInt16 = 0
   private var process: ChildProcess?
 
   /// Starts the server of `flags`; ends the program when it does not start.
@@ -36,16 +38,23 @@ final class ServerProcess {
     let pipe = ChildProcess.pipe()
     process = ChildProcess(
       [binary, "serve", "--data", "\(folder)/data", "--listen", "127.0.0.1:0", "--fsync", fsync]
-        + ["--amqp", "off", "--http", "off", "--log-level", "warning"] + extra,
+        + (wire == "AMQP" ? [] : ["--amqp", "off"]) + ["--http", "off", "--log-level", "warning"] + extra,
       environment: stallMs > 0 ? ["ESCAPEMENT_STALL_SYNC_MS=\(stallMs)"] : [], output: (pipe.write, 2))
     close(pipe.write)
     var text = Self.line(pipe.read)
+    linePort = Self.port(text)
     while let wire, !text.isEmpty, !text.hasSuffix(" for \(wire)\n") { text = Self.line(pipe.read) }
     close(pipe.read)
-    guard let number = text.split(separator: ":").last.flatMap({ UInt16($0.filter(\.isNumber)) }) else {
+    port = Self.port(text)
+  }
+
+  /// The port that a line names.
+  private static func port(_ text: String) -> UInt16 {
+    // escapement listening on 127.0.0.1:5672 for AMQP
+    guard let number = text.split(separator: ":").last.flatMap({ UInt16($0.prefix { $0.isNumber }) }) else {
       fail("the server did not start: \(text)")
     }
-    port = number
+    return number
   }
 
   /// The next line, with its end; empty when there is none.

@@ -33,7 +33,8 @@ enum MemoryBenchmark {
     return report
   }
 
-  private static func restart(
+  /// Ends the server with `signal`, starts it again, and sees that all that was pending is.
+  static func restart(
     _ server: ServerProcess, _ signal: Int32, _ name: String, _ count: Int, _ report: inout Report
   ) {
     Progress.begin("start after \(name)")
@@ -43,7 +44,7 @@ enum MemoryBenchmark {
     server.start()
     report.add("start after \(name)", SystemClock.bootNs() - startNs, "ns")
     report.add("end by \(name)", startNs - stopNs, "ns")
-    let pending = LineConnection(server).statistic("pending")
+    let pending = LineConnection(port: server.linePort).statistic("pending")
     report.check(pending == count, "\(pending) are pending after \(name), \(count) were accepted")
   }
 }

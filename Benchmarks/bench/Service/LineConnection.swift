@@ -44,6 +44,15 @@ final class LineConnection: @unchecked Sendable {
     }
   }
 
+  /// Sends all of `bytes`.
+  func send(_ bytes: UnsafeRawBufferPointer) {
+    var rest = bytes
+    while rest.count > 0 {
+      guard case .bytes(let count) = Socket.write(descriptor, rest) else { fail("the server hung up") }
+      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    }
+  }
+
   /// Reads what is there, waiting for something; false after the timeout or at the end.
   func receive() -> Bool {
     if start == end {
@@ -69,6 +78,9 @@ final class LineConnection: @unchecked Sendable {
     start += count
     searched = start
   }
+
+  /// What was received is not whole yet: nobody need look at it before more has come.
+  func noteLookedAt() { searched = end }
 
   /// Waits until there is something to receive, at most `ms`.
   func waits(ms: Int32) -> Bool {

@@ -37,6 +37,11 @@ enum FiguresPage {
     (["burst", "--messages", "1000000", "--rounds", "3"], ["--messages", "10000", "--rounds", "2"]),
     (["wheel"], ["--timers", "100000", "--rounds", "1"]),
     (["memory"], ["--messages", "20000"]),
+    (
+      ["amqp"],
+      ["--messages", "4000", "--peer-messages", "4000", "--rounds", "1", "--rate", "500", "--peer-rate", "500"]
+        + ["--seconds", "1", "--pending", "2000", "--connections", "50"]
+    ),
     (["breakdown"], ["--messages", "100000"]),
     (["peers"], ["--messages", "2000", "--single", "20", "--rate", "200", "--seconds", "2", "--rounds", "1"]),
   ]

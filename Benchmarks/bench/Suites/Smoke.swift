@@ -24,6 +24,11 @@ enum Smoke {
     ["expiry", "--messages", "5000", "--from-ms", "12000", "--to-ms", "15000"],
     ["remoting", "--messages", "4000"],
     [
+      "amqp", "--alone", "--messages", "4000", "--rounds", "1", "--rate", "500", "--ladder-rate", "50", "--seconds",
+      "1",
+      "--pending", "2000", "--connections", "50",
+    ],
+    [
       "peers", "--only", "Redis", "--messages", "500", "--single", "5", "--rate", "100", "--seconds", "1", "--rounds",
       "1",
     ],

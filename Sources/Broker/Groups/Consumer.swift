@@ -116,7 +116,7 @@ public final class Consumer {
 
   @inline(__always) func noteGiven() {
     inFlight += 1
-    sharedCredit?.noteGiven()
+    sharedCredit?.noteGiven(to: self)
   }
 
   /// Counts one message in flight less; gives the shared credit if that has room again.

@@ -1,6 +1,7 @@
 // One bound on what several consumers have in flight together, besides each one's own credit.
 //
-// Holds: `inFlight` is the sum of what its members have in flight.
+// Holds: `inFlight` is the sum of what its members have in flight; when there is room again, the members behind the one that was given
+// something last have their turn before it, so that none takes it all.
 // Leaves to others: who is served when (Groups+Dispatch).
 
 /// A credit that consumers share, whichever queues they read.
@@ -8,7 +9,9 @@ public final class SharedCredit {
   /// The most messages that may be in flight at a time.
   @exclusivity(unchecked) private(set) var limit: Int
   @exclusivity(unchecked) private(set) var inFlight = 0
-  private(set) var members: [Consumer] = []
+  private var members: [Consumer] = []
+  /// Who was given something last.
+  @exclusivity(unchecked) private var last: UInt32?
 
   /// A credit that nobody shares yet.
   public init(limit: Int) { self.limit = limit }
@@ -22,12 +25,21 @@ public final class SharedCredit {
     inFlight += consumer.inFlight
   }
 
+  /// The members, beginning behind the one that was given something last.
+  var membersInTurn: [Consumer] {
+    guard let place = members.firstIndex(where: { $0.number == last }) else { return members }
+    return Array(members[(place + 1)...] + members[...place])
+  }
+
   func remove(_ consumer: Consumer) {
     members.removeAll { $0 === consumer }
     inFlight -= consumer.inFlight
   }
 
-  @inline(__always) func noteGiven() { inFlight += 1 }
+  @inline(__always) func noteGiven(to consumer: Consumer) {
+    inFlight += 1
+    last = consumer.number
+  }
 
   /// Counts messages in flight less; gives whether that made room.
   @inline(__always) func noteTakenBack(_ count: Int = 1) -> Bool {
@@ -59,7 +71,7 @@ extension Broker {
 
 extension Groups {
   func markDirty(membersOf shared: SharedCredit) {
-    for member in shared.members { if let group = member.group { markDirty(group) } }
+    for member in shared.membersInTurn { if let group = member.group { markDirty(group) } }
   }
 
   /// A delivery is not in flight any more.

@@ -26,30 +26,34 @@ final class AMQPChannel {
 
 /// The channels of a connection by their numbers.
 struct AMQPChannels {
-  // By number; clients count up from 1.
+  // Clients count up from 1; a table for one that counts down from 65535 would take half a megabyte.
+  private static let tableMax = AMQPLimits.channelMax
   private var table: [AMQPChannel?] = []
+  private var others: [UInt16: AMQPChannel] = [:]
   private(set) var count = 0
 
   @inline(__always) subscript(number: UInt16) -> AMQPChannel? {
-    Int(number) < table.count ? table[Int(number)] : nil
+    if Int(number) < table.count { return table[Int(number)] }
+    return others.isEmpty ? nil : others[number]
   }
 
   mutating func add(_ channel: AMQPChannel) {
+    count += 1
+    guard Int(channel.number) <= Self.tableMax else { return others[channel.number] = channel }
     while table.count <= Int(channel.number) { table.append(nil) }
     table[Int(channel.number)] = channel
-    count += 1
   }
 
   mutating func remove(_ channel: AMQPChannel) {
-    table[Int(channel.number)] = nil
     count -= 1
+    guard Int(channel.number) <= Self.tableMax else { return others[channel.number] = nil }
+    table[Int(channel.number)] = nil
   }
 
   /// All of them, by number.
-  var inOrder: [AMQPChannel] { table.compactMap { $0 } }
-
-  mutating func removeAll() {
-    table = []
-    count = 0
+  var inOrder: [AMQPChannel] {
+    table.compactMap { $0 } + others.values.sorted { $0.number < $1.number }
   }
+
+  mutating func removeAll() { self = AMQPChannels() }
 }

@@ -43,7 +43,8 @@ extension AMQPSession {
     default: throw expectedOpen(method.method)
     }
     try method.checkNoFields()
-    guard Int(frame.channel) <= channelMax, channels.count < channelMax else {
+    // As in RabbitMQ it is the number of channels that is bounded, whatever their numbers are.
+    guard channels.count < channelMax else {
       throw AMQPFault(
         .notAllowed,
         "number of channels opened (\(channels.count)) has reached the negotiated channel_max (\(channelMax))",

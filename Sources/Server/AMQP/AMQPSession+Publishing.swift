@@ -70,7 +70,7 @@ extension AMQPSession {
   private func publish(_ channel: AMQPChannel) throws(AMQPFault) {
     if channel.content.isImmediate { throw AMQPFault(.notImplemented, "immediate=true", method: .basicPublish) }
     let properties = try BasicProperties(reading: channel.content.properties)
-    try checkUser(properties)
+    try check(properties)
     let message = AMQPMessage(
       exchange: channel.content.exchange, routingKey: channel.content.routingKey, properties: properties,
       propertyBytes: channel.content.properties, body: channel.content.body, isMandatory: channel.content.isMandatory)
@@ -100,8 +100,13 @@ extension AMQPSession {
     return true
   }
 
-  /// A message may name its publisher, but nobody else.
-  private func checkUser(_ properties: BasicProperties) throws(AMQPFault) {
+  /// A message may name its publisher, but nobody else, and is either transient or persistent.
+  @inline(__always)
+  private func check(_ properties: BasicProperties) throws(AMQPFault) {
+    if let mode = properties.deliveryMode, mode != 1, mode != 2 {
+      throw AMQPFault(
+        .preconditionFailed, "invalid message: delivery mode \(mode) is neither 1 nor 2", method: .basicPublish)
+    }
     guard let named = properties.userID, !named.elementsEqual(user.bytes) else { return }
     throw AMQPFault(
       .preconditionFailed,

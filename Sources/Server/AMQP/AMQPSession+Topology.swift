@@ -1,4 +1,7 @@
 // Methods of the classes exchange and queue.
+//
+// Holds: as in RabbitMQ, names lose their line feeds and carriage returns here, and only here: a message published to a name with one finds
+// no exchange.
 
 import AMQPProtocol
 import Broker
@@ -6,11 +9,15 @@ import Primitives
 import RabbitMQFrontEnd
 
 extension AMQPSession {
+  private static func name(_ bytes: UnsafeRawBufferPointer) -> Text {
+    Text(bytes.lazy.filter { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") })
+  }
+
   // MARK: Exchanges
 
   func declareExchange(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: ExchangeDeclare = try frame.decode()
-    let name = Text(method.exchange)
+    let name = Self.name(method.exchange)
     let arguments = JSONTree.members(method.arguments)
     try allowed(.exchangeDeclare) { rights throws(MissingRight) in
       try rights.require(method.passive ? .inspect : .admin, exchange: name)
@@ -35,17 +42,17 @@ extension AMQPSession {
   func deleteExchange(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: ExchangeDelete = try frame.decode()
     try allowed(.exchangeDelete) { rights throws(MissingRight) in
-      try rights.require(.admin, exchange: Text(method.exchange))
+      try rights.require(.admin, exchange: Self.name(method.exchange))
     }
     let gate = try asking(.exchangeDelete) { () throws(AMQPError) in
-      try channel.operations.deleteExchange(Text(method.exchange), ifUnused: method.ifUnused)
+      try channel.operations.deleteExchange(Self.name(method.exchange), ifUnused: method.ifUnused)
     }
     answer(.exchangeDeleteOk, channel, unless: method.noWait, gate)
   }
 
   func bindExchange(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: ExchangeBind = try frame.decode()
-    let (destination, source) = (Text(method.destination), Text(method.source))
+    let (destination, source) = (Self.name(method.destination), Self.name(method.source))
     let arguments = JSONTree.members(method.arguments)
     try allowedToBind(destination, to: source, arguments, .exchangeBind)
     let gate = try asking(.exchangeBind) { () throws(AMQPError) in
@@ -56,7 +63,7 @@ extension AMQPSession {
 
   func unbindExchange(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: ExchangeUnbind = try frame.decode()
-    let (destination, source) = (Text(method.destination), Text(method.source))
+    let (destination, source) = (Self.name(method.destination), Self.name(method.source))
     let arguments = JSONTree.members(method.arguments)
     try allowedToBind(destination, to: source, arguments, .exchangeUnbind)
     let gate = try asking(.exchangeUnbind) { () throws(AMQPError) in
@@ -69,7 +76,7 @@ extension AMQPSession {
 
   func declareQueue(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: QueueDeclare = try frame.decode()
-    let name = Text(method.queue)
+    let name = Self.name(method.queue)
     let arguments = JSONTree.members(method.arguments)
     try allowed(.queueDeclare) { rights throws(MissingRight) in
       // The server makes a name for a queue without one; a passive declaration without one asks for the last.
@@ -99,28 +106,31 @@ extension AMQPSession {
 
   func bindQueue(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: QueueBind = try frame.decode()
-    try allowedToBind(queue: Text(method.queue), to: Text(method.exchange), channel, .queueBind)
+    try allowedToBind(queue: Self.name(method.queue), to: Self.name(method.exchange), channel, .queueBind)
     let gate = try asking(.queueBind) { () throws(AMQPError) in
       try channel.operations.bind(
-        Text(method.queue), Text(method.exchange), Text(method.routingKey), JSONTree.members(method.arguments))
+        Self.name(method.queue), Self.name(method.exchange), Text(method.routingKey), JSONTree.members(method.arguments)
+      )
     }
     answer(.queueBindOk, channel, unless: method.noWait, gate)
   }
 
   func unbindQueue(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: QueueUnbind = try frame.decode()
-    try allowedToBind(queue: Text(method.queue), to: Text(method.exchange), channel, .queueUnbind)
+    try allowedToBind(queue: Self.name(method.queue), to: Self.name(method.exchange), channel, .queueUnbind)
     let gate = try asking(.queueUnbind) { () throws(AMQPError) in
       try channel.operations.unbind(
-        Text(method.queue), Text(method.exchange), Text(method.routingKey), JSONTree.members(method.arguments))
+        Self.name(method.queue), Self.name(method.exchange), Text(method.routingKey), JSONTree.members(method.arguments)
+      )
     }
     answer(.queueUnbindOk, channel, unless: false, gate)
   }
 
   func purgeQueue(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: QueuePurge = try frame.decode()
-    try allowed(.admin, queue: Text(method.queue), channel, .queuePurge)
-    let purged = try asking(.queuePurge) { () throws(AMQPError) in try channel.operations.purge(Text(method.queue)) }
+    try allowed(.admin, queue: Self.name(method.queue), channel, .queuePurge)
+    let purged = try asking(.queuePurge) { () throws(AMQPError) in try channel.operations.purge(Self.name(method.queue))
+    }
     output.hold(until: purged.gate)
     if method.noWait { return }
     out.append(QueuePurgeOk { $0.messageCount = UInt32(clamping: purged.value) }, channel: channel.number)
@@ -128,9 +138,9 @@ extension AMQPSession {
 
   func deleteQueue(_ frame: MethodFrame, _ channel: AMQPChannel) throws(AMQPFault) {
     let method: QueueDelete = try frame.decode()
-    try allowed(.admin, queue: Text(method.queue), channel, .queueDelete)
+    try allowed(.admin, queue: Self.name(method.queue), channel, .queueDelete)
     let deleted = try asking(.queueDelete) { () throws(AMQPError) in
-      try channel.operations.deleteQueue(Text(method.queue), ifUnused: method.ifUnused, ifEmpty: method.ifEmpty)
+      try channel.operations.deleteQueue(Self.name(method.queue), ifUnused: method.ifUnused, ifEmpty: method.ifEmpty)
     }
     output.hold(until: deleted.gate)
     if method.noWait { return }

@@ -211,7 +211,7 @@ enum AMQPLimits {
   /// Seconds between heartbeats, unless the client wants something else.
   static let heartbeatSeconds: UInt16 = 60
   /// Consumers of a channel.
-  static let consumersMax = 1024
+  static let consumersMax = 8192
   /// How long it may take to answer `connection.close`, and then to read what it was sent.
   static let closeMs: Int64 = 10_000
   /// How long the rest of a frame or message may stay away where no heartbeat was agreed on.

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 
-START_S = 90
+START_S = 180
 STOP_S = 30
 
 
