@@ -82,7 +82,7 @@ public struct CheckpointFile {
     let found = UInt32(truncatingIfNeeded: word(8))
     guard found == version || found == versionWithMark else {
       let reason =
-        "it is of format version \(found), and this program reads \(versionWithMark); use the program that wrote it"
+        "it is of format version \(found), and this program reads \(version) and \(versionWithMark); use the program that wrote it"
       throw StorageError(kind: .failed, operation: "read", path: path, reason: reason)
     }
     let checksum = bytes.withUnsafeBytes { CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[16...])) }

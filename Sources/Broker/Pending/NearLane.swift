@@ -44,8 +44,8 @@ struct NearLane: ~Copyable {
   var dueCount: Int { due.count + arriving.count }
   /// Those that may be released.
   @inline(__always) var releasableCount: Int { due.count }
-  /// The time of the last message that is due.
-  var lastDueMs: UnixMs? { arriving.lastDueMs ?? due.lastDueMs }
+  /// No message that is due has a later time than this; of a tick that arrives in parts, none has a later one than its end.
+  var lastDueMs: UnixMs? { arriving.isEmpty ? due.lastDueMs : wheel.currentTimeMs }
 
   // MARK: Coming and going
 

@@ -131,10 +131,11 @@ struct NearMessages: ~Copyable {
   /// Until when the messages of a topic have left the wheel; perhaps not all of the last tick.
   func currentTimeMs(ofTopic topic: UInt32) -> UnixMs {
     let lane = Lane.of(topic: topic)
-    return usedLanes.contains(lane) ? lanes[lane].currentTimeMs : reachedMs
+    // As the lane's wheel would have it, in whole ticks.
+    return usedLanes.contains(lane) ? lanes[lane].currentTimeMs : reachedMs - reachedMs % tickMs
   }
 
-  /// The time of the last message that is due in the lane of a topic.
+  /// No message that is due in the lane of a topic has a later time than this; nil when none is due.
   func lastDueMs(ofTopic topic: UInt32) -> UnixMs? {
     let lane = Lane.of(topic: topic)
     return usedLanes.contains(lane) ? lanes[lane].lastDueMs : nil
