@@ -27,7 +27,7 @@ enum ShardMap {
       out.append(",\"leader\":")
       out.appendJSONString(leader.node)
       out.append(",\"address\":")
-      out.appendJSONString(leader.address)
+      out.appendJSONString(NodePlaces(leader.address).line)
     }
     append("epoch", position.epoch, to: &out)
     append("index", position.index, to: &out)

@@ -55,10 +55,14 @@ final class ShardLoop: @unchecked Sendable {
   private var isStopping = false
   private var toldProblem: String?
   private var access: AccessFile?
+  private let rocketMQ: NodeAddress?
 
   /// Opens the folder of the shard; nothing runs yet.
-  init(_ number: Int, _ settings: NodeSettings, log: @escaping ServerLog) throws {
+  ///
+  /// - Parameter places: where the node is.
+  init(_ number: Int, _ settings: NodeSettings, _ places: NodePlaces, log: @escaping ServerLog) throws {
     self.number = number
+    rocketMQ = places.broker(ofShard: number)
     self.settings = settings
     self.log = log
     access = settings.server.access
@@ -76,7 +80,7 @@ final class ShardLoop: @unchecked Sendable {
     var engine = settings.server.engine
     engine.salvages = false
     shard = try Shard(
-      stream, engine: engine, log: Self.logSettings(settings), rank: 0,
+      stream, engine: engine, log: Self.logSettings(settings, places), rank: 0,
       ShardSurroundings(
         storage: storage,
         openLanes: { ThreadedLanes(storage, notify, log) },
@@ -96,8 +100,8 @@ final class ShardLoop: @unchecked Sendable {
     return stream
   }
 
-  private static func logSettings(_ settings: NodeSettings) -> ReplicatedLogSettings {
-    var log = ReplicatedLogSettings(node: settings.name, address: settings.advertised)
+  private static func logSettings(_ settings: NodeSettings, _ places: NodePlaces) -> ReplicatedLogSettings {
+    var log = ReplicatedLogSettings(node: settings.name, address: places.text)
     log.streamBytesMax = UInt64(settings.streamBytesMax)
     return log
   }
@@ -193,7 +197,9 @@ final class ShardLoop: @unchecked Sendable {
     server.accessPath = nil
     server.connectionsMax = .max
     server.connectionsPerAddressMax = .max
-    server.shard = ShardPlace(number: number, of: settings.shards)
+    var place = ShardPlace(number: number, of: settings.shards)
+    place.rocketMQ = rocketMQ.map { (ShardPlace.brokerName(number), $0.host, $0.port) }
+    server.shard = place
     return server
   }
 

@@ -33,6 +33,9 @@ struct ShardView: Sendable {
     stopReason = reason
   }
 
+  /// Whether it has all that the log has, as far as it knows.
+  var isReady: Bool { stopReason == nil && status.isConnected && status.isCurrent && role != "reading" }
+
   /// Who leads, as far as is known, if it is not `node`.
   func leader(otherThan node: String) -> EpochStart? {
     guard let leader = status.leader, leader.node != node else { return nil }

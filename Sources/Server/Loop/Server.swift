@@ -112,6 +112,10 @@ public final class Server {
     services = Services(settings, engine, clock: clock)
     tls = settings.tls
     wakeUps = WakeUps(startMs: broker.nowMs)
+    if let broker = settings.shard?.rocketMQ {
+      services.rocketMQ.wireSettings.brokerName = broker.name
+      advertise(broker.host, broker.port)
+    }
     for address in settings.listeners { try listen(address) }
     services.virtualHosts.noteDropped = { log(.warning, "messages_dropped", $0) }
     let closed = services.virtualHosts.restore {
