@@ -203,7 +203,9 @@ public final class Server {
         services.isStopping = true
       }
     }
-    return shutDown()
+    let code = shutDown()
+    if code == 0 { log(.info, "stopped", "stopped") }
+    return code
   }
 
   /// Stops cleanly: answers what is durable, writes a checkpoint. Gives the exit code.
@@ -229,7 +231,6 @@ public final class Server {
       log(.error, "stopped", "stopped after a failure of the store: \(failure)")
       return 1
     }
-    log(.info, "stopped", "stopped")
     return 0
   }
 
