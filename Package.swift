@@ -49,7 +49,7 @@ let package = Package(
       "Node",
       [
         "Primitives", "Platform", "Access", "Logs", "LineProtocol", "AMQPProtocol", "HTTPProtocol", "RemotingProtocol",
-        "TLS", "DataFiles", "DecisionLog", "Engine",
+        "TLS", "DataFiles", "DecisionLog", "Broker", "Engine",
         "ReplicatedStream", "NATS", "JetStream", "Cluster", "Server",
       ]),
     library("RemotingProtocol", ["Primitives", "LineProtocol"]),

@@ -62,13 +62,15 @@ struct NodeRequest {
     }
     guard let number = try shardField() else { throw .missing(.shard) }
     let shard = front.shards[number]
-    if operation == .moveLeader {
+    switch operation {
+    case .moveLeader:
       guard let to = try reader.string(.to) else { throw .missing(.to) }
       let view = shard.view
       guard view.isServing else { return NotLeader(view, front.settings.name).append(to: &out, rid: rid) }
       shard.post(.resign(to: String(decoding: to, as: UTF8.self)))
-    } else {
-      shard.post(.seize)
+    case .seizeLeader: shard.post(.seize)
+    case .digestShard: shard.post(.digest)
+    case .shards: preconditionFailure("answered above")
     }
     out.beginReply(rid: rid)
     out.endLine()

@@ -9,6 +9,7 @@
 // Leaves to others: accepting clients and finding the shard of a command (Front), what counts (Cluster), state (Engine).
 
 import Access
+import Broker
 import Cluster
 import DecisionLog
 import Engine
@@ -33,6 +34,8 @@ final class ShardLoop: @unchecked Sendable {
     case resign(to: String)
     /// This node is to lead, whoever does now.
     case seize
+    /// A digest of the state is to be shown.
+    case digest
     /// The node goes down.
     case stop
   }
@@ -54,6 +57,8 @@ final class ShardLoop: @unchecked Sendable {
   private var server: Server?
   private var isStopping = false
   private var toldProblem: String?
+  private var wantsDigest = false
+  private var digest: ShardDigest?
   private var access: AccessFile?
   private let rocketMQ: NodeAddress?
 
@@ -217,6 +222,7 @@ final class ShardLoop: @unchecked Sendable {
         server?.take(file)
       case .resign(let node): if server != nil { shard.log.resign(to: node) }
       case .seize: shard.log.seize()
+      case .digest: wantsDigest = true
       case .stop: isStopping = true
       }
     }
@@ -237,8 +243,17 @@ final class ShardLoop: @unchecked Sendable {
       toldProblem = status.problem
       if let problem = status.problem { log(.warning, "shard_problem", "shard \(number): \(problem)") }
     }
-    let view = ShardView(number: number, status: status, state: shard.state, isServing: server != nil)
+    takeDigest()
+    let view = ShardView(
+      number: number, status: status, state: shard.state, isServing: server != nil, digest: digest)
     published.withLock { $0 = view }
+  }
+
+  /// Between turns, so that it is of whole records.
+  private func takeDigest() {
+    guard wantsDigest, let broker = shard.engine?.broker, broker.failure == nil else { return }
+    wantsDigest = false
+    digest = ShardDigest(record: broker.records.lastSequence, hash: broker.digestHash())
   }
 
   private func end() {

@@ -191,7 +191,7 @@ struct ResolvedSettings: Sendable {
   private static func isForSomebodyElse(_ variable: String) -> Bool {
     let rest = variable.dropFirst(Setting.variablePrefix.count)
     let commands = ["SERVER", "TOKEN", "TLS", "TLS_CA"]
-    let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES", "INTEROP", "STALL_SYNC_MS"]
+    let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES", "INTEROP", "STALL_SYNC_MS", "WALL_OFFSET_MS"]
     return commands.contains(String(rest)) || tests.contains(String(rest)) || rest == "PORT" || rest.hasPrefix("PORT_")
       || rest.hasPrefix("SERVICE_")
   }
