@@ -12,7 +12,7 @@ extension EscapementClient {
     _ topic: String, retentionMs: Int64? = nil, retentionBytes: Int64? = nil
   ) async throws -> Bool {
     var line = RequestLine("createTopic")
-    line.set("topic", topic)
+    line.set(topic: topic)
     line.set("retentionMs", retentionMs)
     line.set("retentionBytes", retentionBytes)
     let reply = try await request(line, isRepeatable: true)
@@ -24,16 +24,17 @@ extension EscapementClient {
   @discardableResult
   public func deleteTopic(_ topic: String) async throws -> Bool {
     var line = RequestLine("deleteTopic")
-    line.set("topic", topic)
+    line.set(topic: topic)
     let reply = try await request(line, isRepeatable: false)
     guard let deleted = reply.fields["deleted"]?.bool else { throw EscapementError.badReply("'deleted' is missing") }
     return deleted
   }
 
-  /// All topics with their groups.
+  /// All topics with their groups, by name.
   public func topics() async throws -> [TopicInfo] {
-    try await request(RequestLine("topics"), isRepeatable: true).fields
-      .all("topics") { fields throws(EscapementError) in try TopicInfo(fields) }
+    try await requestOfEach(RequestLine("topics")).flatMap { reply throws(EscapementError) in
+      try reply.fields.all("topics") { fields throws(EscapementError) in try TopicInfo(fields) }
+    }.sorted { $0.topic < $1.topic }
   }
 
   /// All queues of the RabbitMQ front end.
