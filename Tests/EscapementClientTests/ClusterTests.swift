@@ -91,6 +91,52 @@ struct ClusterTests {
     await client.close()
   }
 
+  @Test("numbers of shards are added up, but for times, states and free space")
+  func statsOfAll() async throws {
+    let cluster = FakeCluster(nodes: 1, leaders: [0, 0]) { _, line, connection in
+      let shard = line.fields["shard"]!.int!
+      connection.send(line.ok("\"uptimeMs\":\(7 - shard),\"released\":\(10 + shard),\"freeDiskBytes\":\(9 - shard)"))
+    }
+    defer { cluster.stop() }
+    let client = cluster.client([0])
+    try await client.connect()
+    let all = try await client.stats()
+    #expect(all.entries.map(\.text) == ["7", "21", "8"])
+    #expect(String(decoding: all.json, as: UTF8.self) == "{\"uptimeMs\":7,\"released\":21,\"freeDiskBytes\":8}")
+    #expect(try await client.stats(shard: 1)["released"] == 11)
+    await client.close()
+  }
+
+  @Test("every node is asked about the shards, those that others name too, and one that is down is told")
+  func nodes() async throws {
+    let cluster = FakeCluster(nodes: 3, leaders: [0, 2])
+    defer { cluster.stop() }
+    cluster[1].stop()
+    let client = cluster.client([0, 1])
+    try await client.connect()
+    let reports = try await client.nodes()
+    #expect(reports.map { $0.status?.node } == ["n0", "n2", nil])
+    #expect(reports.map(\.address) == [0, 2, 1].map(cluster.address))
+    #expect(reports[0].status?.shards.map(\.role) == ["leading", "following"])
+    #expect(reports[1].status?.shards[1].record == 8)
+    #expect(reports[2].problem != nil)
+    await client.close()
+  }
+
+  @Test("leaving the leadership is asked of the leader, taking it of the node that shall have it")
+  func moving() async throws {
+    let cluster = FakeCluster(nodes: 2, leaders: [0])
+    defer { cluster.stop() }
+    let client = cluster.client([1])
+    try await client.connect()
+    try await client.moveLeader(ofShard: 0, to: "n1")
+    #expect(cluster[0].received("moveLeader").map { $0.text("to") } == ["n1"])
+    // The script of this node does not lead, and refuses; it was not sent on.
+    await #expect(throws: EscapementError.self) { try await client.seizeLeader(ofShard: 0, at: cluster.address(1)) }
+    #expect(cluster[0].received("seizeLeader").isEmpty && cluster[1].received("seizeLeader").count == 1)
+    await client.close()
+  }
+
   @Test("waits double from 50 ms to 1 s; the first of several redirections costs none")
   func pauses() {
     var search = Search()

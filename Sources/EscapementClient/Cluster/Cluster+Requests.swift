@@ -29,7 +29,10 @@ extension Cluster {
         learn(news, about: line.place)
         pauseMs = search.pauseMs(after: news.description, isRedirected: news.address != nil)
       } catch let loss as RequestLost {
-        if configuration.reconnect == nil { throw EscapementError.connectionLost(reason: loss.reason) }
+        // Looking for a leader is not coming back after a loss.
+        if configuration.reconnect == nil, loss.mayHaveTakenEffect {
+          throw EscapementError.connectionLost(reason: "\(loss.reason); whether '\(line.op)' has taken effect is unknown")
+        }
         pauseMs = search.pauseMs(
           after: loss.reason, isRedirected: false, mayHaveTakenEffect: loss.mayHaveTakenEffect)
       } catch EscapementError.closed where state.withLock({ !$0.isClosed }) {
