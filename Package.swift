@@ -45,6 +45,12 @@ let package = Package(
     library("Broker", ["Primitives", "DataFiles", "DecisionLog", "DelayStore", "TimingWheel", "TopicLog"]),
     library("Engine", ["Primitives", "DataFiles", "DecisionLog", "Broker", "DelayStore", "TopicLog"]),
     library("Cluster", ["Primitives", "DataFiles", "DecisionLog", "Engine", "ReplicatedStream"]),
+    library(
+      "Node",
+      [
+        "Primitives", "Platform", "Access", "Logs", "LineProtocol", "TLS", "DataFiles", "DecisionLog", "Engine",
+        "ReplicatedStream", "NATS", "JetStream", "Cluster", "Server",
+      ]),
     library("RemotingProtocol", ["Primitives", "LineProtocol"]),
     library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "RemotingProtocol", "TopicLog"]),
     library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "AMQPProtocol"]),
@@ -64,7 +70,7 @@ let package = Package(
       "escapement",
       [
         "Access", "EscapementClient", "Server", "Engine", "Broker", "DataFiles", "DecisionLog", "Journal",
-        "LineProtocol", "Logs", "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd", "TLS",
+        "LineProtocol", "Logs", "NATS", "Node", "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd", "TLS",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
@@ -163,7 +169,7 @@ let package = Package(
       [
         "escapement", "Server", "Engine", "Broker", "RabbitMQFrontEnd", "RocketMQFrontEnd", "LineProtocol", "Journal",
         "DecisionLog", "AMQPProtocol",
-        "DelayStore", "TimingWheel", "Primitives",
+        "DelayStore", "Node", "TimingWheel", "Primitives",
       ]),
     // Drives the built programs with the client; finds them beside the test bundle.
     tests("ClientServerTests", ["escapement", "EscapementClient", "OrderTimeouts", "AutomaticReviews"]),

@@ -170,6 +170,17 @@ public enum Socket {
     return UnsafeRawPointer(entry.ai_addr).loadUnaligned(fromByteOffset: 4, as: UInt32.self).bigEndian
   }
 
+  /// Two ends of a connection within this process; neither blocks.
+  public static func pair() throws(SystemError) -> (Int32, Int32) {
+    var ends: [Int32] = [-1, -1]
+    let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw SystemError(operation: "socketpair", number: errno) }
+    return (ends[0], ends[1])
+  }
+
+  /// Waits until a descriptor can be read, or `timeoutNs` have passed; whether it can.
+  public static func waitReadable(_ fd: Int32, timeoutNs: Int64) -> Bool { clinux_wait_readable_ns(fd, timeoutNs) > 0 }
+
   /// Sends small writes at once instead of waiting for more.
   public static func setNoDelay(_ fd: Int32) {
     var yes: Int32 = 1

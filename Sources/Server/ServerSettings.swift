@@ -69,8 +69,25 @@ public struct ServerSettings: Sendable {
   /// A step of the wall clock beyond this is followed, or waited out; smaller differences are slewed.
   public var clockStepMs: Int64 = 1000
 
+  /// Which shard of a cluster it is; nil for a server of its own.
+  package var shard: ShardPlace?
+
   /// The defaults.
   public init() {}
+}
+
+/// A shard among those of its cluster.
+package struct ShardPlace: Sendable {
+  /// Its number, from 0.
+  package let number: Int
+  /// How many there are.
+  package let count: Int
+
+  /// Puts them together.
+  package init(number: Int, of count: Int) {
+    self.number = number
+    self.count = count
+  }
 }
 
 /// Name and version as shown to clients.

@@ -38,11 +38,11 @@ extension HTTPSession {
   ///
   /// - Throws: `unauthenticated` when what was said is wrong.
   func identity(of request: HTTPRequest) throws(Refusal) -> Identity? {
-    guard services.asksWho else { return services.anybody }
+    guard services.admission.asksWho else { return services.admission.anybody }
     let count = request.count(of: "Authorization")
     guard count > 0 else { return nil }
     guard count == 1, let token = Self.bearer(request.field("Authorization")!),
-      let identity = services.identity(showing: token)
+      let identity = services.admission.identity(showing: token)
     else {
       let text = "the Authorization field must be 'Bearer NAME:SECRET', or 'Bearer TOKEN', and a good one"
       throw Refusal(code: .unauthenticated, message: text)

@@ -118,7 +118,7 @@ extension WireError {
     case .exists, .preconditionFailed: .conflict
     case .lineTooLong: .contentTooLarge
     case .limitExceeded, .busy: .tooManyRequests
-    case .diskFull, .storageFailed, .shuttingDown: .serviceUnavailable
+    case .diskFull, .storageFailed, .shuttingDown, .notLeader: .serviceUnavailable
     }
   }
 }

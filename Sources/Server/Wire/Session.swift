@@ -39,7 +39,7 @@ public enum Wire: Sendable {
   }
 
   /// What the wire's sessions say to a client that is turned away.
-  func turnAway(_ reason: String, to bytes: inout ByteBuffer) {
+  package func turnAway(_ reason: String, to bytes: inout ByteBuffer) {
     switch self {
     case .line: LineSession.turnAway(reason, to: &bytes)
     case .http: HTTPSession.turnAway(reason, to: &bytes)

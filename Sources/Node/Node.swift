@@ -1,0 +1,49 @@
+// A node of a cluster: a loop for each shard, and the front that clients come to.
+//
+// Leaves to others: everything but their beginning and their end.
+
+import Platform
+import Primitives
+import Server
+
+/// A node.
+public final class Node {
+  private let shards: [ShardLoop]
+  private let front: Front
+  private let log: ServerLog
+
+  /// Opens the folders of all shards and listens.
+  ///
+  /// - Throws: when a folder is in use, damaged or cannot be written, or an address cannot be listened on.
+  public init(_ settings: NodeSettings, log: @escaping ServerLog) throws(NodeError) {
+    self.log = log
+    do {
+      // Before any thread begins: they inherit that the signals are blocked.
+      let signals = try ProcessSignals()
+      let shards = try (0..<settings.shards).map { try ShardLoop($0, settings, log: log) }
+      self.shards = shards
+      front = try Front(settings, shards, signals, log: log)
+    } catch {
+      throw (error as? NodeError) ?? NodeError(description: "\(error)")
+    }
+  }
+
+  /// Where it listens, in the order of the settings.
+  public var addresses: [ListenAddress] { front.listeners.map(\.address) }
+
+  /// Serves until a signal; then gives the leadership of its shards away. Gives the exit code.
+  public func run() -> Int32 {
+    ProcessSettings.ignoreBrokenPipes()
+    do throws(SystemError) {
+      for shard in shards { try shard.start() }
+      try front.run()
+    } catch {
+      log(.error, "loop_failed", "the loop stopped: \(error)")
+    }
+    for shard in shards { shard.post(.stop) }
+    for shard in shards { shard.join() }
+    front.end()
+    log(.info, "stopped", "stopped")
+    return 0
+  }
+}
