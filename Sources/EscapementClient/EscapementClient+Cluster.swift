@@ -37,7 +37,9 @@ extension EscapementClient {
     // One node may have been found by two addresses.
     var names: Set<String> = []
     return reports.filter { $0.status == nil || names.insert($0.status!.node).inserted }
-      .sorted { ($0.status?.node ?? "\u{10FFFF}", "\($0.address)") < ($1.status?.node ?? "\u{10FFFF}", "\($1.address)") }
+      .sorted {
+        ($0.status?.node ?? "\u{10FFFF}", "\($0.address)") < ($1.status?.node ?? "\u{10FFFF}", "\($1.address)")
+      }
   }
 
   private static func ask(_ address: ServerAddress, _ cluster: Cluster) async -> NodeReport {

@@ -19,7 +19,8 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
       let port = UInt16(text[text.index(after: colon)...])
     else { return nil }
     let host = text[..<colon]
-    self.init(host: String(host.hasPrefix("[") && host.hasSuffix("]") ? host.dropFirst().dropLast() : host), port: Int(port))
+    self.init(
+      host: String(host.hasPrefix("[") && host.hasSuffix("]") ? host.dropFirst().dropLast() : host), port: Int(port))
   }
 
   /// `HOST:PORT`, with brackets around an IPv6 address.

@@ -51,7 +51,6 @@ extension ServerConnection {
     endAll(.closed, subscriptions: .success(()))
   }
 
-
   /// Connects, says hello, renews subscriptions and repeats requests.
   private func openSession(isAgain: Bool) async throws -> ServerInfo {
     let socket = try await Dial.connect(
@@ -144,7 +143,8 @@ extension ServerConnection {
     if left.isAlone { outbox.dropAllButAcks() }
     for request in left.dead {
       if request.isOnWire && !request.isRepeatable {
-        fail(request, .connectionLost(reason: "\(left.loss.reason); whether '\(request.op)' has taken effect is unknown"))
+        fail(
+          request, .connectionLost(reason: "\(left.loss.reason); whether '\(request.op)' has taken effect is unknown"))
       } else {
         request.caller?.resume(throwing: RequestLost(mayHaveTakenEffect: request.sends > 0, reason: left.loss.reason))
       }

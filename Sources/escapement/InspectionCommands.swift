@@ -7,7 +7,8 @@ extension Command {
   private static let json = Option.flag("json", "one line of JSON instead of a table")
 
   static let topics = Command(
-    name: "topics", summary: "Show topics and groups, those of a cluster from all shards.", options: [json] + connectionOptions
+    name: "topics", summary: "Show topics and groups, those of a cluster from all shards.",
+    options: [json] + connectionOptions
   ) { options in
     try await Session.run(options) { client in
       let topics = try await client.topics()
@@ -17,7 +18,8 @@ extension Command {
   }
 
   static let queues = Command(
-    name: "queues", summary: "Show the queues of the RabbitMQ front end, those of a cluster from all shards.", options: [json] + connectionOptions
+    name: "queues", summary: "Show the queues of the RabbitMQ front end, those of a cluster from all shards.",
+    options: [json] + connectionOptions
   ) { options in
     try await Session.run(options) { client in
       let queues = try await client.queues()

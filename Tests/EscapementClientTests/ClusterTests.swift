@@ -81,7 +81,8 @@ struct ClusterTests {
       let name = ["z", "m", "b"][Int(line.fields["shard"]!.int!)]
       connection.send(
         line.ok(
-          "\"topics\":[{\"topic\":\"\(name)\",\"pending\":1,\"firstOffset\":0,\"nextOffset\":0,\"bytes\":0,\"groups\":[]}]"))
+          "\"topics\":[{\"topic\":\"\(name)\",\"pending\":1,\"firstOffset\":0,\"nextOffset\":0,\"bytes\":0,\"groups\":[]}]"
+        ))
     }
     defer { cluster.stop() }
     let client = cluster.client([0])
@@ -141,7 +142,8 @@ struct ClusterTests {
   func pauses() {
     var search = Search()
     #expect(search.pauseMs(after: "a", isRedirected: true) == 0)
-    #expect((0..<7).map { _ in search.pauseMs(after: "b", isRedirected: true) } == [50, 100, 200, 400, 800, 1000, 1000])
+    #expect(
+      (0..<7).map { _ in search.pauseMs(after: "b", isRedirected: true) } == [50, 100, 200, 400, 800, 1000, 1000])
     #expect(search.pauseMs(after: "c", isRedirected: false) == 1000)
     #expect(search.pauseMs(after: "d", isRedirected: true) == 0)
     #expect(!search.mayHaveTakenEffect && search.reason == "d")

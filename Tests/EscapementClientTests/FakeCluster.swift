@@ -22,7 +22,10 @@ final class FakeCluster: Sendable {
   private let script: Script
 
   /// Nodes with these leaders: one shard for each.
-  init(nodes count: Int, leaders: [Int?], _ script: @escaping Script = { _, line, connection in connection.send(line.ok()) }) {
+  init(
+    nodes count: Int, leaders: [Int?],
+    _ script: @escaping Script = { _, line, connection in connection.send(line.ok()) }
+  ) {
     self.script = script
     let nodes = (0..<count).map { number in
       FakeServer(isNode: true) { [weak self] line, connection in self?.answer(number, line, connection) }
@@ -45,7 +48,9 @@ final class FakeCluster: Sendable {
     }
   }
 
-  func client(_ numbers: [Int], _ configuration: Configuration = Configuration(requestTimeoutMs: 10_000)) -> EscapementClient {
+  func client(_ numbers: [Int], _ configuration: Configuration = Configuration(requestTimeoutMs: 10_000))
+    -> EscapementClient
+  {
     EscapementClient(addresses: numbers.map(address), configuration: configuration)
   }
 
@@ -60,7 +65,8 @@ final class FakeCluster: Sendable {
     if leaders[shard] == number { return script(number, line, connection) }
     let address = leaders[shard].map { ",\"address\":\"\(self.address($0))\",\"epoch\":\(epoch)" } ?? ""
     connection.send(
-      "{\"ok\":false,\"rid\":\(line.rid),\"error\":\"not_leader\",\"message\":\"not here\",\"shard\":\(shard)\(address)}")
+      "{\"ok\":false,\"rid\":\(line.rid),\"error\":\"not_leader\",\"message\":\"not here\",\"shard\":\(shard)\(address)}"
+    )
   }
 
   /// The members of the answer to `shards`.

@@ -31,7 +31,8 @@ extension Cluster {
       } catch let loss as RequestLost {
         // Looking for a leader is not coming back after a loss.
         if configuration.reconnect == nil, loss.mayHaveTakenEffect {
-          throw EscapementError.connectionLost(reason: "\(loss.reason); whether '\(line.op)' has taken effect is unknown")
+          throw EscapementError.connectionLost(
+            reason: "\(loss.reason); whether '\(line.op)' has taken effect is unknown")
         }
         pauseMs = search.pauseMs(
           after: loss.reason, isRedirected: false, mayHaveTakenEffect: loss.mayHaveTakenEffect)

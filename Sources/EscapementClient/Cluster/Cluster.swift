@@ -116,7 +116,9 @@ final class Cluster: Sendable {
   }
 
   func learn(_ status: NodeStatus) {
-    state.withLock { state in for shard in status.shards { if let address = shard.leaderAddress { state.know(address) } } }
+    state.withLock { state in
+      for shard in status.shards { if let address = shard.leaderAddress { state.know(address) } }
+    }
   }
 
   // MARK: Connections
