@@ -51,6 +51,11 @@ extension EscapementClient {
       let status = try NodeStatus(reply.fields)
       cluster.learn(status)
       return NodeReport(address: address, status: status, problem: nil)
+    } catch EscapementError.connectionLost(let reason) {
+      let prefix = "\(address): "
+      return NodeReport(
+        address: address, status: nil,
+        problem: reason.hasPrefix(prefix) ? String(reason.dropFirst(prefix.count)) : reason)
     } catch {
       return NodeReport(address: address, status: nil, problem: "\(error)")
     }

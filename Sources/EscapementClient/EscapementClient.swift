@@ -113,8 +113,9 @@ public final class EscapementClient: Sendable {
   /// What the node says about the shards; nil of a server that stands alone.
   private func clusterStatus(by connection: ServerConnection) async throws -> NodeStatus? {
     do {
+      let deadlineNs = ServerConnection.deadlineNs(afterMs: connection.configuration.requestTimeoutMs)
       return try await NodeStatus(
-        connection.request(RequestLine("shards"), isRepeatable: true, deadlineNs: deadlineNs()).fields)
+        connection.request(RequestLine("shards"), isRepeatable: true, deadlineNs: deadlineNs).fields)
     } catch EscapementError.refused { return nil }
   }
 

@@ -62,6 +62,17 @@ struct ClusterTests {
     await client.close()
   }
 
+  @Test("a node that takes connections and says nothing is passed over")
+  func stoppedNode() async throws {
+    let cluster = FakeCluster(nodes: 2, leaders: [1]) { _, line, connection in connection.send(line.ok(scheduled)) }
+    defer { cluster.stop() }
+    cluster[0].fallSilent()
+    let client = cluster.client([0, 1])
+    try await client.connect()
+    #expect(try await client.schedule(topic: "t0", body: .null, when: .after(ms: 5)).outcome == .scheduled)
+    await client.close()
+  }
+
   @Test("several addresses may be of one server")
   func single() async throws {
     let server = FakeServer { line, connection in connection.send(line.ok(scheduled)) }

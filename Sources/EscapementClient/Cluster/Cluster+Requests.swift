@@ -29,6 +29,7 @@ extension Cluster {
         learn(news, about: line.place)
         pauseMs = search.pauseMs(after: news.description, isRedirected: news.address != nil)
       } catch let loss as RequestLost {
+        if case .node = line.place { throw EscapementError.connectionLost(reason: loss.reason) }
         // Looking for a leader is not coming back after a loss.
         if configuration.reconnect == nil, loss.mayHaveTakenEffect {
           throw EscapementError.connectionLost(

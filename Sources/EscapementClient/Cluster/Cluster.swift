@@ -16,6 +16,8 @@ final class Cluster: Sendable {
     var nodes: [ServerAddress]
     var open: [ServerAddress: ServerConnection] = [:]
     var opening: [ServerAddress: Task<ServerConnection, any Error>] = [:]
+    /// How often nodes could not be connected to since they last could.
+    var failures: [ServerAddress: Int] = [:]
     var leaders: [Place: ServerAddress] = [:]
     /// Subscriptions that are open, or are being opened again.
     var subscriptions: [ObjectIdentifier: SubscriptionState] = [:]
@@ -23,8 +25,9 @@ final class Cluster: Sendable {
     mutating func know(_ address: ServerAddress) { if !nodes.contains(address) { nodes.append(address) } }
   }
 
-  // A node that is there answers sooner; one that is not must not keep us from the others.
-  private static let connectMsMax: Int64 = 2_000
+  // A node that is there answers sooner; one that is not must not keep us from the others. It is given double the time with
+  // each failure, for networks that are slower than that.
+  private static let connectMsMin: Int64 = 1_000
   // A client that speaks of more topics than that learns again.
   private static let leadersMax = 100_000
 
@@ -40,7 +43,7 @@ final class Cluster: Sendable {
   ///   - status: what its server has said about the shards.
   ///   - addresses: further nodes that may be there.
   init(_ first: ServerConnection, _ status: NodeStatus, _ addresses: [ServerAddress], _ configuration: Configuration) {
-    self.configuration = Self.impatient(configuration)
+    self.configuration = configuration
     outbox = first.outbox
     shardCount = status.shards.count
     var known = State(nodes: [first.address])
@@ -64,10 +67,11 @@ final class Cluster: Sendable {
     }
   }
 
-  /// Settings for the connection to one of several nodes.
-  static func impatient(_ configuration: Configuration) -> Configuration {
+  /// Settings for the connection to one of several nodes: what it may take, its introduction included.
+  static func impatient(_ configuration: Configuration, failures: Int = 0) -> Configuration {
     var settings = configuration
-    settings.connectTimeoutMs = min(settings.connectTimeoutMs, connectMsMax)
+    settings.connectTimeoutMs = min(settings.connectTimeoutMs, connectMsMin << min(failures, 10))
+    settings.requestTimeoutMs = min(settings.requestTimeoutMs, settings.connectTimeoutMs)
     return settings
   }
 
@@ -146,18 +150,18 @@ final class Cluster: Sendable {
   }
 
   private func open(_ address: ServerAddress) async throws -> ServerConnection {
-    var settings = configuration
-    settings.requestTimeoutMs = min(settings.requestTimeoutMs, settings.connectTimeoutMs)
-    let connection = ServerConnection(address, settings, outbox)
+    let (isAgain, failures) = state.withLock { ($0.hasLost, $0.failures[address] ?? 0) }
+    let connection = ServerConnection(address, Self.impatient(configuration, failures: failures), outbox)
     connection.state.withLock { $0.cluster = Weak(self) }
-    let isAgain = state.withLock { $0.hasLost }
     let result: Result<Void, any Error>
     do { result = .success(_ = try await connection.connect(isAgain: isAgain)) } catch { result = .failure(error) }
     let isClosed = state.withLock { state in
       state.opening[address] = nil
       if case .success = result, !state.isClosed {
         state.open[address] = connection
+        state.failures[address] = nil
       } else {
+        state.failures[address] = failures + 1
         state.putLast(address)
       }
       return state.isClosed
@@ -168,6 +172,8 @@ final class Cluster: Sendable {
       throw EscapementError.closed
     case .success: return connection
     case .failure(let error as EscapementError) where error.isFinalAnswer: throw error
+    case .failure(EscapementError.connectionLost(let reason)):
+      throw RequestLost(mayHaveTakenEffect: false, reason: reason)
     case .failure(let error): throw RequestLost(mayHaveTakenEffect: false, reason: "\(address): \(error)")
     }
   }
