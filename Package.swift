@@ -48,7 +48,8 @@ let package = Package(
     library(
       "Node",
       [
-        "Primitives", "Platform", "Access", "Logs", "LineProtocol", "TLS", "DataFiles", "DecisionLog", "Engine",
+        "Primitives", "Platform", "Access", "Logs", "LineProtocol", "AMQPProtocol", "HTTPProtocol", "RemotingProtocol",
+        "TLS", "DataFiles", "DecisionLog", "Broker", "Engine",
         "ReplicatedStream", "NATS", "JetStream", "Cluster", "Server",
       ]),
     library("RemotingProtocol", ["Primitives", "LineProtocol"]),

@@ -198,6 +198,7 @@ extension ReplicatedLog {
   private func reachedEnd(_ nowNs: Int64) {
     isCurrent = true
     hasNews = true
+    if fold.position == FoldPosition() { leadership.foundNobody() }
     if leadership.reachedEnd(nowNs: nowNs) == .beginEpoch { beginEpoch(nowNs) }
     settleTrouble()
   }

@@ -20,16 +20,17 @@ public final class Node {
     do {
       // Before any thread begins: they inherit that the signals are blocked.
       let signals = try ProcessSignals()
-      let shards = try (0..<settings.shards).map { try ShardLoop($0, settings, log: log) }
+      let doors = try FrontDoors(settings, log: log)
+      let shards = try (0..<settings.shards).map { try ShardLoop($0, settings, doors.places, log: log) }
       self.shards = shards
-      front = try Front(settings, shards, signals, log: log)
+      front = try Front(settings, doors, shards, signals, log: log)
     } catch {
       throw (error as? NodeError) ?? NodeError(description: "\(error)")
     }
   }
 
   /// Where it listens, in the order of the settings.
-  public var addresses: [ListenAddress] { front.listeners.map(\.address) }
+  public var addresses: [ListenAddress] { front.listeners.filter { $0.shard == nil }.map(\.address) }
 
   /// Serves until a signal; then gives the leadership of its shards away. Gives the exit code.
   public func run() -> Int32 {

@@ -2,6 +2,7 @@
 
 import NATS
 import Server
+import TLS
 
 /// The settings of a node.
 public struct NodeSettings: Sendable {
@@ -21,6 +22,8 @@ public struct NodeSettings: Sendable {
   public var mayCreate = true
   /// What nodes show to each other; nil: they come from this machine only.
   public var secret: String?
+  /// For connections to other nodes, when they want TLS; nil: they are plain.
+  public var peerTLS: TLSContext?
   /// How many bytes the stream of a shard may take before it is full.
   public var streamBytesMax: Int64 = 8 << 30
 

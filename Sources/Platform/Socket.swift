@@ -50,6 +50,18 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
     low = 0xFFFF << 32 | UInt64(ipv4)
   }
 
+  /// Reads what `description` gives; nil for anything else.
+  public init?(_ text: String) {
+    var bytes = [UInt8](repeating: 0, count: 16)
+    if inet_pton(AF_INET6, text, &bytes) == 1 {
+      self = bytes.withUnsafeBytes { PeerAddress($0) }
+    } else if inet_pton(AF_INET, text, &bytes) == 1 {
+      self.init(ipv4: bytes[..<4].reduce(0) { $0 << 8 | UInt32($1) })
+    } else {
+      return nil
+    }
+  }
+
   /// This machine, as IPv4 writes it.
   public static let loopback = PeerAddress(ipv4: 0x7F00_0001)
 

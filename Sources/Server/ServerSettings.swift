@@ -4,6 +4,7 @@ import Access
 import Engine
 import Journal
 import RabbitMQFrontEnd
+import RocketMQFrontEnd
 import TLS
 
 /// How a server is run.
@@ -82,6 +83,13 @@ package struct ShardPlace: Sendable {
   package let number: Int
   /// How many there are.
   package let count: Int
+  /// What it is to clients of RocketMQ, and where they find it; nil: nowhere.
+  package var rocketMQ: (name: String, host: String, port: UInt16)?
+
+  /// What a shard is called among RocketMQ's brokers.
+  package static func brokerName(_ number: Int) -> String { "escapement-\(number)" }
+  /// The cluster of those brokers.
+  package static let brokerCluster = WireSettings.clusterName
 
   /// Puts them together.
   package init(number: Int, of count: Int) {

@@ -135,12 +135,7 @@ final class ShardShell {
 
   private func tellDigest() {
     guard let broker = shard.engine?.broker, broker.failure == nil else { return Self.say("digest none") }
-    // As of the end of all times: no wait lasts, no outcome is remembered, so that clocks do not matter.
-    var hash: UInt64 = 14_695_981_039_346_656_037
-    for line in broker.digest(asOf: 1 << 60) {
-      for byte in line.utf8 { hash = (hash ^ UInt64(byte)) &* 1_099_511_628_211 }
-    }
-    Self.say("digest \(broker.records.lastSequence) \(hash)")
+    Self.say("digest \(broker.records.lastSequence) \(broker.digestHash())")
   }
 
   private func refuse() {

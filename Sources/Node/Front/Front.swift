@@ -24,7 +24,8 @@ final class Front {
   private var tls: TLSContext?
   private let epoll: Epoll
   private let signals: ProcessSignals
-  private(set) var listeners: [(descriptor: Int32, address: ListenAddress)] = []
+  /// Where clients come in.
+  let listeners: [FrontListener]
   private var sockets: [Int32: FrontSocket] = [:]
   private var connections: [ObjectIdentifier: FrontConnection] = [:]
   private var connectionsByPeer: [PeerAddress: Int] = [:]
@@ -32,12 +33,17 @@ final class Front {
   private var lastGeneration: UInt32 = 0
   private let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
   private(set) var isStopping = false
+  private var nextLookMs: Int64 = 0
 
   /// Bytes that wait on one socket; beyond it nothing more is read for it.
   static let unsentBytesMax = 4 << 20
 
-  init(_ settings: NodeSettings, _ shards: [ShardLoop], _ signals: ProcessSignals, log: @escaping ServerLog) throws {
+  init(
+    _ settings: NodeSettings, _ doors: FrontDoors, _ shards: [ShardLoop], _ signals: ProcessSignals,
+    log: @escaping ServerLog
+  ) throws(SystemError) {
     self.settings = settings
+    listeners = doors.listeners
     self.shards = shards
     self.signals = signals
     self.log = log
@@ -46,25 +52,10 @@ final class Front {
     tls = settings.server.tls
     epoll = try Epoll()
     try epoll.add(signals.descriptor, generation: 0, .readable)
-    for address in settings.server.listeners { try listen(address) }
+    for listener in listeners { try epoll.add(listener.descriptor, generation: 0, .readable) }
   }
 
   deinit { readBuffer.deallocate() }
-
-  private func listen(_ address: ListenAddress) throws {
-    do throws(SystemError) {
-      let descriptor = try Socket.listen(host: address.host, port: address.port)
-      try epoll.add(descriptor, generation: 0, .readable)
-      var address = address
-      address.port = Socket.localPort(descriptor)
-      listeners.append((descriptor, address))
-    } catch {
-      guard !address.isRequired else {
-        throw NodeError(description: (address.wire.name.map { "\($0): " } ?? "") + "\(error)")
-      }
-      log(.warning, "listener_left_out", "\(address.wire.name ?? "a wire") is left out: \(error)")
-    }
-  }
 
   // MARK: The loop
 
@@ -73,12 +64,12 @@ final class Front {
     while !isStopping {
       let count = try epoll.wait(timeoutNs: Self.lookNs)
       for place in 0..<count { handle(epoll[place]) }
-      giveUpHandshakes()
+      giveUpStrangers()
       flushTouched()
     }
   }
 
-  /// How often the loop looks for handshakes that take too long.
+  /// How often the loop looks for clients that take too long to say what they want.
   private static let lookNs: Int64 = 1_000_000_000
 
   private func handle(_ event: ReadyEvent) {
@@ -105,18 +96,31 @@ final class Front {
     socket.receive(readBuffer) { bytes in
       switch socket.end {
       case .client: connection.relay?.clientSent(bytes)
-      case .shard(let shard): connection.relay?.shardSent(shard, bytes)
+      case .shard(let shard): shardSent(shard, bytes, socket)
       }
     }
     if socket.end == .client, socket.inputEnded { connection.relay?.clientEnded() }
   }
 
+  private func shardSent(_ shard: Int, _ bytes: UnsafeRawBufferPointer, _ socket: FrontSocket) {
+    var bytes = bytes
+    if socket.splice != nil {
+      guard let hasAgreed = socket.splice?.agreed(&bytes) else { return }
+      guard hasAgreed else {
+        socket.isGone = true
+        return
+      }
+      socket.connection.spliced(socket)
+    }
+    if !bytes.isEmpty { socket.connection.relay?.shardSent(shard, bytes) }
+  }
+
   // MARK: Coming
 
-  private func accept(_ listener: (descriptor: Int32, address: ListenAddress)) {
+  private func accept(_ listener: FrontListener) {
     for _ in 0..<64 {
       switch Socket.accept(listener.descriptor) {
-      case .connection(let descriptor): adopt(descriptor, listener.address.wire)
+      case .connection(let descriptor): adopt(descriptor, listener)
       case .none: return
       case .exhausted(let number), .failed(let number):
         return log(.warning, "accept_failed", "accept failed with error \(number)")
@@ -124,7 +128,8 @@ final class Front {
     }
   }
 
-  private func adopt(_ descriptor: Int32, _ wire: Wire) {
+  private func adopt(_ descriptor: Int32, _ listener: FrontListener) {
+    let wire = listener.address.wire
     let peer = Socket.peer(descriptor)
     if connections.count >= settings.server.connectionsMax
       || connectionsByPeer[peer, default: 0] >= settings.server.connectionsPerAddressMax
@@ -140,20 +145,29 @@ final class Front {
     let connection = FrontConnection(self, peer)
     var secure: SecureSide?
     if let tls {
-      let openByMs = SystemClock.bootNs() / TimeUnits.nsPerMs + settings.server.handshakeTimeoutMs
+      let openByMs = nowMs + settings.server.handshakeTimeoutMs
       guard let channel = try? TLSChannel(serverOf: tls) else { return Socket.close(descriptor) }
       secure = SecureSide(channel, openByMs: openByMs)
     }
     guard let socket = watch(descriptor, .client, connection, secure) else { return }
+    connection.openByMs = nowMs + settings.server.handshakeTimeoutMs
     connection.begin(socket)
     connections[ObjectIdentifier(connection)] = connection
     connectionsByPeer[peer, default: 0] += 1
-    connection.relay = makeRelay(wire, connection)
+    connection.relay = makeRelay(listener, connection)
+    if connection.relay == nil { connection.close() }
     touch(connection)
   }
 
-  private func makeRelay(_ wire: Wire, _ connection: FrontConnection) -> any Relay {
-    LineRelay(self, connection)
+  /// Nil when the shard that the listener stands for cannot be reached.
+  private func makeRelay(_ listener: FrontListener, _ connection: FrontConnection) -> (any Relay)? {
+    if let shard = listener.shard { return PipeRelay.begin(self, connection, to: shard, listener.address.wire) }
+    return switch listener.address.wire {
+    case .line: LineRelay(self, connection)
+    case .amqp: AMQPRelay(self, connection)
+    case .remoting: NameServerRelay(self, connection)
+    case .http: HTTPRelay(self, connection)
+    }
   }
 
   private func watch(
@@ -174,8 +188,11 @@ final class Front {
 
   /// Opens the way to a shard that this node leads.
   ///
+  /// - Parameter peer: where the client is, if not at the other end of its connection.
   /// - Returns: false when it does not lead it.
-  func open(_ shard: Int, _ wire: Wire, for connection: FrontConnection, as identity: Identity?) -> Bool {
+  func open(
+    _ shard: Int, _ wire: Wire, for connection: FrontConnection, as identity: Identity?, peer: PeerAddress? = nil
+  ) -> Bool {
     if connection.shards[shard] != nil { return true }
     guard shards[shard].view.isServing, let (near, far) = try? Socket.pair() else { return false }
     guard let socket = watch(near, .shard(shard), connection) else {
@@ -183,16 +200,40 @@ final class Front {
       return false
     }
     connection.add(socket, shard: shard)
-    shards[shard].post(.connection(far, wire, connection.peer, identity))
+    shards[shard].post(.connection(far, wire, peer ?? connection.peer, identity))
     return true
   }
 
-  /// Tells a shard that its client sends nothing more.
-  func endOutput(_ socket: FrontSocket) {
-    socket.flush()
-    Socket.finishWriting(socket.descriptor)
-    touch(socket.connection)
+  /// Opens the way to a shard, on this node or through the one that leads it.
+  ///
+  /// - Returns: false when nobody is known to lead it.
+  func reach(_ shard: Int, _ wire: Wire, for connection: FrontConnection) -> Bool {
+    if open(shard, wire, for: connection, as: nil) { return true }
+    guard let leader = shards[shard].view.leader(otherThan: settings.name),
+      let address = NodeAddress(NodePlaces(leader.address).line),
+      let descriptor = try? Socket.beginConnect(host: address.host, port: address.port, attempt: 0)
+    else { return false }
+    var secure: SecureSide?
+    if let context = settings.peerTLS {
+      let openByMs = nowMs + settings.server.handshakeTimeoutMs
+      guard let channel = try? TLSChannel(clientOf: context, host: address.host) else {
+        Socket.close(descriptor)
+        return false
+      }
+      _ = channel.handshake()
+      secure = SecureSide(channel, openByMs: openByMs)
+    }
+    guard let socket = watch(descriptor, .shard(shard), connection, secure) else { return false }
+    socket.splice = Splice()
+    Splice.append(
+      shard: shard, wire: wire, secret: settings.secret, peer: connection.peer, to: &socket.output)
+    connection.add(socket, shard: shard)
+    touch(connection)
+    return true
   }
+
+  /// Boot-time clock.
+  var nowMs: Int64 { SystemClock.bootNs() / TimeUnits.nsPerMs }
 
   // MARK: The end of a turn
 
@@ -259,12 +300,17 @@ final class Front {
     Socket.close(socket.descriptor)
   }
 
-  private func giveUpHandshakes() {
-    guard tls != nil else { return }
-    let nowMs = SystemClock.bootNs() / TimeUnits.nsPerMs
+  /// Ends connections that have not said in time what they want.
+  private func giveUpStrangers() {
+    let nowMs = nowMs
+    guard nowMs >= nextLookMs else { return }
+    nextLookMs = nowMs + Self.lookNs / TimeUnits.nsPerMs
     for connection in connections.values {
-      guard let client = connection.client, let openByMs = client.secure?.openByMs, openByMs <= nowMs else { continue }
-      client.isGone = true
+      let isLate = [connection.openByMs, connection.client?.secure?.openByMs].contains {
+        $0.map { $0 <= nowMs } ?? false
+      }
+      guard isLate else { continue }
+      connection.client?.isGone = true
       touch(connection)
     }
   }

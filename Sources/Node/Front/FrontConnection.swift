@@ -27,6 +27,8 @@ final class FrontConnection {
   /// The sockets to shards, by number.
   private(set) var shards: [Int: FrontSocket] = [:]
   var relay: (any Relay)?
+  /// When the connection is closed unless it has said by then what it wants, in ms since boot.
+  var openByMs: Int64?
   /// In the list of connections that this turn has to do with.
   var isTouched = false
 
@@ -52,7 +54,23 @@ final class FrontConnection {
 
   /// Sends to a shard that is open.
   func send(to shard: Int, _ bytes: UnsafeRawBufferPointer) {
-    shards[shard]?.output.append(bytes)
+    guard let socket = shards[shard] else { return }
+    if let splice = socket.splice { splice.waiting.append(bytes) } else { socket.output.append(bytes) }
+    front.touch(self)
+  }
+
+  /// Tells a shard that the client sends nothing more.
+  func endOutput(to shard: Int) {
+    guard let socket = shards[shard] else { return }
+    socket.endsOutput = true
+    front.touch(self)
+  }
+
+  /// The other node has agreed: what waits for that goes.
+  func spliced(_ socket: FrontSocket) {
+    guard let splice = socket.splice else { return }
+    socket.splice = nil
+    socket.output.append(splice.waiting.readable)
     front.touch(self)
   }
 
@@ -69,7 +87,7 @@ final class FrontConnection {
   var takesInput: Bool {
     guard let client, !client.inputEnded, !client.closesWhenSent else { return false }
     return client.output.count + (relay?.heldBytes ?? 0) < Front.unsentBytesMax
-      && shards.values.allSatisfy { $0.output.count < Front.unsentBytesMax }
+      && shards.values.allSatisfy { $0.output.count + ($0.splice?.waiting.count ?? 0) < Front.unsentBytesMax }
   }
 
   /// Shards may send more.

@@ -24,8 +24,12 @@ final class FrontSocket {
   var output = ByteBuffer()
   /// Its TLS; nil when it is plain.
   let secure: SecureSide?
+  /// On the way to another node: not agreed on yet.
+  var splice: Splice?
   /// The other side sends nothing more.
   var inputEnded = false
+  /// To be told that nothing more comes, when everything is sent.
+  var endsOutput = false
   /// To be closed when everything is sent; nothing is read any more.
   var closesWhenSent = false
   var isGone = false
@@ -120,7 +124,14 @@ final class FrontSocket {
   }
 
   private func finishIfSent() {
-    guard closesWhenSent, output.isEmpty else { return }
+    guard output.isEmpty, splice == nil else { return }
+    if endsOutput, !closesWhenSent {
+      endsOutput = false
+      secure?.channel.finish()
+      if let secure { _ = Socket.write(descriptor, secure.sealed) }
+      return Socket.finishWriting(descriptor)
+    }
+    guard closesWhenSent else { return }
     if let secure {
       secure.channel.finish()
       _ = Socket.write(descriptor, secure.sealed)

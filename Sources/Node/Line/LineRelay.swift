@@ -25,6 +25,8 @@ final class LineRelay: Relay {
   /// Where it last sent a half message: its transactions are there.
   private var transactionShard = 0
   private var isClosing = false
+  /// The connection is another relay's now.
+  private var isSpliced = false
 
   init(_ front: Front, _ connection: FrontConnection) {
     self.front = front
@@ -33,6 +35,7 @@ final class LineRelay: Relay {
     let secret = [SystemRandom.next(), SystemRandom.next()].map { String($0, radix: 36) }.joined()
     order = ReplyOrder(secret: secret)
     identity = front.admission.anybody
+    if identity != nil { connection.openByMs = nil }
   }
 
   var heldBytes: Int { order.heldBytes + framer.bufferedBytes }
@@ -55,8 +58,6 @@ final class LineRelay: Relay {
     }
   }
 
-  private static let stranger = Refusal(code: .unauthenticated, message: "say 'hello' with a good 'token' first")
-
   /// The longest line before a good `hello`.
   private static let strangerLineBytesMax = 8192
 
@@ -68,10 +69,11 @@ final class LineRelay: Relay {
   func clientEnded() {
     // What was asked is still answered: the shards see the end, and close when they have.
     guard !connection.shards.isEmpty else { return connection.close() }
-    for socket in connection.shards.values { front.endOutput(socket) }
+    for shard in connection.shards.keys { connection.endOutput(to: shard) }
   }
 
   private func take(_ line: UnsafeRawBufferPointer) {
+    guard !isSpliced else { return }
     if identity == nil, line.count > Self.strangerLineBytesMax { return refuseStranger() }
     let reader = front.reader
     do throws(Refusal) { try reader.parse(line) } catch { return refuseAndClose(error) }
@@ -79,40 +81,14 @@ final class LineRelay: Relay {
       let rid = try reader.rid()
       guard let name = try reader.string(.op) else { throw .missing(.op) }
       if try answersHere(String(decoding: name.prefix(32), as: UTF8.self), rid) { return }
-      if identity == nil { throw Self.stranger }
-      pass(line, to: try shard(of: name), rid)
+      if identity == nil { throw NodeRequest.stranger }
+      pass(line, to: try request.shard(of: name, &transactionShard), rid)
     } catch {
       answer { $0.appendRefusal(error, rid: (try? reader.rid()) ?? nil) }
     }
   }
 
-  /// The shard that the request is about.
-  private func shard(of operation: UnsafeRawBufferPointer) throws(Refusal) -> Int {
-    let reader = front.reader
-    if let number = try shardField() { return number }
-    if operation.starts(with: "rabbitmq.".utf8) { return "/".withBytes { front.places.shard(ofVirtualHost: $0) } }
-    if let topic = try reader.string(.topic) {
-      let shard = front.places.shard(ofTopic: topic)
-      if operation.elementsEqual("rocketmq.sendHalf".utf8) { transactionShard = shard }
-      return shard
-    }
-    if let number = try reader.integer(.sub) {
-      guard let shard = front.places.shard(ofSubscription: number) else {
-        throw .invalid(.sub, mustBe: "a number that 'subscribe' gave")
-      }
-      return shard
-    }
-    return operation.starts(with: "rocketmq.".utf8) ? transactionShard : 0
-  }
-
-  /// The shard that the request names.
-  private func shardField() throws(Refusal) -> Int? {
-    guard let number = try front.reader.integer(.shard) else { return nil }
-    guard number >= 0, number < Int64(front.settings.shards) else {
-      throw .invalid(.shard, mustBe: "from 0 to \(front.settings.shards - 1)")
-    }
-    return Int(number)
-  }
+  private var request: NodeRequest { NodeRequest(front: front, identity: identity) }
 
   private func pass(_ line: UnsafeRawBufferPointer, to shard: Int, _ rid: UnsafeRawBufferPointer?) {
     guard front.open(shard, .line, for: connection, as: identity) else {
@@ -136,9 +112,12 @@ final class LineRelay: Relay {
       try hello(rid)
     } else if name == "ping" {
       answer { Answers.ping(nowMs: SystemClock.wallNs() / TimeUnits.nsPerMs, rid: rid, to: &$0) }
+    } else if name == "cluster.splice" {
+      try splice(rid)
     } else if let operation = NodeOperation(rawValue: name) {
-      if identity == nil { throw Self.stranger }
-      try perform(operation, rid)
+      var bytes = ByteBuffer()
+      try request.perform(operation, rid: rid, to: &bytes)
+      answer { $0.append(bytes.readable) }
     } else {
       return false
     }
@@ -149,36 +128,35 @@ final class LineRelay: Relay {
     let (reader, admission) = (front.reader, front.admission)
     try reader.requireOnly([.protocol, .client, .token], operation: "hello")
     identity = try Answers.identity(of: reader, admission) ?? identity
+    connection.openByMs = nil
     answer { out in
       Answers.hello(
         front.settings.server, nowMs: SystemClock.wallNs() / TimeUnits.nsPerMs, rid: rid, to: &out)
     }
   }
 
-  private func perform(_ operation: NodeOperation, _ rid: UnsafeRawBufferPointer?) throws(Refusal) {
+  /// Another node brings a client that wants to a shard led here.
+  private func splice(_ rid: UnsafeRawBufferPointer?) throws(Refusal) {
     let reader = front.reader
-    try reader.requireOnly(operation.fields, operation: operation.rawValue)
-    if operation == .shards {
-      let views = front.shards.map(\.view)
-      return answer { ShardMap.append(views, of: front.settings.name, rid: rid, to: &$0) }
+    try reader.requireOnly([.shard, .wire, .address, .secret], operation: "cluster.splice")
+    guard NodeSecret.isGood(try reader.string(.secret), front.settings.secret, from: connection.peer) else {
+      throw Refusal(code: .forbidden, message: "this is for nodes of the cluster, which show its secret")
     }
-    if front.admission.asksWho, identity?.allowsEverywhere(.admin) != true {
-      throw Refusal(code: .forbidden, message: "this takes the right 'admin:*'")
+    let name = String(decoding: try reader.string(.wire) ?? UnsafeRawBufferPointer(start: nil, count: 0), as: UTF8.self)
+    guard let wire = [Wire.http, .amqp, .remoting].first(where: { $0.settingName == name }) else {
+      throw .invalid(.wire, mustBe: "http, amqp or rocketmq")
     }
-    guard let number = try shardField() else { throw .missing(.shard) }
-    let shard = front.shards[number]
-    if operation == .moveLeader {
-      guard let to = try reader.string(.to) else { throw .missing(.to) }
-      let view = shard.view
-      guard view.isServing else { return answer { NotLeader(view, front.settings.name).append(to: &$0, rid: rid) } }
-      shard.post(.resign(to: String(decoding: to, as: UTF8.self)))
-    } else {
-      shard.post(.seize)
+    guard let shard = try request.shardField() else { throw .missing(.shard) }
+    let address = String(
+      decoding: try reader.string(.address) ?? UnsafeRawBufferPointer(start: nil, count: 0), as: UTF8.self)
+    guard let peer = PeerAddress(address) else { throw .invalid(.address, mustBe: "an address of IPv4 or IPv6") }
+    guard front.open(shard, wire, for: connection, as: nil, peer: peer) else {
+      let view = front.shards[shard].view
+      return answer { NotLeader(view, front.settings.name).append(to: &$0, rid: rid) }
     }
-    answerDone(rid)
-  }
-
-  private func answerDone(_ rid: UnsafeRawBufferPointer?) {
+    connection.openByMs = nil
+    isSpliced = true
+    connection.relay = PipeRelay(connection, to: shard)
     answer {
       $0.beginReply(rid: rid)
       $0.endLine()

@@ -10,13 +10,15 @@ package enum NodeOperation: String, CaseIterable {
   case moveLeader
   /// This node is to lead a shard, whoever does now.
   case seizeLeader
+  /// This node is to show a digest of what it holds of a shard.
+  case digestShard
 
   /// The fields that it takes.
   var fields: FieldSet {
     switch self {
     case .shards: []
     case .moveLeader: [.shard, .to]
-    case .seizeLeader: [.shard]
+    case .seizeLeader, .digestShard: [.shard]
     }
   }
 }

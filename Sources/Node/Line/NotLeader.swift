@@ -12,7 +12,7 @@ struct NotLeader {
 
   init(_ view: ShardView, _ node: String) {
     shard = view.number
-    address = view.leader(otherThan: node)?.address
+    address = view.leader(otherThan: node).map { NodePlaces($0.address).line }
     epoch = view.status.position.epoch
   }
 

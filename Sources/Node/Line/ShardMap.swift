@@ -27,7 +27,7 @@ enum ShardMap {
       out.append(",\"leader\":")
       out.appendJSONString(leader.node)
       out.append(",\"address\":")
-      out.appendJSONString(leader.address)
+      out.appendJSONString(NodePlaces(leader.address).line)
     }
     append("epoch", position.epoch, to: &out)
     append("index", position.index, to: &out)
@@ -36,6 +36,11 @@ enum ShardMap {
     out.appendBoolean(status.isCurrent && status.isConnected)
     append("void", UInt64(status.voidCount), to: &out)
     append("streamBytes", status.streamBytes, to: &out)
+    if let digest = view.digest {
+      append("digestRecord", digest.record, to: &out)
+      out.append(",\"digest\":")
+      out.appendJSONString(String(digest.hash, radix: 16))
+    }
     if let problem = view.stopReason ?? status.problem {
       out.append(",\"problem\":")
       out.appendJSONString(problem)

@@ -9,6 +9,7 @@
 // Leaves to others: accepting clients and finding the shard of a command (Front), what counts (Cluster), state (Engine).
 
 import Access
+import Broker
 import Cluster
 import DecisionLog
 import Engine
@@ -33,6 +34,8 @@ final class ShardLoop: @unchecked Sendable {
     case resign(to: String)
     /// This node is to lead, whoever does now.
     case seize
+    /// A digest of the state is to be shown.
+    case digest
     /// The node goes down.
     case stop
   }
@@ -54,11 +57,17 @@ final class ShardLoop: @unchecked Sendable {
   private var server: Server?
   private var isStopping = false
   private var toldProblem: String?
+  private var wantsDigest = false
+  private var digest: ShardDigest?
   private var access: AccessFile?
+  private let rocketMQ: NodeAddress?
 
   /// Opens the folder of the shard; nothing runs yet.
-  init(_ number: Int, _ settings: NodeSettings, log: @escaping ServerLog) throws {
+  ///
+  /// - Parameter places: where the node is.
+  init(_ number: Int, _ settings: NodeSettings, _ places: NodePlaces, log: @escaping ServerLog) throws {
     self.number = number
+    rocketMQ = places.broker(ofShard: number)
     self.settings = settings
     self.log = log
     access = settings.server.access
@@ -76,7 +85,7 @@ final class ShardLoop: @unchecked Sendable {
     var engine = settings.server.engine
     engine.salvages = false
     shard = try Shard(
-      stream, engine: engine, log: Self.logSettings(settings), rank: 0,
+      stream, engine: engine, log: Self.logSettings(settings, places), rank: 0,
       ShardSurroundings(
         storage: storage,
         openLanes: { ThreadedLanes(storage, notify, log) },
@@ -96,8 +105,8 @@ final class ShardLoop: @unchecked Sendable {
     return stream
   }
 
-  private static func logSettings(_ settings: NodeSettings) -> ReplicatedLogSettings {
-    var log = ReplicatedLogSettings(node: settings.name, address: settings.advertised)
+  private static func logSettings(_ settings: NodeSettings, _ places: NodePlaces) -> ReplicatedLogSettings {
+    var log = ReplicatedLogSettings(node: settings.name, address: places.text)
     log.streamBytesMax = UInt64(settings.streamBytesMax)
     return log
   }
@@ -193,7 +202,9 @@ final class ShardLoop: @unchecked Sendable {
     server.accessPath = nil
     server.connectionsMax = .max
     server.connectionsPerAddressMax = .max
-    server.shard = ShardPlace(number: number, of: settings.shards)
+    var place = ShardPlace(number: number, of: settings.shards)
+    place.rocketMQ = rocketMQ.map { (ShardPlace.brokerName(number), $0.host, $0.port) }
+    server.shard = place
     return server
   }
 
@@ -211,6 +222,7 @@ final class ShardLoop: @unchecked Sendable {
         server?.take(file)
       case .resign(let node): if server != nil { shard.log.resign(to: node) }
       case .seize: shard.log.seize()
+      case .digest: wantsDigest = true
       case .stop: isStopping = true
       }
     }
@@ -231,8 +243,17 @@ final class ShardLoop: @unchecked Sendable {
       toldProblem = status.problem
       if let problem = status.problem { log(.warning, "shard_problem", "shard \(number): \(problem)") }
     }
-    let view = ShardView(number: number, status: status, state: shard.state, isServing: server != nil)
+    takeDigest()
+    let view = ShardView(
+      number: number, status: status, state: shard.state, isServing: server != nil, digest: digest)
     published.withLock { $0 = view }
+  }
+
+  /// Between turns, so that it is of whole records.
+  private func takeDigest() {
+    guard wantsDigest, let broker = shard.engine?.broker, broker.failure == nil else { return }
+    wantsDigest = false
+    digest = ShardDigest(record: broker.records.lastSequence, hash: broker.digestHash())
   }
 
   private func end() {

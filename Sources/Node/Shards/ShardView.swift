@@ -3,6 +3,12 @@
 import Cluster
 import Primitives
 
+/// The state of a shard after a record, as one number.
+struct ShardDigest: Sendable {
+  let record: Sequence
+  let hash: UInt64
+}
+
 /// A look at a shard.
 struct ShardView: Sendable {
   let number: Int
@@ -13,8 +19,14 @@ struct ShardView: Sendable {
   let stopReason: String?
   /// Whether connections are taken.
   let isServing: Bool
+  /// The one that was asked for last.
+  let digest: ShardDigest?
 
-  init(number: Int, status: ReplicationStatus, state: Shard.State = .reading, isServing: Bool = false) {
+  init(
+    number: Int, status: ReplicationStatus, state: Shard.State = .reading, isServing: Bool = false,
+    digest: ShardDigest? = nil
+  ) {
+    self.digest = digest
     self.number = number
     self.status = status
     self.isServing = isServing
@@ -32,6 +44,9 @@ struct ShardView: Sendable {
       }
     stopReason = reason
   }
+
+  /// Whether it has all that the log has, as far as it knows.
+  var isReady: Bool { stopReason == nil && status.isConnected && status.isCurrent && role != "reading" }
 
   /// Who leads, as far as is known, if it is not `node`.
   func leader(otherThan node: String) -> EpochStart? {

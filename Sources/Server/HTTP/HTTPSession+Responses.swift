@@ -109,7 +109,7 @@ extension HTTPSession {
 
 extension WireError {
   /// The status of a response with a refusal of this code.
-  var httpStatus: HTTPStatus {
+  package var httpStatus: HTTPStatus {
     switch self {
     case .badJSON, .badRequest, .unknownOp, .delayOutOfRange, .bodyTooLarge, .badState: .badRequest
     case .unauthenticated: .unauthorized

@@ -112,6 +112,10 @@ public final class Server {
     services = Services(settings, engine, clock: clock)
     tls = settings.tls
     wakeUps = WakeUps(startMs: broker.nowMs)
+    if let broker = settings.shard?.rocketMQ {
+      services.rocketMQ.wireSettings.brokerName = broker.name
+      advertise(broker.host, broker.port)
+    }
     for address in settings.listeners { try listen(address) }
     services.virtualHosts.noteDropped = { log(.warning, "messages_dropped", $0) }
     let closed = services.virtualHosts.restore {
@@ -199,7 +203,9 @@ public final class Server {
         services.isStopping = true
       }
     }
-    return shutDown()
+    let code = shutDown()
+    if code == 0 { log(.info, "stopped", "stopped") }
+    return code
   }
 
   /// Stops cleanly: answers what is durable, writes a checkpoint. Gives the exit code.
@@ -225,7 +231,6 @@ public final class Server {
       log(.error, "stopped", "stopped after a failure of the store: \(failure)")
       return 1
     }
-    log(.info, "stopped", "stopped")
     return 0
   }
 

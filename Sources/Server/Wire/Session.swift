@@ -18,6 +18,9 @@ public enum Wire: Sendable {
   /// RocketMQ's remoting protocol.
   case remoting
 
+  /// Whether it is RocketMQ's.
+  package var isRemoting: Bool { if case .remoting = self { true } else { false } }
+
   /// How it is called in front of people; nil for our own, which needs no name.
   public var name: String? {
     switch self {

@@ -101,15 +101,18 @@ struct ResolvedSettings: Sendable {
       throw UsageError("--cluster needs --advertise: HOST:PORT at which clients and other nodes find this one")
     }
     var nats = NATSSettings(servers: cluster.servers, name: "escapement \(cluster.node)")
-    if cluster.authorities != nil || cluster.servers.contains(where: \.mustUseTLS) {
+    var trust: TLSContext?
+    if cluster.authorities != nil || settings.server.tls != nil || cluster.servers.contains(where: \.mustUseTLS) {
       do throws(TLSError) {
-        nats.tls = .whenRequired(try TLSContext(client: cluster.authorities.map { .file($0) } ?? .system))
+        trust = try TLSContext(client: cluster.authorities.map { .file($0) } ?? .system)
       } catch {
         throw UsageError("--cluster-tls-ca: \(error)")
       }
     }
+    if let trust { nats.tls = .whenRequired(trust) }
     var node = NodeSettings(
       server: settings.server, nats: nats, name: cluster.node, advertised: cluster.advertised)
+    if settings.server.tls != nil { node.peerTLS = trust }
     node.shards = cluster.shards
     node.replicas = cluster.replicas
     node.mayCreate = cluster.mayCreate
@@ -188,7 +191,7 @@ struct ResolvedSettings: Sendable {
   private static func isForSomebodyElse(_ variable: String) -> Bool {
     let rest = variable.dropFirst(Setting.variablePrefix.count)
     let commands = ["SERVER", "TOKEN", "TLS", "TLS_CA"]
-    let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES", "INTEROP", "STALL_SYNC_MS"]
+    let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES", "INTEROP", "STALL_SYNC_MS", "WALL_OFFSET_MS"]
     return commands.contains(String(rest)) || tests.contains(String(rest)) || rest == "PORT" || rest.hasPrefix("PORT_")
       || rest.hasPrefix("SERVICE_")
   }

@@ -62,7 +62,10 @@ extension SettingsTable {
     } shown: {
       $0.cluster.secretFile ?? ""
     },
-    .text("cluster-tls-ca", "FILE", "whom to trust when the servers of NATS want TLS, as PEM; else the system's") {
+    .text(
+      "cluster-tls-ca", "FILE",
+      "whom to trust when the servers of NATS or other nodes speak TLS, as PEM; else the system's"
+    ) {
       $0.cluster.authorities = $1
     } shown: {
       $0.cluster.authorities ?? ""
