@@ -117,6 +117,7 @@ let package = Package(
         "Cluster", "DecisionLog", "Journal", "ReplicatedStream", "SimulatedLog", "SimulatedDisk", "SimulatedStream",
         "Primitives",
       ]),
+    tests("NodeTests", ["Node", "Platform", "Primitives", "SeededRandom"]),
     tests(
       "ClusterTests",
       ["Cluster", "ReplicatedStream", "DecisionLog", "Primitives", "SeededRandom"]),
