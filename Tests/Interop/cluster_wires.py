@@ -14,6 +14,7 @@ import amqp_suites
 import cluster_nodes
 import nats_servers
 import rocketmq_suites
+from browser import browser
 
 LEVELS = rocketmq_suites.FLAGS[rocketmq_suites.FLAGS.index("--delay-levels"):]
 # `members`: this client's consumer waits for ever for a pull of its own when a retry topic is on several brokers and a member leaves.
@@ -109,6 +110,26 @@ def http(binary):
         assert (pending, leading) == (3 * len(cluster_nodes.TOPICS), cluster_nodes.SHARDS), (pending, leading)
 
 
+def page(binary):
+    """The page of a node shows the shards, and what is in each of them."""
+    with _cluster(binary) as cluster:
+        for topic in cluster_nodes.TOPICS:
+            assert _post(cluster.nodes[0], op="schedule", topic=topic, delayMs=600_000, body=1)["ok"]
+        with browser() as one:
+            one.open(f"http://{_leads_least(cluster).wires['--http']}/")
+            one.until(f"document.querySelectorAll('#shards tbody tr').length === {cluster_nodes.SHARDS}")
+            shown = []
+            for shard in range(cluster_nodes.SHARDS):
+                one.run(f"document.querySelectorAll('#shards tbody button')[{shard}].click()")
+                one.until(f"document.getElementById('shards-text').textContent.includes('of shard {shard}.')")
+                one.until("document.getElementById('connection').dataset.state === 'live'")
+                known = set(shown)
+                script = "[...document.querySelectorAll('#topics tbody tr')].map((row) => row.cells[0].textContent)"
+                one.until(f"{script}.every((name) => !{json.dumps(sorted(known))}.includes(name))")
+                shown += one.run(script)
+            assert sorted(shown) == sorted(cluster_nodes.TOPICS), shown
+
+
 def _sum(lines, start):
     return sum(int(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(start))
 
@@ -127,4 +148,4 @@ def _get(node, path, data=None):
         return error.code, error.read()
 
 
-OWN_SERVERS = {"cluster-amqp": amqp, "cluster-rocketmq": rocketmq, "cluster-http": http}
+OWN_SERVERS = {"cluster-amqp": amqp, "cluster-rocketmq": rocketmq, "cluster-http": http, "cluster-page": page}
