@@ -64,7 +64,8 @@ let package = Package(
       ],
       // The page for people. In the code, so that the program is one file.
       resources: [
-        "page.html", "page.css", "server.js", "wheels.js", "charts.js", "tables.js", "messages.js", "main.js",
+        "page.html", "page.css", "server.js", "wheels.js", "charts.js", "tables.js", "shards.js", "messages.js",
+        "main.js",
       ].map { .embedInCode("Page/\($0)") }),
     library("EscapementClient", ["TLS"]),
     program(

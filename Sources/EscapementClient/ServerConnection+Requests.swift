@@ -109,6 +109,9 @@ extension ServerConnection {
     }
   }
 
+  /// The server is known to be there.
+  func noteSignOfLife() { state.withLock { $0.silentPings = 0 } }
+
   /// Ends the connection from our side.
   func breakOff(because reason: String) {
     let wire = state.withLock { state in

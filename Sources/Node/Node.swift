@@ -33,14 +33,18 @@ public final class Node {
   public var addresses: [ListenAddress] { front.listeners.filter { $0.shard == nil }.map(\.address) }
 
   /// Serves until a signal; then gives the leadership of its shards away. Gives the exit code.
-  public func run() -> Int32 {
+  ///
+  /// - Parameter supervisor: who is told how the node is.
+  public func run(supervisor: ServiceNotifier? = nil) -> Int32 {
     ProcessSettings.ignoreBrokenPipes()
     do throws(SystemError) {
       for shard in shards { try shard.start() }
-      try front.run()
+      supervisor?.send("READY=1\nSTATUS=serving")
+      try front.run { if supervisor?.watchdogMs != nil { supervisor?.send("WATCHDOG=1") } }
     } catch {
       log(.error, "loop_failed", "the loop stopped: \(error)")
     }
+    supervisor?.send("STOPPING=1\nSTATUS=giving the leadership away")
     for shard in shards { shard.post(.stop) }
     for shard in shards { shard.join() }
     front.end()

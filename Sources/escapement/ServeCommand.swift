@@ -48,7 +48,7 @@ extension Command {
       return 1
     }
     tell(node.addresses)
-    return node.run()
+    return node.run(supervisor: ServiceNotifier(environment: ProcessInfo.processInfo.environment))
   }
 
   private static func tell(_ addresses: [ListenAddress]) {

@@ -361,6 +361,25 @@ struct LeaderChangeTests {
     await client.close()
   }
 
+  @Test("a leader that is slow with its answers, but there, is left in peace")
+  func slowLeader() async throws {
+    let slow = Mutex<(line: Received, connection: FakeServer.Connection)?>(nil)
+    let cluster = FakeCluster(nodes: 1, leaders: [0]) { _, line, connection in slow.withLock { $0 = (line, connection) }
+    }
+    defer { cluster.stop() }
+    let client = cluster.client([0])
+    try await client.connect()
+    let waiting = Task { try await client.publish(topic: "t0", body: .null) }
+    await cluster[0].wait(for: "publish")
+    let (line, connection) = try #require(slow.withLock { $0 })
+    cluster[0].fallSilent(on: connection)
+    // The client's, and two more that look whether it is there.
+    await cluster[0].wait(for: "hello", count: 3)
+    connection.send(line.ok("\"id\":\"x\",\"offset\":1"))
+    #expect(try await waiting.value.offset == 1)
+    await client.close()
+  }
+
   @Test("messages without a reply follow one with a reply, which finds the leader")
   func unanswered() async throws {
     let cluster = FakeCluster(nodes: 2, leaders: [1]) { _, line, connection in

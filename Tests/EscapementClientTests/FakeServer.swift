@@ -64,6 +64,8 @@ final class FakeServer: Sendable {
     var connections: [Connection] = []
     /// Lines are recorded, and nothing is answered any more.
     var isSilent = false
+    /// The same for one connection.
+    var silentConnection: Int?
     var waiters: [(condition: @Sendable ([Received]) -> Bool, waiter: CheckedContinuation<Void, Never>)] = []
   }
 
@@ -120,6 +122,9 @@ final class FakeServer: Sendable {
   /// Records what comes from now on, and answers nothing, as a stopped process.
   func fallSilent() { state.withLock { $0.isSilent = true } }
 
+  /// Records what comes over this connection from now on, and answers nothing there.
+  func fallSilent(on connection: Connection) { state.withLock { $0.silentConnection = connection.number } }
+
   /// Stops listening and drops every connection.
   func stop() {
     shutdown(listener, Int32(SHUT_RDWR))
@@ -166,7 +171,7 @@ final class FakeServer: Sendable {
       state.received.append(line)
       let met = state.waiters.filter { $0.condition(state.received) }
       state.waiters.removeAll { $0.condition(state.received) }
-      return (met, state.isSilent)
+      return (met, state.isSilent || state.silentConnection == connection.number)
     }
     switch line.op {
     case _ where isSilent: break

@@ -62,13 +62,15 @@ class Node:
         self.folder = cluster.folder / name
         self.process = None
         self.is_up = False
+        # Where other wires are spoken: by the names of the options; none unless somebody asks for them.
+        self.wires = {"--http": "off", "--amqp": "off"}
 
     def start(self, offset_ms=0):
         with open(self.cluster.folder / f"{self.name}.log", "ab") as log:
             self.process = subprocess.Popen(
                 [self.cluster.binary, "serve", "--cluster", self.cluster.servers.address(), "--node", self.name,
                  "--advertise", self.address, "--listen", self.address, "--shards", str(SHARDS), "--data", self.folder,
-                 "--http", "off", "--amqp", "off", *self.cluster.flags],
+                 *[word for wire in self.wires.items() for word in wire], *self.cluster.flags],
                 stdout=log, stderr=log, env=os.environ | {"ESCAPEMENT_WALL_OFFSET_MS": str(offset_ms)})
         self.is_up = True
 
@@ -92,11 +94,17 @@ class Node:
 class Cluster:
     """Servers, nodes and where they are."""
 
-    def __init__(self, binary, servers, *flags):
+    def __init__(self, binary, servers, *flags, speaks_all=False):
         self.binary, self.servers, self.flags = pathlib.Path(binary).resolve(), servers, flags
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="escapement-cluster-"))
         ports = nats_servers.free_ports(len(NODES))
         self.nodes = [Node(self, name, port) for name, port in zip(NODES, ports)]
+        if speaks_all:
+            # The brokers of RocketMQ are behind the port of the name server, one for each shard.
+            others, blocks = nats_servers.free_ports(2 * len(NODES)), _free_blocks(len(NODES), SHARDS + 1)
+            for place, node in enumerate(self.nodes):
+                http, amqp = others[2 * place:2 * place + 2]
+                node.wires = {"--http": f"127.0.0.1:{http}", "--amqp": f"127.0.0.1:{amqp}", "--rocketmq": f"127.0.0.1:{blocks[place]}"}
         for node in self.nodes:
             node.start()
 
@@ -118,10 +126,17 @@ class Cluster:
     def until_led(self, seconds=60):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if all(self.leader(shard) for shard in range(SHARDS)):
+            if all(self.leader(shard) for shard in range(SHARDS)) and all(self._knows(node) for node in self.nodes):
                 return
             time.sleep(0.1)
         raise AssertionError(f"not all shards are led after {seconds} s; {self.logs()}")
+
+    def _knows(self, node):
+        """Whether the node knows who leads each shard."""
+        try:
+            return all("leader" in one for one in node.shards().values())
+        except OSError:
+            return False
 
     def logs(self):
         lines = []
@@ -134,6 +149,21 @@ class Cluster:
         for node in self.nodes:
             node.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _free_blocks(count, size):
+    """The first ports of blocks that nobody listens on at the moment."""
+    found, first = [], 21000 + os.getpid() % 100 * 50
+    while len(found) < count:
+        assert first < 60000, "no free block of ports"
+        try:
+            for port in range(first, first + size):
+                socket.create_server(("127.0.0.1", port)).close()
+            found.append(first)
+        except OSError:
+            pass
+        first += size
+    return found
 
 
 class Client:

@@ -11,8 +11,10 @@ import sys
 import time
 
 import amqp_suites
+import cluster_clients
 import cluster_nodes
 import cluster_suites
+import cluster_wires
 import nats_suites
 import page_suites
 import rocketmq_suites
@@ -41,7 +43,7 @@ def main():
     if not options.port:
         # Suites that start and kill servers themselves.
         own = rocketmq_suites.OWN_SERVERS | nats_suites.OWN_SERVERS | cluster_suites.OWN_SERVERS
-        own |= cluster_nodes.OWN_SERVERS | MEASUREMENTS
+        own |= cluster_nodes.OWN_SERVERS | cluster_clients.OWN_SERVERS | cluster_wires.OWN_SERVERS | MEASUREMENTS
         known |= {name: (None, None, suite) for name, suite in own.items()}
     unknown = set(options.suites) - set(known)
     if unknown:

@@ -16,8 +16,8 @@ final class Cluster: Sendable {
     var nodes: [ServerAddress]
     var open: [ServerAddress: ServerConnection] = [:]
     var opening: [ServerAddress: Task<ServerConnection, any Error>] = [:]
-    /// How often nodes could not be connected to since they last could.
-    var failures: [ServerAddress: Int] = [:]
+    /// How often a connection could not be opened since some node last answered.
+    var failures = 0
     var leaders: [Place: ServerAddress] = [:]
     /// Subscriptions that are open, or are being opened again.
     var subscriptions: [ObjectIdentifier: SubscriptionState] = [:]
@@ -25,8 +25,8 @@ final class Cluster: Sendable {
     mutating func know(_ address: ServerAddress) { if !nodes.contains(address) { nodes.append(address) } }
   }
 
-  // A node that is there answers sooner; one that is not must not keep us from the others. It is given double the time with
-  // each failure, for networks that are slower than that.
+  // A node that is there answers sooner; one that is not must not keep us from the others. While nobody answers, each failure
+  // doubles the time, for networks that are slower than that.
   private static let connectMsMin: Int64 = 1_000
   // A client that speaks of more topics than that learns again.
   private static let leadersMax = 100_000
@@ -113,6 +113,7 @@ final class Cluster: Sendable {
 
   func learn(_ news: NotLeader, about place: Place? = nil) {
     state.withLock { state in
+      state.failures = 0
       if let place { state.leaders[place] = news.address }
       state.leaders[.shard(news.shard)] = news.address
       if let address = news.address { state.know(address) }
@@ -150,7 +151,7 @@ final class Cluster: Sendable {
   }
 
   private func open(_ address: ServerAddress) async throws -> ServerConnection {
-    let (isAgain, failures) = state.withLock { ($0.hasLost, $0.failures[address] ?? 0) }
+    let (isAgain, failures) = state.withLock { ($0.hasLost, $0.failures) }
     let connection = ServerConnection(address, Self.impatient(configuration, failures: failures), outbox)
     connection.state.withLock { $0.cluster = Weak(self) }
     let result: Result<Void, any Error>
@@ -159,9 +160,9 @@ final class Cluster: Sendable {
       state.opening[address] = nil
       if case .success = result, !state.isClosed {
         state.open[address] = connection
-        state.failures[address] = nil
+        state.failures = 0
       } else {
-        state.failures[address] = failures + 1
+        state.failures += 1
         state.putLast(address)
       }
       return state.isClosed

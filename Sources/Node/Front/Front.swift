@@ -60,11 +60,17 @@ final class Front {
   // MARK: The loop
 
   /// Runs until a signal comes.
-  func run() throws(SystemError) {
+  ///
+  /// - Parameter tellAlive: called about once a second, as long as the loop turns.
+  func run(_ tellAlive: () -> Void) throws(SystemError) {
     while !isStopping {
       let count = try epoll.wait(timeoutNs: Self.lookNs)
       for place in 0..<count { handle(epoll[place]) }
-      giveUpStrangers()
+      if nowMs >= nextLookMs {
+        nextLookMs = nowMs + Self.lookNs / TimeUnits.nsPerMs
+        giveUpStrangers()
+        tellAlive()
+      }
       flushTouched()
     }
   }
@@ -303,8 +309,6 @@ final class Front {
   /// Ends connections that have not said in time what they want.
   private func giveUpStrangers() {
     let nowMs = nowMs
-    guard nowMs >= nextLookMs else { return }
-    nextLookMs = nowMs + Self.lookNs / TimeUnits.nsPerMs
     for connection in connections.values {
       let isLate = [connection.openByMs, connection.client?.secure?.openByMs].contains {
         $0.map { $0 <= nowMs } ?? false

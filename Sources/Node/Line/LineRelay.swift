@@ -154,7 +154,6 @@ final class LineRelay: Relay {
       let view = front.shards[shard].view
       return answer { NotLeader(view, front.settings.name).append(to: &$0, rid: rid) }
     }
-    connection.openByMs = nil
     isSpliced = true
     connection.relay = PipeRelay(connection, to: shard)
     answer {

@@ -205,6 +205,8 @@ final class ShardLoop: @unchecked Sendable {
     var place = ShardPlace(number: number, of: settings.shards)
     place.rocketMQ = rocketMQ.map { (ShardPlace.brokerName(number), $0.host, $0.port) }
     server.shard = place
+    // The shards of a node share what it may use.
+    if server.memoryBytesMax < .max { server.memoryBytesMax /= settings.shards }
     return server
   }
 

@@ -13,6 +13,8 @@ final class PipeRelay: Relay {
   init(_ connection: FrontConnection, to shard: Int) {
     self.connection = connection
     self.shard = shard
+    // Who does not say who it is is the session's matter.
+    connection.openByMs = nil
   }
 
   /// One to a shard that is looked for; nil when nobody is known to lead it.
