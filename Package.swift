@@ -86,14 +86,17 @@ let package = Package(
 
     // What Tests/Interop drives against real NATS servers.
     program(
-      "StreamShell", ["JetStream", "NATS", "Platform", "Primitives", "ReplicatedStream", "TLS"],
+      "StreamShell", ["CommandLines", "JetStream", "NATS", "Platform", "Primitives", "ReplicatedStream", "TLS"],
       path: "Tests/StreamShell"),
     program(
       "ShardShell",
       [
-        "Broker", "Cluster", "DataFiles", "Engine", "JetStream", "NATS", "Platform", "Primitives", "SimulatedDisk",
+        "Broker", "Cluster", "CommandLines", "DataFiles", "Engine", "JetStream", "NATS", "Platform", "Primitives",
+        "SimulatedDisk",
       ],
       path: "Tests/ShardShell"),
+    .target(name: "CommandLines", path: "Tests/CommandLines", swiftSettings: settings),
+    .target(name: "TestSeeds", path: "Tests/TestSeeds", swiftSettings: settings),
     .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
     .target(
       name: "SimulatedDisk", dependencies: ["Primitives", "DataFiles", "SeededRandom"], path: "Tests/SimulatedDisk",
@@ -121,19 +124,19 @@ let package = Package(
     tests("NodeTests", ["Node", "Platform", "Primitives", "SeededRandom"]),
     tests(
       "ClusterTests",
-      ["Cluster", "ReplicatedStream", "DecisionLog", "Primitives", "SeededRandom"]),
+      ["Cluster", "ReplicatedStream", "DecisionLog", "Primitives", "SeededRandom", "TestSeeds"]),
     // Nodes, clients and faults over a simulated stream.
     tests(
       "ClusterSimulation",
       [
         "Cluster", "Engine", "Broker", "DataFiles", "DecisionLog", "Primitives", "ReplicatedStream", "SeededRandom",
-        "SimulatedDisk", "SimulatedStream",
+        "SimulatedDisk", "SimulatedStream", "TestSeeds",
       ]),
     tests("NATSTests", ["NATS", "Platform", "Primitives", "SeededRandom", "TLS"]),
     tests(
       "JetStreamTests",
       ["JetStream", "LineProtocol", "NATS", "Platform", "Primitives", "ReplicatedStream", "SeededRandom"]),
-    tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives"]),
+    tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives", "TestSeeds"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
     tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),
     tests(
@@ -157,7 +160,7 @@ let package = Package(
       name: "SimulationTests",
       dependencies: [
         "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd",
-        "RocketMQFrontEnd", "SimulatedDisk", "SimulatedLog",
+        "RocketMQFrontEnd", "SimulatedDisk", "SimulatedLog", "TestSeeds",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
     tests(

@@ -86,7 +86,7 @@ extension ReplicatedLog {
       shared.counters.batches += buffers.count
       for buffer in buffers {
         shared.counters.bytes += buffer.byteCount
-        Self.recycle(buffer, into: &shared)
+        shared.pool.recycle(buffer)
       }
     }
   }

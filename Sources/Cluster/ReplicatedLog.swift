@@ -75,7 +75,7 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     var isSeizing = false
     var notes: [CheckpointNote] = []
     // For the loop.
-    var pool: [RecordBuffer] = []
+    var pool = RecordBufferPool()
     var folded: FoldedRecords
     var marks: LogMarks
     var identity: LogIdentity?
@@ -87,8 +87,6 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     var counters = LogCounters()
   }
 
-  static let pooledBuffersMax = 8
-  static let pooledBufferBytesMax = 4 << 20
   /// Records that nobody waits for rest so long at most.
   static let lingerNs: Int64 = 100_000_000
   static let nsPerMs: Int64 = 1_000_000
@@ -249,9 +247,7 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   public func takeBuffer() -> RecordBuffer {
     precondition(!isBufferOut, "one buffer is filled at a time")
     isBufferOut = true
-    let buffer = shared.withLock { $0.pool.popLast() } ?? RecordBuffer()
-    buffer.reset(nextSequence: nextSequence)
-    return buffer
+    return shared.withLock { $0.pool.take(nextSequence: nextSequence) }
   }
 
   /// Hands over a buffer. Without `mustSync` it is sent with the next one that must be, or within 100 ms.
@@ -260,7 +256,7 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     isBufferOut = false
     let isTaken = shared.withLock { shared in
       guard !buffer.isEmpty, shared.failure == nil else {
-        Self.recycle(buffer, into: &shared)
+        shared.pool.recycle(buffer)
         return false
       }
       precondition(shared.begunEpoch != nil, "records are taken by a log that has begun")
@@ -370,10 +366,4 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   }
   /// What has been committed.
   public var counters: LogCounters { shared.withLock { $0.counters } }
-
-  static func recycle(_ buffer: RecordBuffer, into shared: inout Shared) {
-    if shared.pool.count < pooledBuffersMax && buffer.capacityBytes <= pooledBufferBytesMax {
-      shared.pool.append(buffer)
-    }
-  }
 }

@@ -3,6 +3,7 @@
 import Primitives
 import ReplicatedStream
 import SeededRandom
+import TestSeeds
 import Testing
 
 @testable import Cluster
