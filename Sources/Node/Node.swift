@@ -10,6 +10,7 @@ import Server
 public final class Node {
   private let shards: [ShardLoop]
   private let front: Front
+  private let notes: NoteSender
   private let log: ServerLog
 
   /// Opens the folders of all shards and listens.
@@ -24,6 +25,7 @@ public final class Node {
       let shards = try (0..<settings.shards).map { try ShardLoop($0, settings, doors.places, log: log) }
       self.shards = shards
       front = try Front(settings, doors, shards, signals, log: log)
+      notes = try NoteSender(settings, shards)
     } catch {
       throw (error as? NodeError) ?? NodeError(description: "\(error)")
     }
@@ -39,12 +41,14 @@ public final class Node {
     ProcessSettings.ignoreBrokenPipes()
     do throws(SystemError) {
       for shard in shards { try shard.start() }
+      try notes.start()
       supervisor?.send("READY=1\nSTATUS=serving")
       try front.run { if supervisor?.watchdogMs != nil { supervisor?.send("WATCHDOG=1") } }
     } catch {
       log(.error, "loop_failed", "the loop stopped: \(error)")
     }
     supervisor?.send("STOPPING=1\nSTATUS=giving the leadership away")
+    notes.stop()
     for shard in shards { shard.post(.stop) }
     for shard in shards { shard.join() }
     front.end()

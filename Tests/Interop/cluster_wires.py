@@ -96,6 +96,7 @@ def http(binary):
                     assert _post(other, op="get", topic=topic, id=f"h-{node.name}")["state"] == "pending"
             assert _post(node, status=400, op="nothing")["error"] == "unknown_op"
             assert len(_post(node, op="shards")["shards"]) == cluster_nodes.SHARDS
+            _until_known(node)
             assert _get(node, "/readyz") == (200, b"ok\n"), _get(node, "/readyz")
             assert _get(node, "/")[0] == 200
             assert _get(node, "/nowhere")[0] == 404
@@ -108,6 +109,14 @@ def http(binary):
             pending += _sum(lines, "escapement_pending_messages{")
             leading += _sum(lines, "escapement_shard_leading{")
         assert (pending, leading) == (3 * len(cluster_nodes.TOPICS), cluster_nodes.SHARDS), (pending, leading)
+
+
+def _until_known(node):
+    """Until the log has told of all nodes."""
+    end = time.monotonic() + 20
+    while any(len(one["nodes"]) < len(cluster_nodes.NODES) for one in _post(node, op="shards")["shards"]):
+        assert time.monotonic() < end, _post(node, op="shards")
+        time.sleep(0.2)
 
 
 def page(binary):

@@ -82,7 +82,8 @@ final class Front {
     if event.descriptor == signals.descriptor { return takeSignals() }
     if let listener = listeners.first(where: { $0.descriptor == event.descriptor }) { return accept(listener) }
     guard let socket = sockets[event.descriptor], socket.generation == event.generation else { return }
-    touch(socket.connection)
+    guard let connection = socket.owner else { return }
+    touch(connection)
     if event.readiness.contains(.readable) {
       receive(socket)
     } else if !event.readiness.isDisjoint(with: [.error, .hangUp]) {
@@ -97,8 +98,7 @@ final class Front {
   }
 
   private func receive(_ socket: FrontSocket) {
-    let connection = socket.connection
-    guard !socket.closesWhenSent else { return }
+    guard !socket.closesWhenSent, let connection = socket.owner else { return }
     socket.receive(readBuffer) { bytes in
       switch socket.end {
       case .client: connection.relay?.clientSent(bytes)
@@ -110,15 +110,16 @@ final class Front {
 
   private func shardSent(_ shard: Int, _ bytes: UnsafeRawBufferPointer, _ socket: FrontSocket) {
     var bytes = bytes
+    guard let connection = socket.owner else { return }
     if socket.splice != nil {
       guard let hasAgreed = socket.splice?.agreed(&bytes) else { return }
       guard hasAgreed else {
         socket.isGone = true
         return
       }
-      socket.connection.spliced(socket)
+      connection.spliced(socket)
     }
-    if !bytes.isEmpty { socket.connection.relay?.shardSent(shard, bytes) }
+    if !bytes.isEmpty { connection.relay?.shardSent(shard, bytes) }
   }
 
   // MARK: Coming
@@ -287,7 +288,7 @@ final class Front {
       try epoll.modify(socket.descriptor, generation: socket.generation, interest)
     } catch {
       socket.isGone = true
-      touch(socket.connection)
+      if let connection = socket.owner { touch(connection) }
     }
   }
 

@@ -19,7 +19,8 @@ final class FrontSocket {
   let descriptor: Int32
   let generation: UInt32
   let end: End
-  unowned let connection: FrontConnection
+  /// The client's connection that it belongs to; nil for one of the node's own.
+  private(set) weak var owner: FrontConnection?
   /// Bytes that were not sent.
   var output = ByteBuffer()
   /// Its TLS; nil when it is plain.
@@ -37,12 +38,12 @@ final class FrontSocket {
   var interest: Readiness = .readable
 
   init(
-    _ descriptor: Int32, generation: UInt32, _ end: End, _ connection: FrontConnection, secure: SecureSide? = nil
+    _ descriptor: Int32, generation: UInt32, _ end: End, _ owner: FrontConnection?, secure: SecureSide? = nil
   ) {
     self.descriptor = descriptor
     self.generation = generation
     self.end = end
-    self.connection = connection
+    self.owner = owner
     self.secure = secure
   }
 

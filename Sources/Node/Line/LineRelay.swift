@@ -114,6 +114,8 @@ final class LineRelay: Relay {
       answer { Answers.ping(nowMs: SystemClock.wallNs() / TimeUnits.nsPerMs, rid: rid, to: &$0) }
     } else if name == "cluster.splice" {
       try splice(rid)
+    } else if name == "cluster.note" {
+      try note(rid)
     } else if let operation = NodeOperation(rawValue: name) {
       var bytes = ByteBuffer()
       try request.perform(operation, rid: rid, to: &bytes)
@@ -135,13 +137,39 @@ final class LineRelay: Relay {
     }
   }
 
+  private func requireNode() throws(Refusal) {
+    guard NodeSecret.isGood(try front.reader.string(.secret), front.settings.secret, from: connection.peer) else {
+      throw Refusal(code: .forbidden, message: "this is for nodes of the cluster, which show its secret")
+    }
+  }
+
+  /// Another node tells how far its checkpoint of a shard reaches.
+  private func note(_ rid: UnsafeRawBufferPointer?) throws(Refusal) {
+    let reader = front.reader
+    try reader.requireOnly([.shard, .node, .address, .sequence, .secret], operation: "cluster.note")
+    try requireNode()
+    guard let shard = try request.shardField() else { throw .missing(.shard) }
+    guard let node = try reader.string(.node), (1...255).contains(node.count) else { throw .missing(.node) }
+    guard let address = try reader.string(.address), address.count <= 1024 else { throw .missing(.address) }
+    guard let sequence = try reader.integer(.sequence), sequence >= 0 else { throw .missing(.sequence) }
+    let view = front.shards[shard].view
+    guard view.isServing else { return answer { NotLeader(view, front.settings.name).append(to: &$0, rid: rid) } }
+    front.shards[shard].post(
+      .note(
+        CheckpointNote(
+          node: String(decoding: node, as: UTF8.self), address: String(decoding: address, as: UTF8.self),
+          streamSequence: UInt64(sequence))))
+    answer {
+      $0.beginReply(rid: rid)
+      $0.endLine()
+    }
+  }
+
   /// Another node brings a client that wants to a shard led here.
   private func splice(_ rid: UnsafeRawBufferPointer?) throws(Refusal) {
     let reader = front.reader
     try reader.requireOnly([.shard, .wire, .address, .secret], operation: "cluster.splice")
-    guard NodeSecret.isGood(try reader.string(.secret), front.settings.secret, from: connection.peer) else {
-      throw Refusal(code: .forbidden, message: "this is for nodes of the cluster, which show its secret")
-    }
+    try requireNode()
     let name = String(decoding: try reader.string(.wire) ?? UnsafeRawBufferPointer(start: nil, count: 0), as: UTF8.self)
     guard let wire = [Wire.http, .amqp, .remoting].first(where: { $0.settingName == name }) else {
       throw .invalid(.wire, mustBe: "http, amqp or rocketmq")

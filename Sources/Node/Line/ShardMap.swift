@@ -36,6 +36,17 @@ enum ShardMap {
     out.appendBoolean(status.isCurrent && status.isConnected)
     append("void", UInt64(status.voidCount), to: &out)
     append("streamBytes", status.streamBytes, to: &out)
+    out.append(",\"nodes\":[")
+    for (place, node) in status.nodes.enumerated() {
+      if place > 0 { out.append(",") }
+      out.append("{\"node\":")
+      out.appendJSONString(node.name)
+      out.append(",\"address\":")
+      out.appendJSONString(NodePlaces(node.address).line)
+      append("sequence", node.streamSequence, to: &out)
+      out.append("}")
+    }
+    out.append("]")
     if let digest = view.digest {
       append("digestRecord", digest.record, to: &out)
       out.append(",\"digest\":")

@@ -34,6 +34,8 @@ final class ShardLoop: @unchecked Sendable {
     case resign(to: String)
     /// This node is to lead, whoever does now.
     case seize
+    /// Another node has told how far its checkpoint reaches.
+    case note(CheckpointNote)
     /// A digest of the state is to be shown.
     case digest
     /// The node goes down.
@@ -58,6 +60,8 @@ final class ShardLoop: @unchecked Sendable {
   private var isStopping = false
   private var toldProblem: String?
   private var wantsDigest = false
+  /// The nodes among which this one has its place.
+  private var rankedAmong: [String] = []
   private var digest: ShardDigest?
   private var access: AccessFile?
   private let rocketMQ: NodeAddress?
@@ -224,6 +228,7 @@ final class ShardLoop: @unchecked Sendable {
         server?.take(file)
       case .resign(let node): if server != nil { shard.log.resign(to: node) }
       case .seize: shard.log.seize()
+      case .note(let note): if server != nil { shard.log.note(note) }
       case .digest: wantsDigest = true
       case .stop: isStopping = true
       }
@@ -246,6 +251,11 @@ final class ShardLoop: @unchecked Sendable {
       if let problem = status.problem { log(.warning, "shard_problem", "shard \(number): \(problem)") }
     }
     takeDigest()
+    let names = status.nodes.map(\.name)
+    if names != rankedAmong {
+      rankedAmong = names
+      shard.setRank(Placement.rank(of: settings.name, forShard: number, nodes: names + [settings.name]))
+    }
     let view = ShardView(
       number: number, status: status, state: shard.state, isServing: server != nil, digest: digest)
     published.withLock { $0 = view }
