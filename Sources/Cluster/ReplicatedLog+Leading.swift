@@ -21,6 +21,8 @@ extension ReplicatedLog {
     var queuedSinceNs: Int64?
     var retryAtNs: Int64 = .min
     var notes: [CheckpointNote] = []
+    /// When this node says again where it is.
+    var noteAtNs: Int64 = .min
     var resignation: String?
     /// The entry by which it gives the leadership away.
     var resignIndex: UInt64?
@@ -110,7 +112,7 @@ extension ReplicatedLog {
           lead.mustSend = false
           lead.queuedSinceNs = nil
         }
-      } else if let note = lead.notes.popLast() {
+      } else if let note = nextNote(lead, nowNs) {
         lead.window.add { $0.checkpointed(note, serviceMs: serviceMs) }
       } else if let node = lead.resignation, lead.window.isEmpty, lead.frames.isEmpty {
         lead.resignIndex = lead.window.writer.nextIndex
@@ -121,6 +123,15 @@ extension ReplicatedLog {
         break
       }
     }
+  }
+
+  /// What a node has said, or what this one says of itself each minute.
+  private func nextNote(_ lead: Lead, _ nowNs: Int64) -> CheckpointNote? {
+    if nowNs >= lead.noteAtNs {
+      lead.noteAtNs = nowNs + settings.leadership.noteNs
+      return shared.withLock { $0.status.checkpoint }
+    }
+    return lead.notes.isEmpty ? nil : lead.notes.removeFirst()
   }
 
   private func isSendDue(_ lead: Lead, _ nowNs: Int64) -> Bool {
@@ -199,7 +210,7 @@ extension ReplicatedLog {
 
   private func truncateIfDue(_ nowNs: Int64) {
     guard let lead else { return }
-    if let below = truncation.due(leadsSinceNs: lead.sinceNs, nowNs: nowNs) {
+    if let below = truncation.due(alive, leadsSinceNs: lead.sinceNs, nowNs: nowNs) {
       _ = stream.truncate(below: below)
     }
   }

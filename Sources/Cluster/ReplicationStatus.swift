@@ -54,6 +54,14 @@ public struct ReplicationStatus: Sendable {
   public internal(set) var isClockOff = false
   /// About how many bytes the stream takes.
   public internal(set) var streamBytes: UInt64 = 0
-  /// How far this node's last checkpoint reaches, for the leader to know.
-  public internal(set) var checkpoint: CheckpointNote?
+  /// What this node has to tell the leader: at once when it differs from what was told last, or when another one leads, and
+  /// each minute.
+  public internal(set) var checkpoint: CheckpointNote
+  /// The nodes that were heard within ten minutes, by name; this one too, when its own word was heard.
+  public internal(set) var nodes: [KnownNode] = []
+  /// Of a leader: the node that should lead instead and is ready to. The owner gives it the leadership (`Shard.resign`), one
+  /// shard at a time.
+  public internal(set) var preferredLeader: String?
+
+  init(checkpoint: CheckpointNote) { self.checkpoint = checkpoint }
 }

@@ -82,20 +82,20 @@ public final class Shard {
   private let surroundings: ShardSurroundings
   private let engineSettings: EngineSettings
   private let logSettings: ReplicatedLogSettings
-  private var rank: Int
+  /// Whether the leadership is being given away: the owner takes no commands any more, and makes no turns of the engine.
+  public private(set) var isResigning = false
 
-  /// Begins to read. `rank` is the node's place among those that may lead.
+  /// Begins to read.
   ///
   /// - Throws: when the folder cannot be read.
   public init(
-    _ stream: any ReplicatedStream, engine: EngineSettings, log: ReplicatedLogSettings, rank: Int,
+    _ stream: any ReplicatedStream, engine: EngineSettings, log: ReplicatedLogSettings,
     _ surroundings: ShardSurroundings
   ) throws(StorageError) {
     self.stream = stream
     self.surroundings = surroundings
     engineSettings = engine
     logSettings = log
-    self.rank = rank
     self.log = try Self.openLog(stream, log, surroundings)
   }
 
@@ -113,8 +113,14 @@ public final class Shard {
     return ReplicatedLog(stream, from: mark, identity: file?.identity, settings: settings, surroundings.log)
   }
 
-  /// The node's place among those that may lead has changed.
-  public func setRank(_ rank: Int) { self.rank = rank }
+  /// Gives the leadership to `node` (empty: to any) as soon as all that was decided until now is committed. To be called between
+  /// two turns of the engine. What waits for a gate may still be shown until `turn` gives `.deposed`; what the engine would
+  /// decide from now on is dropped. Changes nothing while the node does not lead.
+  public func resign(to node: String) {
+    guard case .leading = state else { return }
+    isResigning = true
+    log.resign(to: node)
+  }
 
   /// Goes on: opens, applies, begins to lead, starts again. To be called in each turn of the loop, before commands.
   ///
@@ -137,7 +143,7 @@ public final class Shard {
     if engine == nil {
       guard status.isIdentified else {
         // Nobody has ever led: whoever does gives the log its identity.
-        setCandidacy(mayLead: status.isCurrent && status.position == FoldPosition())
+        log.setCandidacy(mayLead: status.isCurrent && status.position == FoldPosition())
         return nil
       }
       try open(status)
@@ -145,7 +151,7 @@ public final class Shard {
     guard let engine, let lanes else { return nil }
     _ = try engine.follow(
       finished: lanes.takeFinished(), isWaitingForSpace: lanes.isWaitingForSpace, aheadMs: status.serviceMs)
-    setCandidacy(mayLead: true)
+    log.setCandidacy(mayLead: true)
     guard case .leading = log.status.role else { return nil }
     return try lead(engine, lanes, nowNs)
   }
@@ -173,8 +179,6 @@ public final class Shard {
     return .began
   }
 
-  private func setCandidacy(mayLead: Bool) { log.setCandidacy(mayLead: mayLead, rank: rank) }
-
   // MARK: Ends
 
   private func isStopped() -> Bool { log.status.stop != nil }
@@ -195,6 +199,7 @@ public final class Shard {
     lanes?.abandon()
     lanes = nil
     engine = nil
+    isResigning = false
   }
 
   private func stop() -> Change { stop(log.status.stop, log.status.problem ?? "") }

@@ -1,7 +1,7 @@
 // How much of the stream nobody needs any more: what the checkpoints of all nodes hold, less what is kept for late ones.
 //
 // Holds: a node that was heard within ten minutes still finds what follows its checkpoint; the last `keptBytes` always stay.
-// Leaves to others: who tells it (`checkpointed` entries), removing (the leader, by the stream).
+// Leaves to others: which nodes were heard (KnownNodes), removing (the leader, by the stream).
 
 import ReplicatedStream
 
@@ -20,10 +20,9 @@ public struct TruncationSettings: Sendable {
   public init() {}
 }
 
-/// Knows the checkpoints of the nodes, and how long the stream is.
+/// Knows how long the stream is.
 struct Truncation: Sendable {
   let settings: TruncationSettings
-  private var nodes: [String: (streamSequence: EntrySequence, heardNs: Int64)] = [:]
   private var places: [(sequence: EntrySequence, bytes: UInt64)] = []
   private var bytes: UInt64 = 0
   private var doneBelow: EntrySequence = 0
@@ -40,18 +39,11 @@ struct Truncation: Sendable {
     while places.count > 1, bytes - places[1].bytes >= settings.keptBytes { places.removeFirst() }
   }
 
-  /// A valid `checkpointed` entry was folded.
-  mutating func heard(_ note: CheckpointNote, nowNs: Int64) {
-    let known = nodes[note.node]?.streamSequence ?? 0
-    nodes[note.node] = (max(known, note.streamSequence), nowNs)
-  }
-
-  /// Below which entry the stream may be truncated now, by one that has led since `leadsSinceNs`; nil for nothing new.
-  mutating func due(leadsSinceNs: Int64, nowNs: Int64) -> EntrySequence? {
+  /// Below which entry the stream may be truncated now for `nodes`, by one that has led since `leadsSinceNs`; nil for nothing new.
+  mutating func due(_ nodes: [KnownNode], leadsSinceNs: Int64, nowNs: Int64) -> EntrySequence? {
     guard nowNs >= nextNs, nowNs - leadsSinceNs >= settings.waitsNs else { return nil }
     nextNs = nowNs + settings.intervalNs
-    let heard = nodes.values.filter { nowNs - $0.heardNs <= settings.silentNs }
-    guard let least = heard.map(\.streamSequence).min(), let kept = places.first,
+    guard let least = nodes.map(\.note.streamSequence).min(), let kept = places.first,
       bytes - kept.bytes >= settings.keptBytes
     else { return nil }
     let below = min(least + 1, kept.sequence)

@@ -58,10 +58,8 @@ final class ClusterRun {
     settings.checkpointBytes = [2000, 6000, 20_000][Int(seed % 3)]
     settings.minFreeBytes = 0
     settings.reserveBytes = 0
-    let names = (0..<count).map { "node\($0)" }
-    for name in names {
-      let node = SimulatedNode(name, stream, settings: settings, seed: world.random.next())
-      node.rank = Placement.rank(of: name, forShard: 0, nodes: names)
+    for number in 0..<count {
+      let node = SimulatedNode("node\(number)", stream, settings: settings, seed: world.random.next())
       drawClock(node)
       nodes.append(node)
     }
@@ -139,7 +137,9 @@ final class ClusterRun {
     }
     if let shard = node.shard, let engine = shard.engine, engine.broker.failure == nil {
       if case .following = shard.state, node.hasApplied(engine) { compare(engine) }
-      if case .leading = shard.state { turnEngine(node, shard, engine, commands: commands) }
+      guard case .leading = shard.state else { return }
+      if !shard.isResigning || node.goesOnResigning { turnEngine(node, shard, engine, commands: commands) }
+      move(node)
     }
   }
 

@@ -60,17 +60,26 @@ import Testing
     settings.waitsNs = 50
     settings.intervalNs = 10
     var truncation = Truncation(settings)
+    var nodes = KnownNodes(silentNs: settings.silentNs)
+    func hear(_ node: String, _ streamSequence: UInt64, nowNs: Int64) {
+      nodes.heard(CheckpointNote(node: node, address: "\(node):1", streamSequence: streamSequence), nowNs: nowNs)
+    }
+    func due(leadsSinceNs: Int64, nowNs: Int64) -> EntrySequence? {
+      truncation.due(nodes.alive(nowNs: nowNs), leadsSinceNs: leadsSinceNs, nowNs: nowNs)
+    }
     for sequence in UInt64(1)...100 { truncation.folded(sequence, bytes: 100) }
-    #expect(truncation.due(leadsSinceNs: 0, nowNs: 60) == nil)
-    truncation.heard(CheckpointNote(node: "a", streamSequence: 80), nowNs: 60)
-    truncation.heard(CheckpointNote(node: "b", streamSequence: 40), nowNs: 60)
-    #expect(truncation.due(leadsSinceNs: 30, nowNs: 79) == nil)
-    #expect(truncation.due(leadsSinceNs: 30, nowNs: 80) == 41)
-    // Nothing new; then an older word about the same node changes nothing.
-    truncation.heard(CheckpointNote(node: "b", streamSequence: 30), nowNs: 90)
-    #expect(truncation.due(leadsSinceNs: 30, nowNs: 90) == nil)
-    truncation.heard(CheckpointNote(node: "a", streamSequence: 99), nowNs: 170)
+    #expect(due(leadsSinceNs: 0, nowNs: 60) == nil)
+    hear("a", 80, nowNs: 60)
+    hear("b", 40, nowNs: 60)
+    #expect(due(leadsSinceNs: 30, nowNs: 79) == nil)
+    #expect(due(leadsSinceNs: 30, nowNs: 80) == 41)
+    // Nothing new; then a node that has lost its disk holds back what is still there.
+    hear("b", 0, nowNs: 90)
+    #expect(due(leadsSinceNs: 30, nowNs: 90) == nil)
+    hear("a", 99, nowNs: 170)
+    #expect(due(leadsSinceNs: 30, nowNs: 190) == nil)
     // b has said nothing for too long; ten messages are kept.
-    #expect(truncation.due(leadsSinceNs: 30, nowNs: 191) == 90)
+    #expect(nodes.alive(nowNs: 191).map(\.name) == ["a"])
+    #expect(due(leadsSinceNs: 30, nowNs: 200) == 90)
   }
 }

@@ -85,7 +85,7 @@ final class ShardLoop: @unchecked Sendable {
     var engine = settings.server.engine
     engine.salvages = false
     shard = try Shard(
-      stream, engine: engine, log: Self.logSettings(settings, places), rank: 0,
+      stream, engine: engine, log: Self.logSettings(number, settings, places),
       ShardSurroundings(
         storage: storage,
         openLanes: { ThreadedLanes(storage, notify, log) },
@@ -99,14 +99,17 @@ final class ShardLoop: @unchecked Sendable {
     _ number: Int, _ settings: NodeSettings, _ known: StreamIdentity?
   ) -> JetStreamSettings {
     var stream = JetStreamSettings(
-      name: "ESC-\(number)", shard: "\(number)", replicas: settings.replicas, bytesMax: settings.streamBytesMax,
+      shard: number, of: settings.shards, replicas: settings.replicas, bytesMax: settings.streamBytesMax,
       mayCreate: settings.mayCreate && known == nil)
     stream.identity = known
     return stream
   }
 
-  private static func logSettings(_ settings: NodeSettings, _ places: NodePlaces) -> ReplicatedLogSettings {
+  private static func logSettings(
+    _ number: Int, _ settings: NodeSettings, _ places: NodePlaces
+  ) -> ReplicatedLogSettings {
     var log = ReplicatedLogSettings(node: settings.name, address: places.text)
+    log.shard = number
     log.streamBytesMax = UInt64(settings.streamBytesMax)
     return log
   }
@@ -222,7 +225,7 @@ final class ShardLoop: @unchecked Sendable {
       case .access(let file):
         access = file
         server?.take(file)
-      case .resign(let node): if server != nil { shard.log.resign(to: node) }
+      case .resign(let node): if server != nil { shard.resign(to: node) }
       case .seize: shard.log.seize()
       case .digest: wantsDigest = true
       case .stop: isStopping = true
