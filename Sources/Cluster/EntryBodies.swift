@@ -29,28 +29,34 @@ public struct EpochStart: Equatable, Sendable {
       bytes.append(little: id.low)
       bytes.append(little: id.high)
     }
-    bytes.append(node: node, address: address)
+    bytes.append(UInt8(node.utf8.count))
+    bytes += node.utf8
+    bytes.append(little: UInt16(address.utf8.count))
+    bytes += address.utf8
     return bytes
   }
 
   init?(decoding body: ArraySlice<UInt8>) {
     let bytes = Array(body)
-    guard let (node, address) = bytes.nodeAndAddress(at: 32) else { return nil }
+    guard bytes.count >= 33 else { return nil }
+    let nodeEnd = 33 + Int(bytes[32])
+    guard bytes.count >= nodeEnd + 2, bytes.count == nodeEnd + 2 + Int(bytes.little(UInt16.self, at: nodeEnd)) else {
+      return nil
+    }
     func id(_ offset: Int) -> StoreID {
       StoreID(low: bytes.little(UInt64.self, at: offset), high: bytes.little(UInt64.self, at: offset + 8))
     }
     identity = LogIdentity(store: id(0), hashKey: id(16))
-    self.node = node
-    self.address = address
+    node = String(decoding: bytes[33..<nodeEnd], as: UTF8.self)
+    address = String(decoding: bytes[(nodeEnd + 2)...], as: UTF8.self)
   }
 }
 
-/// What a node says of itself: how far its durable checkpoint reaches, and where it is. Who says it lives, and may be given
-/// the leadership.
+/// A node is there, and has a durable checkpoint that holds all entries up to a position of the stream.
 public struct CheckpointNote: Equatable, Sendable {
   /// The node; at most 255 bytes.
   public var node: String
-  /// Where its clients find it; at most 65 535 bytes.
+  /// Where it is found.
   public var address: String
   /// The last message of the stream that its checkpoint holds; 0 when it has none.
   public var streamSequence: UInt64
@@ -59,7 +65,7 @@ public struct CheckpointNote: Equatable, Sendable {
 
   /// Puts them together.
   public init(node: String, address: String, streamSequence: UInt64, isReady: Bool = false) {
-    precondition(node.utf8.count <= 255 && address.utf8.count <= 65_535, "the name and the address of a node are short")
+    precondition(node.utf8.count <= 255, "the name of a node is short")
     self.node = node
     self.address = address
     self.streamSequence = streamSequence
@@ -70,36 +76,17 @@ public struct CheckpointNote: Equatable, Sendable {
     var bytes: [UInt8] = []
     bytes.append(little: streamSequence)
     bytes.append(isReady ? 1 : 0)
-    bytes.append(node: node, address: address)
-    return bytes
+    bytes.append(UInt8(node.utf8.count))
+    return bytes + node.utf8 + address.utf8
   }
 
   init?(decoding body: ArraySlice<UInt8>) {
     let bytes = Array(body)
-    guard let (node, address) = bytes.nodeAndAddress(at: 9), bytes[8] <= 1 else { return nil }
-    streamSequence = bytes.little(UInt64.self, at: 0)
+    guard bytes.count >= 10, bytes[8] <= 1, bytes.count >= 10 + Int(bytes[9]) else { return nil }
+    let nodeEnd = 10 + Int(bytes[9])
     isReady = bytes[8] == 1
-    self.node = node
-    self.address = address
-  }
-}
-
-extension [UInt8] {
-  fileprivate mutating func append(node: String, address: String) {
-    append(UInt8(node.utf8.count))
-    self += node.utf8
-    append(little: UInt16(address.utf8.count))
-    self += address.utf8
-  }
-
-  /// The name and the address that stand from `start` to the end; nil when they end elsewhere.
-  fileprivate func nodeAndAddress(at start: Int) -> (node: String, address: String)? {
-    guard count > start else { return nil }
-    let nodeEnd = start + 1 + Int(self[start])
-    guard count >= nodeEnd + 2, count == nodeEnd + 2 + Int(little(UInt16.self, at: nodeEnd)) else { return nil }
-    return (
-      String(decoding: self[(start + 1)..<nodeEnd], as: UTF8.self),
-      String(decoding: self[(nodeEnd + 2)...], as: UTF8.self)
-    )
+    streamSequence = bytes.little(UInt64.self, at: 0)
+    node = String(decoding: bytes[10..<nodeEnd], as: UTF8.self)
+    address = String(decoding: bytes[nodeEnd...], as: UTF8.self)
   }
 }

@@ -32,7 +32,7 @@ public struct LeadershipSettings: Sendable {
   public var settledNs: Int64 = 30_000_000_000
   /// How old the word of a node may be that is given the leadership: one that has died since would leave nobody leading.
   public var wordNsMax: Int64 = 15_000_000_000
-  /// How often a leader says where it is itself.
+  /// How often a leader notes where it is itself, as others do by telling it.
   public var noteNs: Int64 = 60_000_000_000
   /// By how much a node's clock may differ from the leader's.
   public var clockDifferenceMsMax: Int64 = 250

@@ -21,8 +21,8 @@ extension ReplicatedLog {
     var queuedSinceNs: Int64?
     var retryAtNs: Int64 = .min
     var notes: [CheckpointNote] = []
-    /// When this node says again where it is.
-    var noteAtNs: Int64 = .min
+    /// When the leader notes itself again, as others do by telling it.
+    var nextOwnNoteNs: Int64 = .min
     var resignation: String?
     /// The entry by which it gives the leadership away.
     var resignIndex: UInt64?
@@ -34,6 +34,9 @@ extension ReplicatedLog {
       self.sinceNs = sinceNs
       self.lastSentNs = lastSentNs
     }
+
+    /// In the order in which they came: of a node, the last word counts.
+    func takeNote() -> CheckpointNote? { notes.isEmpty ? nil : notes.removeFirst() }
 
     func wakeUpNs(_ leadership: Leadership, isSeekingEnd: Bool) -> Int64 {
       if window.isTroubled { return window.canSettle && !isSeekingEnd ? retryAtNs : .max }
@@ -90,6 +93,10 @@ extension ReplicatedLog {
   func goOnLeading(_ nowNs: Int64) {
     guard let lead else { return }
     if lead.window.canSettle, nowNs >= lead.retryAtNs { return intake.seekEnd(nowNs: nowNs) }
+    if nowNs >= lead.nextOwnNoteNs {
+      lead.nextOwnNoteNs = nowNs + settings.leadership.noteNs
+      lead.notes.append(shared.withLock { $0.status.checkpoint })
+    }
     makeEntries(lead, nowNs)
     let hadSent = lead.window.pending.last?.firstSentNs != nil
     lead.window.send(behind: fold.position.streamSequence, nowNs: nowNs, append)
@@ -112,7 +119,7 @@ extension ReplicatedLog {
           lead.mustSend = false
           lead.queuedSinceNs = nil
         }
-      } else if let note = nextNote(lead, nowNs) {
+      } else if let note = lead.takeNote() {
         lead.window.add { $0.checkpointed(note, serviceMs: serviceMs) }
       } else if let node = lead.resignation, lead.window.isEmpty, lead.frames.isEmpty {
         lead.resignIndex = lead.window.writer.nextIndex
@@ -123,15 +130,6 @@ extension ReplicatedLog {
         break
       }
     }
-  }
-
-  /// What a node has said, or what this one says of itself each minute.
-  private func nextNote(_ lead: Lead, _ nowNs: Int64) -> CheckpointNote? {
-    if nowNs >= lead.noteAtNs {
-      lead.noteAtNs = nowNs + settings.leadership.noteNs
-      return shared.withLock { $0.status.checkpoint }
-    }
-    return lead.notes.isEmpty ? nil : lead.notes.removeFirst()
   }
 
   private func isSendDue(_ lead: Lead, _ nowNs: Int64) -> Bool {
@@ -210,7 +208,7 @@ extension ReplicatedLog {
 
   private func truncateIfDue(_ nowNs: Int64) {
     guard let lead else { return }
-    if let below = truncation.due(alive, leadsSinceNs: lead.sinceNs, nowNs: nowNs) {
+    if let below = truncation.due(leadsSinceNs: lead.sinceNs, nowNs: nowNs) {
       _ = stream.truncate(below: below)
     }
   }

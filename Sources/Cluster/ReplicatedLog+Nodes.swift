@@ -17,7 +17,7 @@ extension ReplicatedLog {
     noteWhetherAtEnd(nowNs)
     guard nowNs >= lookAtNs else { return }
     lookAtNs = nowNs + Self.lookEveryNs
-    alive = nodes.alive(nowNs: nowNs)
+    alive = truncation.nodes(nowNs: nowNs)
     let order = Placement.order(ofShard: settings.shard, nodes: alive.map(\.name) + [settings.node])
     rank = order.firstIndex(of: settings.node) ?? 0
     let preferred = order.first.flatMap { preferredLeader($0, nowNs) }
@@ -47,7 +47,7 @@ extension ReplicatedLog {
   /// Whether this node leads and that one should.
   private func preferredLeader(_ name: String, _ nowNs: Int64) -> String? {
     guard let lead, name != settings.node, nowNs - lead.sinceNs >= settings.leadership.settledNs,
-      let node = alive.first(where: { $0.name == name }), node.note.isReady, node.heardNs > lead.sinceNs,
+      let node = alive.first(where: { $0.name == name }), node.isReady, node.heardNs > lead.sinceNs,
       nowNs - node.heardNs <= settings.leadership.wordNsMax
     else { return nil }
     return name

@@ -167,7 +167,7 @@ extension ReplicatedLog {
     _ entry: Entry, _ content: EntryContent, _ message: [UInt8], _ nowNs: Int64, isLive: Bool
   ) {
     if case .checkpointed(let note) = content {
-      nodes.heard(note, nowNs: nowNs)
+      truncation.heard(note, nowNs: nowNs)
       lookAtNs = .min
     }
     if let beginning, beginning.message == message { return begun(beginning, nowNs) }
@@ -184,6 +184,11 @@ extension ReplicatedLog {
     let waiting = shared.withLock { shared in
       if canGoOnHere { shared.marks.add(fold.position, bytes: messageBytes) }
       shared.identity = fold.identity
+      if let leader = fold.leader, shared.leaders[fold.position.epoch] != leader {
+        shared.leaders[fold.position.epoch] = leader
+        // A checkpoint goes back a few epochs at most: older ones are not known then, and no harm comes of that.
+        if shared.leaders.count > 64, let oldest = shared.leaders.keys.min() { shared.leaders[oldest] = nil }
+      }
       return shared.folded.bytes
     }
     isPaused = waiting > settings.waitingBytesMax

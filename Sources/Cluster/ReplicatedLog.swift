@@ -80,6 +80,8 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     var folded: FoldedRecords
     var marks: LogMarks
     var identity: LogIdentity?
+    /// Who leads the last epochs, for marks.
+    var leaders: [UInt64: EpochStart] = [:]
     var status: ReplicationStatus
     var begunEpoch: UInt64?
     var failure: StorageError?
@@ -112,7 +114,6 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   var beginning: Beginning?
   var lead: Lead?
   var truncation: Truncation
-  var nodes: KnownNodes
   /// The nodes that count, by name; a second old at most.
   var alive: [KnownNode] = []
   var lookAtNs: Int64 = .min
@@ -146,11 +147,10 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     self.surroundings = surroundings
     let position = mark?.position ?? FoldPosition()
     let nowNs = surroundings.clock()
-    fold = Fold(from: position, identity: identity)
+    fold = Fold(from: position, identity: identity, leader: mark?.leader)
     intake = StreamIntake(nowNs: nowNs)
     leadership = Leadership(settings.leadership, nowNs: nowNs)
     truncation = Truncation(settings.truncation)
-    nodes = KnownNodes(silentNs: settings.truncation.silentNs)
     nextSequence = position.nextRecord
     written = Atomic(position.nextRecord - 1)
     shown = Atomic(position.nextRecord - 1)
@@ -161,6 +161,12 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
         folded: FoldedRecords(next: position.nextRecord), marks: LogMarks(position), identity: identity,
         status: ReplicationStatus(checkpoint: checkpoint)))
     knownStream = mark?.stream
+    if let leader = mark?.leader {
+      shared.withLock {
+        $0.leaders[position.epoch] = leader
+        $0.status.leader = leader
+      }
+    }
     checkStream()
   }
 
@@ -339,11 +345,14 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   public func beginCopy(in storage: any Storage, behind sequence: Sequence) throws(StorageError) {}
   /// The place of the stream behind which all records above `sequence` lie, for the checkpoint that holds those up to it.
   public func mark(at sequence: Sequence) -> [UInt8] {
-    let place = shared.withLock { $0.marks.place(before: sequence) }
+    let (place, leader) = shared.withLock { shared in
+      let place = shared.marks.place(before: sequence)
+      return (place, place.flatMap { shared.leaders[$0.epoch] })
+    }
     guard let stream = stream.identity, let place else {
       preconditionFailure("a checkpoint holds records of this life of the log")
     }
-    return LogMark(stream: stream, position: place).encoded()
+    return LogMark(stream: stream, position: place, leader: leader).encoded()
   }
 
   /// The last record that is committed.

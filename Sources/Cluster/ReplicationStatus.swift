@@ -57,7 +57,7 @@ public struct ReplicationStatus: Sendable {
   /// What this node has to tell the leader: at once when it differs from what was told last, or when another one leads, and
   /// each minute.
   public internal(set) var checkpoint: CheckpointNote
-  /// The nodes that were heard within ten minutes, by name; this one too, when its own word was heard.
+  /// The nodes that were heard in the log lately, by name; a second old at most.
   public internal(set) var nodes: [KnownNode] = []
   /// Of a leader: the node that should lead instead and is ready to. The owner gives it the leadership (`Shard.resign`), one
   /// shard at a time.

@@ -43,8 +43,8 @@ import Testing
       }
       let entry = try #require(Entry(decoding: message))
       let body = message[Entry.headerBytes...]
-      #expect(body.count == 8 + 1 + 1 + 6 + 2 + 6)
-      for spoiled in [body.dropLast(), body + [0], body.prefix(9), body.prefix(8) + [2] + body.dropFirst(9)] {
+      #expect(body.count == 8 + 1 + 1 + 6 + 6)
+      for spoiled in [body.prefix(9), body.prefix(15), body.prefix(8) + [2] + body.dropFirst(9)] {
         fold = Fold()
         _ = fold.fold(begin, at: 1)
         guard case .stop = fold.fold(entry.encoded(body: spoiled), at: 2) else {
