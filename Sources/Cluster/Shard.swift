@@ -4,7 +4,7 @@
 //      ▲                              │ ▲                                                            │
 //      └──────────────────────────────┼─┴────────── another one leads: the folder is opened again ◄──┘
 //                                     ▼
-//                                  stopped: an operator, or another node's checkpoint, is needed
+//                                  stopped: an operator is needed; or needs the folder of another node, and reads again with it
 //
 // Holds: an engine that has led and does not any more is dropped, with everything that it holds in memory: it may not be in the
 // log. The folder is opened as after a crash, from its last durable checkpoint, and the log is read on from there.
@@ -55,6 +55,8 @@ public final class Shard {
     case following
     /// Takes commands.
     case leading
+    /// The stream does not go back as far as this node's folder, or the folder is empty: it needs that of another node. Says why.
+    case needsFolder(String)
     /// Does nothing any more.
     case stopped(LogStop?, String)
   }
@@ -65,6 +67,8 @@ public final class Shard {
     case began
     /// It leads no more: all that clients were not told is void, and they must go.
     case deposed
+    /// It needs the folder of another node: the owner fetches one (`FolderArchiveReader`), then calls `reopen`.
+    case needsFolder
     /// It has stopped.
     case stopped
   }
@@ -128,7 +132,7 @@ public final class Shard {
   /// - Returns: what has changed; nil for nothing that clients must know.
   public func turn(nowNs: Int64) -> Change? {
     switch state {
-    case .stopped: return nil
+    case .stopped, .needsFolder: return nil
     case .leading:
       guard log.failure != nil else { return nil }
       return isStopped() ? stop() : startAgain()
@@ -195,6 +199,15 @@ public final class Shard {
     }
   }
 
+  /// The folder is that of another node now: reads on from its checkpoint.
+  ///
+  /// - Throws: when the folder cannot be read.
+  public func reopen() throws(StorageError) {
+    guard case .needsFolder = state else { preconditionFailure("a folder was asked for before it is opened again") }
+    log = try Self.openLog(stream, logSettings, surroundings)
+    state = .reading
+  }
+
   private func close() {
     lanes?.abandon()
     lanes = nil
@@ -208,6 +221,10 @@ public final class Shard {
 
   private func stop(_ reason: LogStop?, _ text: String) -> Change {
     close()
+    if reason == .truncated {
+      state = .needsFolder(text)
+      return .needsFolder
+    }
     state = .stopped(reason, text)
     return .stopped
   }

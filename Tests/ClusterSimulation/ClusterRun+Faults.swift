@@ -96,19 +96,8 @@ extension ClusterRun {
     }
   }
 
-  /// A node that has stopped gets the folder of another one, if that is what it needs.
   func stopped(_ node: SimulatedNode) {
-    guard let shard = node.shard, case .stopped(let why, let text) = shard.state else { return }
-    guard why == .truncated else { return ledger.complain("\(node.name) stopped: \(text)") }
-    guard let source = nodes.first(where: { $0 !== node && $0.engine != nil && $0.engine?.broker.failure == nil })
-    else {
-      node.kill(losesPower: false)
-      world.after(ns: 1_000_000_000) { [weak self] in self?.start(node) }
-      return
-    }
-    node.kill(losesPower: false)
-    node.disk = source.disk.copy()
-    copies += 1
-    start(node)
+    guard let shard = node.shard, case .stopped(_, let text) = shard.state else { return }
+    ledger.complain("\(node.name) stopped: \(text)")
   }
 }

@@ -49,6 +49,8 @@ final class SimulatedNode {
   /// The epoch that it leads, as it believes.
   private(set) var epoch: UInt64?
   var waiting: [Waiting] = []
+  /// How often it has asked for the folder of another node.
+  var folderAttempts = 0
   /// Whether it makes turns of its engine although it is giving the leadership away.
   var goesOnResigning = false
   /// Changes with each process and each leadership: what was in hand before is gone.
@@ -103,6 +105,7 @@ final class SimulatedNode {
     connection?.close()
     shard.lanes?.abandon()
     self.shard = nil
+    folderAttempts += 1
     forgetClients()
     if losesPower { disk = disk.crash(seed: world.random.next()) } else { disk.restartProcess() }
   }

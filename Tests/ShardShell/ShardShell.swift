@@ -83,6 +83,7 @@ final class ShardShell {
       CommandLines.say("leads \(shard.log.status.position.epoch)")
       subscribe()
     case .deposed: CommandLines.say("deposed")
+    case .needsFolder: CommandLines.say("needs a folder")
     case .stopped:
       if case .stopped(_, let text) = shard.state { CommandLines.say("stopped \(text)") }
     }

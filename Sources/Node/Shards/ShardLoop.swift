@@ -237,6 +237,10 @@ final class ShardLoop: @unchecked Sendable {
     switch change {
     case .began: log(.info, "shard_led", "leads shard \(number) from epoch \(shard.log.status.position.epoch) on")
     case .deposed: log(.warning, "shard_deposed", "does not lead shard \(number) any more, and reads its log again")
+    case .needsFolder:
+      if case .needsFolder(let text) = shard.state {
+        log(.warning, "shard_needs_folder", "shard \(number) needs the folder of another node: \(text)")
+      }
     case .stopped:
       if case .stopped(_, let text) = shard.state { log(.error, "shard_stopped", "shard \(number) stopped: \(text)") }
     }
