@@ -32,6 +32,7 @@ extension ReplicatedLog {
     foldWhatIsHere(nowNs)
     while !isFinished, let event = stream.nextEvent() { take(event, nowNs) }
     if !isFinished { goOn(nowNs) }
+    lookAround(nowNs)
     publish()
     if isFinished { return .finished }
     stream.turn(nowMs: nowNs / Self.nsPerMs)
@@ -66,8 +67,7 @@ extension ReplicatedLog {
     guard stream.link == .connected else { return next }
     if !isPaused { next = min(next, intake.wakeUpNs) }
     if let lead { return min(next, lead.wakeUpNs(leadership, isSeekingEnd: intake.isSeekingEnd)) }
-    let (mayLead, rank) = shared.withLock { ($0.mayLead, $0.rank) }
-    if mayLead, let campaignNs = leadership.wakeUpNs(rank: rank) {
+    if shared.withLock({ $0.mayLead }), let campaignNs = leadership.wakeUpNs(rank: rank) {
       next = min(next, campaignNs)
     }
     return next
@@ -166,7 +166,10 @@ extension ReplicatedLog {
   private func folded(
     _ entry: Entry, _ content: EntryContent, _ message: [UInt8], _ nowNs: Int64, isLive: Bool
   ) {
-    if case .checkpointed(let note) = content { truncation.heard(note, nowNs: nowNs) }
+    if case .checkpointed(let note) = content {
+      truncation.heard(note, nowNs: nowNs)
+      lookAtNs = .min
+    }
     if let beginning, beginning.message == message { return begun(beginning, nowNs) }
     if let lead, entry.epoch == lead.epoch { return committed(through: entry.index, nowNs) }
     if case .records(let frames) = content { shared.withLock { $0.folded.append(frames) } }
@@ -194,8 +197,8 @@ extension ReplicatedLog {
   // MARK: Campaigning
 
   private func campaign(_ nowNs: Int64) {
-    let (mayLead, rank) = shared.withLock { ($0.mayLead, $0.rank) }
-    let may = mayLead && stream.link == .connected && !isStopping.load(ordering: .sequentiallyConsistent)
+    let may =
+      shared.withLock { $0.mayLead } && stream.link == .connected && !isStopping.load(ordering: .sequentiallyConsistent)
     guard lead == nil, leadership.next(nowNs: nowNs, rank: rank, mayLead: may) != nil else { return }
     intake.seekEnd(nowNs: nowNs)
   }
@@ -301,7 +304,6 @@ extension ReplicatedLog {
       shared.status.voidCount = fold.voidCount
       shared.status.isClockOff = leadership.isClockOff
       shared.status.streamBytes = intake.streamBytes
-      shared.status.nodes = truncation.nodes(nowNs: surroundings.clock())
     }
     surroundings.notify()
   }

@@ -89,7 +89,7 @@ final class ShardLoop: @unchecked Sendable {
     var engine = settings.server.engine
     engine.salvages = false
     shard = try Shard(
-      stream, engine: engine, log: Self.logSettings(settings, places), rank: 0,
+      stream, engine: engine, log: Self.logSettings(number, settings, places),
       ShardSurroundings(
         storage: storage,
         openLanes: { ThreadedLanes(storage, notify, log) },
@@ -103,14 +103,17 @@ final class ShardLoop: @unchecked Sendable {
     _ number: Int, _ settings: NodeSettings, _ known: StreamIdentity?
   ) -> JetStreamSettings {
     var stream = JetStreamSettings(
-      name: "ESC-\(number)", shard: "\(number)", replicas: settings.replicas, bytesMax: settings.streamBytesMax,
+      shard: number, of: settings.shards, replicas: settings.replicas, bytesMax: settings.streamBytesMax,
       mayCreate: settings.mayCreate && known == nil)
     stream.identity = known
     return stream
   }
 
-  private static func logSettings(_ settings: NodeSettings, _ places: NodePlaces) -> ReplicatedLogSettings {
+  private static func logSettings(
+    _ number: Int, _ settings: NodeSettings, _ places: NodePlaces
+  ) -> ReplicatedLogSettings {
     var log = ReplicatedLogSettings(node: settings.name, address: places.text)
+    log.shard = number
     log.streamBytesMax = UInt64(settings.streamBytesMax)
     return log
   }
@@ -226,7 +229,7 @@ final class ShardLoop: @unchecked Sendable {
       case .access(let file):
         access = file
         server?.take(file)
-      case .resign(let node): if server != nil { shard.log.resign(to: node) }
+      case .resign(let node): if server != nil { shard.resign(to: node) }
       case .seize: shard.log.seize()
       case .note(let note): if server != nil { shard.log.note(note) }
       case .digest: wantsDigest = true
@@ -239,6 +242,10 @@ final class ShardLoop: @unchecked Sendable {
     switch change {
     case .began: log(.info, "shard_led", "leads shard \(number) from epoch \(shard.log.status.position.epoch) on")
     case .deposed: log(.warning, "shard_deposed", "does not lead shard \(number) any more, and reads its log again")
+    case .needsFolder:
+      if case .needsFolder(let text) = shard.state {
+        log(.warning, "shard_needs_folder", "shard \(number) needs the folder of another node: \(text)")
+      }
     case .stopped:
       if case .stopped(_, let text) = shard.state { log(.error, "shard_stopped", "shard \(number) stopped: \(text)") }
     }

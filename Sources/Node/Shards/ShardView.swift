@@ -36,7 +36,7 @@ struct ShardView: Sendable {
       case .reading: "reading"
       case .following: "following"
       case .leading: "leading"
-      case .stopped(_, let text):
+      case .stopped(_, let text), .needsFolder(let text):
         {
           reason = text
           return "stopped"
