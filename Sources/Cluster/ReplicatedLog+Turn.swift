@@ -45,11 +45,12 @@ extension ReplicatedLog {
     if intake.hasReachedEnd(folded: fold.position.streamSequence) { reachedEnd(nowNs) }
     if intake.hasGivenUp(nowNs: nowNs) { failedToReachEnd(nowNs) }
     if !isCurrent, nowNs >= seekEndAtNs { intake.seekEnd(nowNs: nowNs) }
-    campaign(nowNs)
+    if search == nil { campaign(nowNs) }
     // Nothing is asked of a stream that is away, or not found good yet.
     let isConnected = stream.link == .connected
     if isConnected { goOnLeading(nowNs) }
-    if isConnected, !isPaused {
+    if isConnected { goOnSearching(nowNs) }
+    if isConnected, !isPaused, search == nil {
       for wish in intake.wishes(folded: fold.position.streamSequence, nowNs: nowNs) { ask(wish) }
     }
     if isStopping.load(ordering: .sequentiallyConsistent), lead == nil { isFinished = true }
@@ -65,6 +66,7 @@ extension ReplicatedLog {
   private func wakeUpNs() -> Int64 {
     var next = stream.nextTurnMs == .max ? Int64.max : stream.nextTurnMs &* Self.nsPerMs
     guard stream.link == .connected else { return next }
+    if let search { return min(next, search.wakeUpNs) }
     if !isPaused { next = min(next, intake.wakeUpNs) }
     if let lead { return min(next, lead.wakeUpNs(leadership, isSeekingEnd: intake.isSeekingEnd)) }
     if shared.withLock({ $0.mayLead }), let campaignNs = leadership.wakeUpNs(rank: rank) {
@@ -85,6 +87,7 @@ extension ReplicatedLog {
       foldWhatIsHere(nowNs, isLive: true)
       intake.noticeHole(folded: fold.position.streamSequence, nowNs: nowNs)
     case .read(let call, let outcome):
+      if tookOfSearch(outcome, of: call, nowNs) { return }
       guard let entries = intake.read(outcome, of: call, folded: folded, nowNs: nowNs) else { return }
       for entry in entries where !isFinished && !isPaused { foldNext(entry, nowNs, isLive: false) }
       foldWhatIsHere(nowNs)
@@ -119,11 +122,11 @@ extension ReplicatedLog {
   }
 
   private func checkLoss() {
+    guard search == nil else { return }
     switch intake.loss {
     case .truncated(let first):
-      stop(
-        because: .truncated,
-        "the stream begins at \(first), and this node has read up to \(fold.position.streamSequence)")
+      depose("the stream begins at \(first)")
+      if !isFinished { search = NodeSearch(from: first) }
     case .wentBack(let last):
       stop(
         because: .damaged, "the stream ends at \(last), and this node has read up to \(fold.position.streamSequence)")

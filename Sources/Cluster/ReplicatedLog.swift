@@ -122,6 +122,8 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   /// Since when this node has been at the end of the log, and when it was there last.
   var currentSinceNs: Int64?
   var atEndNs: Int64 = .min
+  /// What this node looks for when the stream does not go back as far as its checkpoint.
+  var search: NodeSearch?
   var isFinished = false
   /// How often a message was not a whole entry.
   var unreadable = 0

@@ -20,8 +20,16 @@ extension ClusterRun {
     node.folderAttempts += 1
     let attempt = node.folderAttempts
     let hasBegun = source?.engine.map { beginCopy(of: $0, to: node, attempt: attempt) } ?? false
-    world.after(ns: hasBegun ? Self.patienceNs : Self.retryNs) { [weak self, weak node] in
+    node.folderHeardNs = world.nowNs
+    giveUpLater(node, attempt, ns: hasBegun ? Self.patienceNs : Self.retryNs)
+  }
+
+  /// Asks anew when nothing has come for so long.
+  private func giveUpLater(_ node: SimulatedNode, _ attempt: Int, ns patienceNs: Int64) {
+    let shard = node.shard
+    world.after(ns: node.folderHeardNs + patienceNs - world.nowNs) { [weak self, weak node] in
       guard let self, let node, node.folderAttempts == attempt, node.shard === shard else { return }
+      if world.nowNs - node.folderHeardNs < patienceNs { return giveUpLater(node, attempt, ns: patienceNs) }
       needsFolder(node)
     }
   }
@@ -60,8 +68,9 @@ extension ClusterRun {
     do throws(StorageError) {
       if let block = try writer.next() {
         let cut = Int.random(in: 0...block.count, using: &world.random)
+        node.folderHeardNs = world.nowNs
         for piece in [block[..<cut], block[cut...]] { try reader.take(Array(piece)) }
-        world.after(ns: world.draw(10_000...20_000_000)) { [weak self] in
+        world.after(ns: world.draw(10_000...2_000_000)) { [weak self] in
           self?.send(writer, reader, to: node, attempt: attempt)
         }
         return

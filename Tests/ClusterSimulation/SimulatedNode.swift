@@ -51,6 +51,8 @@ final class SimulatedNode {
   var waiting: [Waiting] = []
   /// How often it has asked for the folder of another node.
   var folderAttempts = 0
+  /// When something of the folder came last.
+  var folderHeardNs: Int64 = 0
   /// Whether it makes turns of its engine although it is giving the leadership away.
   var goesOnResigning = false
   /// Changes with each process and each leadership: what was in hand before is gone.

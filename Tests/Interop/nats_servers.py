@@ -135,6 +135,15 @@ jetstream {{ store_dir: "{self.folder}/{name}", sync_interval: {sync} }}
             return None
         return _until(look, f"{stream} has a leader")
 
+    def last_sequence(self, stream):
+        """The sequence of the last message of a stream."""
+        return _until(lambda: self.ask(self.leader(stream), f"$JS.API.STREAM.INFO.{stream}"), f"{stream} is known")["state"]["last_seq"]
+
+    def purge(self, stream, below):
+        """Removes all messages below a sequence."""
+        _until(lambda: (self.ask(self.leader(stream), f"$JS.API.STREAM.PURGE.{stream}", json.dumps({"seq": below})) or {}).get("success"),
+               f"{stream} is purged")
+
     def are_current(self, stream):
         """Whether every replica has all that is stored."""
         found = self.ask(self.leader(stream), f"$JS.API.STREAM.INFO.{stream}") or {}
