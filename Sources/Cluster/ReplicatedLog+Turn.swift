@@ -154,6 +154,9 @@ extension ReplicatedLog {
     case .known, .gap: return
     case .void: break
     case .valid(let entry, let content): folded(entry, content, message, nowNs, isLive: isLive)
+    case .laterGeneration:
+      if search == nil { search = NodeSearch(from: sequence) }
+      return
     case .stop(let fault):
       unreadable += 1
       if fault.kind == .unreadable, unreadable <= 8 { return intake.wantsAgain(nowNs: nowNs) }

@@ -162,7 +162,7 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
       Shared(
         folded: FoldedRecords(next: position.nextRecord), marks: LogMarks(position), identity: identity,
         status: ReplicationStatus(checkpoint: checkpoint)))
-    knownStream = mark?.stream
+    knownStream = mark?.knownStream
     if let leader = mark?.leader {
       shared.withLock {
         $0.leaders[position.epoch] = leader

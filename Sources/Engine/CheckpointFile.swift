@@ -106,7 +106,7 @@ public struct CheckpointFile {
   }
 
   /// Puts the checkpoint in the place of the one before, durably.
-  func save(_ storage: any Storage) throws(StorageError) {
+  public func save(_ storage: any Storage) throws(StorageError) {
     let file = try storage.open(Self.newPath, create: true)
     defer { storage.close(file) }
     try storage.truncate(file, to: 0)

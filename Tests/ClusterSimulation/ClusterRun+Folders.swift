@@ -45,7 +45,7 @@ extension ClusterRun {
         tellLeader(
           CheckpointNote(
             node: node.name, address: "\(node.name):1", streamSequence: writer.mark.position.streamSequence))
-        send(writer, FolderArchiveReader(node.disk), to: node, attempt: attempt)
+        send(Carriage(writer, FolderArchiveReader(node.disk)), to: node, attempt: attempt)
       } catch {
         ledger.complain("a snapshot cannot be sent: \(error)")
       }
@@ -57,30 +57,54 @@ extension ClusterRun {
   }
 
   /// Sends a block now, cut anywhere, and the rest later.
-  private func send(
-    _ writer: FolderArchiveWriter, _ reader: FolderArchiveReader, to node: SimulatedNode, attempt: Int
-  ) {
+  private func send(_ carriage: Carriage, to node: SimulatedNode, attempt: Int) {
     guard node.folderAttempts == attempt, let shard = node.shard, case .needsFolder = shard.state else { return }
     guard node.isRunning else {
-      world.after(ns: Self.retryNs) { [weak self] in self?.send(writer, reader, to: node, attempt: attempt) }
+      world.after(ns: Self.retryNs) { [weak self] in self?.send(carriage, to: node, attempt: attempt) }
       return
     }
     do throws(StorageError) {
-      if let block = try writer.next() {
+      if let block = try carriage.next(world) {
         let cut = Int.random(in: 0...block.count, using: &world.random)
         node.folderHeardNs = world.nowNs
-        for piece in [block[..<cut], block[cut...]] { try reader.take(Array(piece)) }
+        for piece in [block[..<cut], block[cut...]] { try carriage.reader.take(Array(piece)) }
         world.after(ns: world.draw(10_000...2_000_000)) { [weak self] in
-          self?.send(writer, reader, to: node, attempt: attempt)
+          self?.send(carriage, to: node, attempt: attempt)
         }
         return
       }
-      guard reader.isFinished else { return ledger.complain("an archive ends before its end") }
+      // Of an archive that was spoiled nothing is used; it is asked for anew.
+      guard !carriage.isSpoiled || carriage.reader.isFinished else { return }
+      guard carriage.reader.isFinished, !carriage.isSpoiled else {
+        return ledger.complain("an archive ends before its end, or was spoiled and taken")
+      }
       try shard.reopen()
       copies += 1
     } catch {
-      ledger.complain("a folder cannot be taken over: \(error)")
+      if !carriage.isSpoiled { ledger.complain("a folder cannot be taken over: \(error)") }
     }
+  }
+}
+
+/// An archive on its way, which may be spoiled.
+private final class Carriage {
+  private let writer: FolderArchiveWriter
+  let reader: FolderArchiveReader
+  private(set) var isSpoiled = false
+
+  init(_ writer: FolderArchiveWriter, _ reader: FolderArchiveReader) {
+    self.writer = writer
+    self.reader = reader
+  }
+
+  /// The next block as it arrives: some lose a bit, some do not come.
+  func next(_ world: SimulatedWorld) throws(StorageError) -> [UInt8]? {
+    guard var block = try writer.next() else { return nil }
+    guard world.isDrawn(oneIn: 400) else { return block }
+    isSpoiled = true
+    if world.isDrawn(oneIn: 2) { return try next(world) }
+    block[Int.random(in: 0..<block.count, using: &world.random)] ^= 1
+    return block
   }
 }
 

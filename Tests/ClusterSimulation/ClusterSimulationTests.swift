@@ -27,7 +27,9 @@ import Testing
     #expect(voidEntries > 0)
   }
 
-  @Test("a node that comes late, when the stream has been truncated, gets the folder of another one", arguments: Seeds.some(1))
+  @Test(
+    "a node that comes late, when the stream has been truncated, gets the folder of another one",
+    arguments: Seeds.some(1))
   func late(seed: UInt64) {
     let run = ClusterRun(seed: seed)
     for node in run.nodes { run.start(node) }

@@ -101,6 +101,12 @@ jetstream {{ store_dir: "{self.folder}/{name}", sync_interval: {sync} }}
         if number == signal.SIGKILL:
             self.processes.pop(name).wait()
 
+    def lose_disks(self):
+        """Kills all, and removes what they have stored."""
+        for name in list(self.processes):
+            self.signal(name, signal.SIGKILL)
+            shutil.rmtree(self.folder / name)
+
     def address(self, *names, user=USER, password=PASSWORD):
         """What a client is given."""
         who = f"{user}:{password.replace('@', '%40')}@"

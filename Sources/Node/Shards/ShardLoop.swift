@@ -72,12 +72,18 @@ final class ShardLoop: @unchecked Sendable {
   private var fetch: FolderFetch?
   private var access: AccessFile?
   private let rocketMQ: NodeAddress?
+  private let moves: LeaderMoves
 
   /// Opens the folder of the shard; nothing runs yet.
   ///
-  /// - Parameter places: where the node is.
-  init(_ number: Int, _ settings: NodeSettings, _ places: NodePlaces, log: @escaping ServerLog) throws {
+  /// - Parameters:
+  ///   - places: where the node is.
+  ///   - moves: of all shards of the node.
+  init(
+    _ number: Int, _ settings: NodeSettings, _ places: NodePlaces, _ moves: LeaderMoves, log: @escaping ServerLog
+  ) throws {
     self.number = number
+    self.moves = moves
     rocketMQ = places.broker(ofShard: number)
     self.settings = settings
     self.log = log
@@ -89,7 +95,7 @@ final class ShardLoop: @unchecked Sendable {
     try storage.lock()
     self.storage = storage
     FolderGift.removeLeftovers(of: number, settings)
-    let known = try CheckpointFile.load(storage).flatMap { LogMark(decoding: $0.mark) }?.stream
+    let known = try CheckpointFile.load(storage).flatMap { LogMark(decoding: $0.mark) }?.knownStream
     stream = JetStreamStream(
       Self.streamSettings(number, settings, known),
       over: NATSClient(settings.nats, transport: transport, seed: SystemRandom.next()))
@@ -308,9 +314,17 @@ final class ShardLoop: @unchecked Sendable {
       if let problem = status.problem { log(.warning, "shard_problem", "shard \(number): \(problem)") }
     }
     takeDigest()
+    if let node = status.preferredLeader { giveWay(to: node) }
     let view = ShardView(
       number: number, status: status, state: shard.state, isServing: server != nil, digest: digest)
     published.withLock { $0 = view }
+  }
+
+  /// The shards of a cluster are spread over its nodes, and come back to a node that was away.
+  private func giveWay(to node: String) {
+    guard settings.rebalances, server != nil, !shard.isResigning, moves.begin() else { return }
+    log(.info, "leader_moved", "gives the leadership of shard \(number) to \(node), which comes first there")
+    shard.resign(to: node)
   }
 
   /// Between turns, so that it is of whole records.
@@ -328,6 +342,7 @@ final class ShardLoop: @unchecked Sendable {
       _ = server.shutDown()
       self.server = nil
     } else {
+      shard.engine?.stopFollowing()
       Self.finish(shard.log, transport)
       (shard.lanes as? ThreadedLanes)?.threads.stop()
     }
