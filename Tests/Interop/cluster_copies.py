@@ -11,14 +11,7 @@ import time
 
 import cluster_nodes
 import nats_servers
-from cluster_nodes import SHARDS, TOPICS
-
-
-def _until(what, is_so, seconds=60):
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
+from cluster_nodes import SHARDS, TOPICS, until
 
 
 def _follows_all(node):
@@ -67,16 +60,16 @@ def copies(binary):
                     began = _log(late).count("folder_copied")
                     late.start()
                     if dies:
-                        _until("a node that copies", lambda: _copies(late))
+                        until("a node that copies", lambda: _copies(late))
                         late.kill()
                         late.start()
-                    _until("a node with a copied folder", lambda: _follows_all(late))
+                    until("a node with a copied folder", lambda: _follows_all(late))
                     assert _log(late).count("folder_copied") > began, "it did without the folder of another node"
                     ledger.until_accepting("a node has come back")
                 # The copied folder is as good as any.
                 for shard in range(SHARDS):
                     cluster_nodes._tell(late, op="seizeLeader", shard=shard)
-                _until("the leadership of the node", lambda: all(cluster.leader(shard) is late for shard in range(SHARDS)))
+                until("the leadership of the node", lambda: all(cluster.leader(shard) is late for shard in range(SHARDS)))
                 ledger.until_accepting("it leads")
             finally:
                 ledger.stop()
@@ -107,7 +100,7 @@ def generation(binary):
                 topic = TOPICS[number % len(TOPICS)]
                 client.ask(topic, op="schedule", id=f"m{number}", delayMs=1 if number % 2 else 3_600_000, body=number)
                 held.setdefault(topic, []).append(f"m{number}")
-            _until("all nodes have all", lambda: _are_equal(cluster))
+            until("all nodes have all", lambda: _are_equal(cluster))
             servers.lose_disks()
             for node in cluster.nodes:
                 node.signal(signal.SIGTERM)
@@ -122,7 +115,7 @@ def generation(binary):
                         shutil.rmtree(node.folder / f"shard-{shard}")
                 # Its node makes the stream; the others find it there.
                 best.start()
-                _until("a leader in the new stream", lambda: cluster.leader(shard) is best)
+                until("a leader in the new stream", lambda: cluster.leader(shard) is best)
                 best.kill()
             for node in cluster.nodes:
                 node.start()
@@ -132,7 +125,7 @@ def generation(binary):
                 for message in ids:
                     reply = client.ask(topic, op="get", id=message)
                     assert reply["state"] == ("released" if int(message[1:]) % 2 else "pending"), (topic, reply)
-            _until("all nodes have all", lambda: _are_equal(cluster))
+            until("all nodes have all", lambda: _are_equal(cluster))
             print(f"   {sum(map(len, held.values()))} messages, all there in the next generation")
         finally:
             cluster.end()
@@ -147,12 +140,12 @@ def order(binary):
             client = cluster_nodes.Client(cluster)
             away = cluster.leader(0)
             away.kill()
-            _until("another leader", lambda: cluster.leader(0) not in (None, away))
+            until("another leader", lambda: cluster.leader(0) not in (None, away))
             away.start()
             # It leads again what its place in the order gives it; and whoever led for it has given that away by itself.
             moved = lambda: sum(text.count("leader_moved") for text in map(_log, cluster.nodes))
-            _until("a shard given back", moved, 120)
-            _until("all are led", lambda: all(cluster.leader(shard) for shard in range(SHARDS)))
+            until("a shard given back", moved, 120)
+            until("all are led", lambda: all(cluster.leader(shard) for shard in range(SHARDS)))
             for topic in TOPICS:
                 assert client.ask(topic, op="schedule", id="one", delayMs=1, body=1)["outcome"] == "scheduled"
             print(f"   shards given back: {moved()}")

@@ -64,7 +64,9 @@ system_account: SYS
 class Servers:
     """Servers of one cluster, by name: n1, n2, n3."""
 
-    def __init__(self, count, sync="always", accounts=None, extra=""):
+    def __init__(self, count, sync="always", accounts=None, extra="", context=None):
+        """With `context`, what trusts their certificates, they speak TLS; `extra` says so to them."""
+        self.context = context
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="escapement-nats-"))
         self.names = [f"n{number + 1}" for number in range(count)]
         ports = free_ports(2 * count)
@@ -116,8 +118,11 @@ jetstream {{ store_dir: "{self.folder}/{name}", sync_interval: {sync} }}
         """One question, through one server; the answer as a value, or None."""
         with socket.create_connection(("127.0.0.1", self.ports[name]), 2) as connection:
             connection.settimeout(2)
-            stream = connection.makefile("rb")
+            stream = connection.makefile("rb", buffering=0)
             stream.readline()
+            if self.context:
+                connection = self.context.wrap_socket(connection, server_hostname="127.0.0.1")
+            stream = connection.makefile("rb")
             hello = json.dumps({"user": USER, "pass": PASSWORD, "verbose": False, "headers": True, "no_responders": True})
             connection.sendall(
                 f"CONNECT {hello}\r\nSUB _INBOX.ask 1\r\nPUB {subject} _INBOX.ask {len(payload)}\r\n{payload}\r\n".encode())
