@@ -11,15 +11,7 @@ import time
 
 import cluster_nodes
 import nats_servers
-from cluster_nodes import SHARDS, TOPICS, until
-
-
-def _follows_all(node):
-    """Whether the node has come to the end of all shards."""
-    try:
-        return all(one["role"] in ("following", "leading") and one["isCurrent"] for one in node.shards().values())
-    except (OSError, KeyError):
-        return False
+from cluster_nodes import SHARDS, TOPICS, follows_all, until
 
 
 def _copies(node):
@@ -63,7 +55,7 @@ def copies(binary):
                         until("a node that copies", lambda: _copies(late))
                         late.kill()
                         late.start()
-                    until("a node with a copied folder", lambda: _follows_all(late))
+                    until("a node with a copied folder", lambda: follows_all(late))
                     assert _log(late).count("folder_copied") > began, "it did without the folder of another node"
                     ledger.until_accepting("a node has come back")
                 # The copied folder is as good as any.
@@ -159,7 +151,7 @@ def _are_equal(cluster):
         seen = [node.shards() for node in cluster.nodes]
     except OSError:
         return False
-    return all(len({one[shard].get("record") for one in seen}) == 1 for shard in range(SHARDS)) and all(map(_follows_all, cluster.nodes))
+    return all(len({one[shard].get("record") for one in seen}) == 1 for shard in range(SHARDS)) and all(map(follows_all, cluster.nodes))
 
 
 OWN_SERVERS = {"cluster-copies": copies, "cluster-generation": generation, "cluster-order": order}

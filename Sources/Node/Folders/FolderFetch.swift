@@ -23,8 +23,10 @@ final class FolderFetch: @unchecked Sendable {
   private let isStopping = Atomic(false)
   private var thread: Thread?
 
-  /// How long nothing may come: the other node takes a checkpoint first.
-  private static let silenceNs: Int64 = 120_000_000_000
+  /// How long nothing may come at first: the other node takes a checkpoint.
+  private static let beginNs: Int64 = 120_000_000_000
+  /// And from then on.
+  private static let silenceNs: Int64 = 15_000_000_000
   private static let pauseNs: Int64 = 3_000_000_000
 
   /// Begins.
@@ -77,11 +79,13 @@ final class FolderFetch: @unchecked Sendable {
     }
     begun.withUnsafeBytes(take)
     var heardNs = SystemClock.bootNs()
+    var patienceNs = Self.beginNs
     while failure == nil, !reader.isFinished, link.isOpen, !isStopping.load(ordering: .acquiring),
-      SystemClock.bootNs() - heardNs < Self.silenceNs
+      SystemClock.bootNs() - heardNs < patienceNs
     {
       link.receive(withinNs: 500_000_000) { bytes in
         heardNs = SystemClock.bootNs()
+        patienceNs = Self.silenceNs
         take(bytes)
       }
     }
