@@ -278,7 +278,7 @@ public final class Engine {
     wantedSnapshot = nil
     snapshot?.abandon()
     drain()
-    guard broker.failure == nil, broker.isReadyForCheckpoint, !isCheckpointing else { return }
+    guard broker.failure == nil, broker.isReadyForCheckpoint, !isCheckpointing, bytesSinceCheckpoint > 0 else { return }
     planCheckpoint()
     beginCheckpointIfWritten()
     drain()
