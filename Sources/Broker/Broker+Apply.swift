@@ -26,7 +26,7 @@ extension Broker {
     case .cancelled: pending.apply(Cancelled(decoding: payload))
     case .released:
       let released = Released(decoding: payload)
-      pending.bringNear(throughMs: released.through.dueMs, drain: drain)
+      pending.bringNear(through: released.watermarks, drain: drain)
       if failure == nil { apply(released) }
     case .published: apply(Published(decoding: payload))
     case .held: apply(MessageHeld(decoding: payload))

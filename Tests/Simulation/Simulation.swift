@@ -63,7 +63,7 @@ final class Simulation {
     self.bug = bug
     script = Script(seed: seed, turns: turns, deletesTopics: deletesTopics)
     random = SplitMix64(seed: seed)
-    settings = Self.settings(&random)
+    settings = Self.settings(&random, nearBytes: [4000, 700, 1 << 30, 0][Int(seed % 4)])
     disk = SimulatedStorage(seed: seed)
     ledger = Ledger(idWindowMs: settings.broker.idWindowMs)
   }
@@ -71,8 +71,11 @@ final class Simulation {
   deinit { for text in texts.values { text.deallocate() } }
 
   /// Everything small, so that a short script meets every border.
-  private static func settings(_ random: inout SplitMix64) -> EngineSettings {
+  ///
+  /// - Parameter nearBytes: how much of what is near has room in memory.
+  private static func settings(_ random: inout SplitMix64, nearBytes: Int) -> EngineSettings {
     var settings = EngineSettings()
+    settings.broker.nearBytesMax = nearBytes
     settings.broker.tickMs = Bool.random(using: &random) ? 1 : 10
     settings.broker.wheelSize = [4, 16, 512].randomElement(using: &random) ?? 512
     settings.broker.sliceMs = 1000

@@ -57,7 +57,8 @@ final class ColdReads {
       return page(topic, command, onDisk: listing.found.filter(isStillThere))
     }
     let near = page(topic, command, onDisk: [])
-    if near.hasMore || pending.onDiskCount == 0 { return near }
+    // What is spilled may stand in front of what is in memory.
+    if near.hasMore && !pending.hasSpilled || pending.onDiskCount == 0 { return near }
     let listing = Listing(topic: topic, command)
     let dueMs = command.dueMs
     listing.slices = pending.slicesOnDisk(
@@ -73,7 +74,12 @@ final class ColdReads {
     while let slice = listing.slices.first, listing.found.count <= listing.command.limit {
       listing.slices.removeFirst()
       let isReading = pending.list(slice: slice, listing.request) { [unowned self] entries in
-        listing.found += entries
+        listing.found += entries.filter(isStillThere)
+        // A slice of near messages has copies of those in memory, too: what was asked for may stand behind them.
+        if entries.count == listing.request.limit, let last = entries.last {
+          listing.after = (last.dueMs, last.sequence)
+          listing.slices.insert(slice, at: 0)
+        }
         readNextSlice(listing, connection)
       }
       if isReading { return }
@@ -111,7 +117,7 @@ final class ColdReads {
 /// A listing that reads slices.
 private final class Listing {
   let command: (topic: UInt32, dueMs: ClosedRange<UnixMs>, limit: Int)
-  let after: (dueMs: UnixMs, sequence: Sequence)
+  var after: (dueMs: UnixMs, sequence: Sequence)
   var slices: [UInt32] = []
   var found: [SliceListEntry] = []
   var isRunning = true
