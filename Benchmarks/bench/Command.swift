@@ -11,8 +11,8 @@ struct Command: Sendable {
     WheelBenchmark.command, JSONBenchmark.command, PrecisionBenchmark.command, ThroughputBenchmark.command,
     BurstBenchmark.command, IdleBenchmark.command, MemoryBenchmark.command, HeadOfLineBenchmark.command,
     ExpiryBenchmark.command, RemotingBenchmark.command, AMQPBenchmark.command, ConnectionsBenchmark.command,
-    LimitBenchmark.command,
-    PeersBenchmark.command, BreakdownBenchmark.command, Smoke.command, FiguresPage.command,
+    LimitBenchmark.command, ClusterBenchmark.command, PeersBenchmark.command, BreakdownBenchmark.command, Smoke.command,
+    FiguresPage.command,
   ]
 
   var help: String {

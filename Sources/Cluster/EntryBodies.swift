@@ -52,28 +52,36 @@ public struct EpochStart: Equatable, Sendable {
   }
 }
 
-/// A node has a durable checkpoint that holds all entries up to a position of the stream.
+/// A node is there, and has a durable checkpoint that holds all entries up to a position of the stream.
 public struct CheckpointNote: Equatable, Sendable {
-  /// The node.
+  /// The node; at most 255 bytes.
   public var node: String
-  /// The last message of the stream that its checkpoint holds.
+  /// Where it is found.
+  public var address: String
+  /// The last message of the stream that its checkpoint holds; 0 when it has none.
   public var streamSequence: UInt64
 
   /// Puts them together.
-  public init(node: String, streamSequence: UInt64) {
+  public init(node: String, address: String, streamSequence: UInt64) {
+    precondition(node.utf8.count <= 255, "the name of a node is short")
     self.node = node
+    self.address = address
     self.streamSequence = streamSequence
   }
 
   func encoded() -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.append(little: streamSequence)
-    return bytes + node.utf8
+    bytes.append(UInt8(node.utf8.count))
+    return bytes + node.utf8 + address.utf8
   }
 
   init?(decoding body: ArraySlice<UInt8>) {
-    guard body.count >= 8 else { return nil }
-    streamSequence = Array(body.prefix(8)).little(UInt64.self, at: 0)
-    node = String(decoding: body.dropFirst(8), as: UTF8.self)
+    let bytes = Array(body)
+    guard bytes.count >= 9, bytes.count >= 9 + Int(bytes[8]) else { return nil }
+    let nodeEnd = 9 + Int(bytes[8])
+    streamSequence = bytes.little(UInt64.self, at: 0)
+    node = String(decoding: bytes[9..<nodeEnd], as: UTF8.self)
+    address = String(decoding: bytes[nodeEnd...], as: UTF8.self)
   }
 }

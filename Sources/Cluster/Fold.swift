@@ -97,9 +97,12 @@ public struct Fold: Sendable {
   public init() { position = FoldPosition() }
 
   /// Goes on from a position at which no record was unfinished.
-  public init(from position: FoldPosition, identity: LogIdentity?) {
+  ///
+  /// - Parameter leader: who leads its epoch, if that is known.
+  public init(from position: FoldPosition, identity: LogIdentity?, leader: EpochStart? = nil) {
     self.position = position
     self.identity = identity
+    self.leader = leader
   }
 
   /// Whether a record has begun and not ended: its position cannot be gone on from.

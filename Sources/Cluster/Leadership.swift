@@ -173,6 +173,9 @@ public struct Leadership: Sendable {
     }
   }
 
+  /// The stream has never held anything: nobody is waited for who could lead.
+  public mutating func foundNobody() { if role == .following { isInvited = true } }
+
   /// This node is to campaign at once and until it leads, whoever leads now.
   public mutating func invite(nowNs: Int64) {
     guard role == .following else { return }

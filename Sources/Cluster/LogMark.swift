@@ -1,9 +1,10 @@
 // Where in the stream a node goes on: what its checkpoint keeps for the log.
 //
-//    0  u8   version (1)
+//    0  u8   version (2)
 //    1  u64  when the stream was made, ns of Unix time; then u32 n and n bytes: its name
 //    …  u64  last message of the stream before it
 //    …  u64  epoch, u64 index, u64 chain, u64 first record that has not ended
+//    …  who leads that epoch, as its first entry says it; nothing when that is not known
 //
 // All integers are little-endian.
 //
@@ -18,30 +19,38 @@ public struct LogMark: Equatable, Sendable {
   public var stream: StreamIdentity
   /// Where in it.
   public var position: FoldPosition
+  /// Who leads the epoch of the position, so that a node that goes on from here knows it before the next epoch; nil when it is
+  /// not known.
+  public var leader: EpochStart?
 
-  /// Puts the two together.
-  public init(stream: StreamIdentity, position: FoldPosition) {
+  /// Puts them together.
+  public init(stream: StreamIdentity, position: FoldPosition, leader: EpochStart? = nil) {
     self.stream = stream
     self.position = position
+    self.leader = leader
   }
 
   /// The bytes.
   public func encoded() -> [UInt8] {
-    var bytes: [UInt8] = [1]
+    var bytes: [UInt8] = [2]
     bytes.append(little: stream.createdNs)
     bytes.append(little: UInt32(stream.name.utf8.count))
     bytes += stream.name.utf8
     for word in [position.streamSequence, position.epoch, position.index, position.chain, position.nextRecord] {
       bytes.append(little: word)
     }
-    return bytes
+    return bytes + (leader?.encoded() ?? [])
   }
 
   /// Reads the bytes; nil when they are not a mark of a version that is known.
   public init?(decoding bytes: [UInt8]) {
-    guard bytes.count >= 13, bytes[0] == 1 else { return nil }
+    guard bytes.count >= 13, bytes[0] == 2 else { return nil }
     let nameEnd = 13 + Int(bytes.little(UInt32.self, at: 9))
-    guard bytes.count == nameEnd + 40 else { return nil }
+    guard bytes.count >= nameEnd + 40 else { return nil }
+    if bytes.count > nameEnd + 40 {
+      guard let leader = EpochStart(decoding: bytes[(nameEnd + 40)...]) else { return nil }
+      self.leader = leader
+    }
     stream = StreamIdentity(
       name: String(decoding: bytes[13..<nameEnd], as: UTF8.self), createdNs: bytes.little(Int64.self, at: 1))
     func word(_ place: Int) -> UInt64 { bytes.little(UInt64.self, at: nameEnd + 8 * place) }

@@ -21,6 +21,8 @@ extension ReplicatedLog {
     var queuedSinceNs: Int64?
     var retryAtNs: Int64 = .min
     var notes: [CheckpointNote] = []
+    /// When the leader notes itself again, as others do by telling it.
+    var nextOwnNoteNs: Int64 = .min
     var resignation: String?
     /// The entry by which it gives the leadership away.
     var resignIndex: UInt64?
@@ -43,6 +45,8 @@ extension ReplicatedLog {
     }
   }
 
+  private static let ownNoteNs: Int64 = 60_000_000_000
+
   /// Takes what the loop has submitted and asked for.
   func takeRequests(_ nowNs: Int64) {
     let wasAsked = syncIsWanted.exchange(false, ordering: .sequentiallyConsistent)
@@ -63,12 +67,15 @@ extension ReplicatedLog {
       isPaused = shared.folded.bytes > settings.waitingBytesMax
     }
     guard let lead else { return }
-    for buffer in buffers {
-      lead.frames.append(buffer)
-      lead.buffers.append((buffer.lastSequence, buffer.byteCount))
+    // Who has given the leadership away decides nothing more.
+    if lead.resignation == nil {
+      for buffer in buffers {
+        lead.frames.append(buffer)
+        lead.buffers.append((buffer.lastSequence, buffer.byteCount))
+      }
+      if !buffers.isEmpty, lead.queuedSinceNs == nil { lead.queuedSinceNs = nowNs }
+      if mustSync { lead.mustSend = true }
     }
-    if !buffers.isEmpty, lead.queuedSinceNs == nil { lead.queuedSinceNs = nowNs }
-    if mustSync { lead.mustSend = true }
     if let resignation { lead.resignation = resignation }
     lead.notes += notes
     if isStopping.load(ordering: .sequentiallyConsistent) {
@@ -79,7 +86,7 @@ extension ReplicatedLog {
       shared.counters.batches += buffers.count
       for buffer in buffers {
         shared.counters.bytes += buffer.byteCount
-        Self.recycle(buffer, into: &shared)
+        shared.pool.recycle(buffer)
       }
     }
   }
@@ -88,6 +95,10 @@ extension ReplicatedLog {
   func goOnLeading(_ nowNs: Int64) {
     guard let lead else { return }
     if lead.window.canSettle, nowNs >= lead.retryAtNs { return intake.seekEnd(nowNs: nowNs) }
+    if nowNs >= lead.nextOwnNoteNs {
+      lead.nextOwnNoteNs = nowNs + Self.ownNoteNs
+      lead.notes.append(shared.withLock { $0.status.checkpoint })
+    }
     makeEntries(lead, nowNs)
     let hadSent = lead.window.pending.last?.firstSentNs != nil
     lead.window.send(behind: fold.position.streamSequence, nowNs: nowNs, append)

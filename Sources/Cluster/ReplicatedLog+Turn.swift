@@ -181,6 +181,11 @@ extension ReplicatedLog {
     let waiting = shared.withLock { shared in
       if canGoOnHere { shared.marks.add(fold.position, bytes: messageBytes) }
       shared.identity = fold.identity
+      if let leader = fold.leader, shared.leaders[fold.position.epoch] != leader {
+        shared.leaders[fold.position.epoch] = leader
+        // A checkpoint goes back a few epochs at most: older ones are not known then, and no harm comes of that.
+        if shared.leaders.count > 64, let oldest = shared.leaders.keys.min() { shared.leaders[oldest] = nil }
+      }
       return shared.folded.bytes
     }
     isPaused = waiting > settings.waitingBytesMax
@@ -198,6 +203,7 @@ extension ReplicatedLog {
   private func reachedEnd(_ nowNs: Int64) {
     isCurrent = true
     hasNews = true
+    if fold.position == FoldPosition() { leadership.foundNobody() }
     if leadership.reachedEnd(nowNs: nowNs) == .beginEpoch { beginEpoch(nowNs) }
     settleTrouble()
   }
@@ -295,6 +301,7 @@ extension ReplicatedLog {
       shared.status.voidCount = fold.voidCount
       shared.status.isClockOff = leadership.isClockOff
       shared.status.streamBytes = intake.streamBytes
+      shared.status.nodes = truncation.nodes(nowNs: surroundings.clock())
     }
     surroundings.notify()
   }

@@ -75,18 +75,18 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     var isSeizing = false
     var notes: [CheckpointNote] = []
     // For the loop.
-    var pool: [RecordBuffer] = []
+    var pool = RecordBufferPool()
     var folded: FoldedRecords
     var marks: LogMarks
     var identity: LogIdentity?
-    var status = ReplicationStatus()
+    /// Who leads the last epochs, for marks.
+    var leaders: [UInt64: EpochStart] = [:]
+    var status: ReplicationStatus
     var begunEpoch: UInt64?
     var failure: StorageError?
     var counters = LogCounters()
   }
 
-  static let pooledBuffersMax = 8
-  static let pooledBufferBytesMax = 4 << 20
   /// Records that nobody waits for rest so long at most.
   static let lingerNs: Int64 = 100_000_000
   static let nsPerMs: Int64 = 1_000_000
@@ -138,7 +138,7 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     self.surroundings = surroundings
     let position = mark?.position ?? FoldPosition()
     let nowNs = surroundings.clock()
-    fold = Fold(from: position, identity: identity)
+    fold = Fold(from: position, identity: identity, leader: mark?.leader)
     intake = StreamIntake(nowNs: nowNs)
     leadership = Leadership(settings.leadership, nowNs: nowNs)
     truncation = Truncation(settings.truncation)
@@ -146,8 +146,18 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     written = Atomic(position.nextRecord - 1)
     shown = Atomic(position.nextRecord - 1)
     shared = Mutex(
-      Shared(folded: FoldedRecords(next: position.nextRecord), marks: LogMarks(position), identity: identity))
+      Shared(
+        folded: FoldedRecords(next: position.nextRecord), marks: LogMarks(position), identity: identity,
+        status: ReplicationStatus(
+          checkpoint: CheckpointNote(
+            node: settings.node, address: settings.address, streamSequence: position.streamSequence))))
     knownStream = mark?.stream
+    if let leader = mark?.leader {
+      shared.withLock {
+        $0.leaders[position.epoch] = leader
+        $0.status.leader = leader
+      }
+    }
     checkStream()
   }
 
@@ -237,9 +247,7 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   public func takeBuffer() -> RecordBuffer {
     precondition(!isBufferOut, "one buffer is filled at a time")
     isBufferOut = true
-    let buffer = shared.withLock { $0.pool.popLast() } ?? RecordBuffer()
-    buffer.reset(nextSequence: nextSequence)
-    return buffer
+    return shared.withLock { $0.pool.take(nextSequence: nextSequence) }
   }
 
   /// Hands over a buffer. Without `mustSync` it is sent with the next one that must be, or within 100 ms.
@@ -248,7 +256,7 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     isBufferOut = false
     let isTaken = shared.withLock { shared in
       guard !buffer.isEmpty, shared.failure == nil else {
-        Self.recycle(buffer, into: &shared)
+        shared.pool.recycle(buffer)
         return false
       }
       precondition(shared.begunEpoch != nil, "records are taken by a log that has begun")
@@ -274,9 +282,8 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     shared.withLock { shared in
       guard let place = shared.marks.place(before: sequence) else { return }
       shared.marks.forget(upTo: sequence)
-      let note = CheckpointNote(node: settings.node, streamSequence: place.streamSequence)
-      shared.status.checkpoint = note
-      shared.notes.append(note)
+      shared.status.checkpoint.streamSequence = place.streamSequence
+      shared.notes.append(shared.status.checkpoint)
     }
     surroundings.wake()
   }
@@ -293,8 +300,8 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     surroundings.wake()
   }
 
-  /// Gives the leadership to `node` (empty: to any) as soon as everything submitted is committed. Nothing is submitted after
-  /// it; the log has failed then, as that of a leader who was deposed.
+  /// Gives the leadership to `node` (empty: to any) as soon as everything submitted by now is committed. What is submitted after it
+  /// is void, and the log fails then, as that of a leader who was deposed.
   public func resign(to node: String) {
     shared.withLock { $0.resignation = node }
     surroundings.wake()
@@ -327,11 +334,14 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   public func beginCopy(in storage: any Storage, behind sequence: Sequence) throws(StorageError) {}
   /// The place of the stream behind which all records above `sequence` lie, for the checkpoint that holds those up to it.
   public func mark(at sequence: Sequence) -> [UInt8] {
-    let place = shared.withLock { $0.marks.place(before: sequence) }
+    let (place, leader) = shared.withLock { shared in
+      let place = shared.marks.place(before: sequence)
+      return (place, place.flatMap { shared.leaders[$0.epoch] })
+    }
     guard let stream = stream.identity, let place else {
       preconditionFailure("a checkpoint holds records of this life of the log")
     }
-    return LogMark(stream: stream, position: place).encoded()
+    return LogMark(stream: stream, position: place, leader: leader).encoded()
   }
 
   /// The last record that is committed.
@@ -356,10 +366,4 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   }
   /// What has been committed.
   public var counters: LogCounters { shared.withLock { $0.counters } }
-
-  static func recycle(_ buffer: RecordBuffer, into shared: inout Shared) {
-    if shared.pool.count < pooledBuffersMax && buffer.capacityBytes <= pooledBufferBytesMax {
-      shared.pool.append(buffer)
-    }
-  }
 }

@@ -54,6 +54,10 @@ public struct ReplicationStatus: Sendable {
   public internal(set) var isClockOff = false
   /// About how many bytes the stream takes.
   public internal(set) var streamBytes: UInt64 = 0
-  /// How far this node's last checkpoint reaches, for the leader to know.
-  public internal(set) var checkpoint: CheckpointNote?
+  /// This node and how far its last checkpoint reaches, for the leader to know.
+  public internal(set) var checkpoint: CheckpointNote
+  /// The nodes that were heard in the log lately, by name.
+  public internal(set) var nodes: [KnownNode] = []
+
+  init(checkpoint: CheckpointNote) { self.checkpoint = checkpoint }
 }

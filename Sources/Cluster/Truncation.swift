@@ -1,6 +1,7 @@
 // How much of the stream nobody needs any more: what the checkpoints of all nodes hold, less what is kept for late ones.
 //
-// Holds: a node that was heard within ten minutes still finds what follows its checkpoint; the last `keptBytes` always stay.
+// Holds: a node that was heard within ten minutes, and is not more than 2 GiB behind, still finds what follows its checkpoint; the
+// last `keptBytes` always stay.
 // Leaves to others: who tells it (`checkpointed` entries), removing (the leader, by the stream).
 
 import ReplicatedStream
@@ -9,6 +10,8 @@ import ReplicatedStream
 public struct TruncationSettings: Sendable {
   /// How much of the stream stays at least, for nodes that are late.
   public var keptBytes: UInt64 = 128 << 20
+  /// A node whose checkpoint is so far behind is not waited for: it will need the folder of another one.
+  public var behindBytesMax: UInt64 = 2 << 30
   /// A node that has said nothing for so long is not waited for.
   public var silentNs: Int64 = 600_000_000_000
   /// A new leader waits so long until every node has told it how far it is; they do each minute.
@@ -20,10 +23,22 @@ public struct TruncationSettings: Sendable {
   public init() {}
 }
 
-/// Knows the checkpoints of the nodes, and how long the stream is.
+/// A node that has been heard in the log.
+public struct KnownNode: Equatable, Sendable {
+  /// Its name.
+  public let name: String
+  /// Where it is found.
+  public let address: String
+  /// The last message of the stream that its checkpoint holds; 0 when it has none.
+  public let streamSequence: UInt64
+  /// When its last note was read, by the boot-time clock of this node.
+  public let heardNs: Int64
+}
+
+/// Knows the nodes and their checkpoints, and how long the stream is.
 struct Truncation: Sendable {
   let settings: TruncationSettings
-  private var nodes: [String: (streamSequence: EntrySequence, heardNs: Int64)] = [:]
+  private var byName: [String: KnownNode] = [:]
   private var places: [(sequence: EntrySequence, bytes: UInt64)] = []
   private var bytes: UInt64 = 0
   private var doneBelow: EntrySequence = 0
@@ -37,24 +52,35 @@ struct Truncation: Sendable {
     // So many places that what stays is at most a hundredth more than it should.
     let bytesApart = settings.keptBytes / 128
     if places.isEmpty || bytes - places[places.count - 1].bytes >= bytesApart { places.append((sequence, bytes)) }
-    while places.count > 1, bytes - places[1].bytes >= settings.keptBytes { places.removeFirst() }
+    let horizonBytes = max(settings.keptBytes, settings.behindBytesMax)
+    while places.count > 1, bytes - places[1].bytes >= horizonBytes { places.removeFirst() }
   }
 
   /// A valid `checkpointed` entry was folded.
   mutating func heard(_ note: CheckpointNote, nowNs: Int64) {
-    let known = nodes[note.node]?.streamSequence ?? 0
-    nodes[note.node] = (max(known, note.streamSequence), nowNs)
+    let known = byName[note.node]?.streamSequence ?? 0
+    byName[note.node] = KnownNode(
+      name: note.node, address: note.address, streamSequence: max(known, note.streamSequence), heardNs: nowNs)
+  }
+
+  /// The nodes that were heard lately, by name.
+  func nodes(nowNs: Int64) -> [KnownNode] {
+    byName.values.filter { nowNs - $0.heardNs <= settings.silentNs }.sorted { $0.name < $1.name }
+  }
+
+  /// The last place behind which so much has come; nil while there is none.
+  private func place(behind count: UInt64) -> EntrySequence? {
+    places.last { bytes - $0.bytes >= count }?.sequence
   }
 
   /// Below which entry the stream may be truncated now, by one that has led since `leadsSinceNs`; nil for nothing new.
   mutating func due(leadsSinceNs: Int64, nowNs: Int64) -> EntrySequence? {
     guard nowNs >= nextNs, nowNs - leadsSinceNs >= settings.waitsNs else { return nil }
     nextNs = nowNs + settings.intervalNs
-    let heard = nodes.values.filter { nowNs - $0.heardNs <= settings.silentNs }
-    guard let least = heard.map(\.streamSequence).min(), let kept = places.first,
-      bytes - kept.bytes >= settings.keptBytes
-    else { return nil }
-    let below = min(least + 1, kept.sequence)
+    let tooFar = place(behind: settings.behindBytesMax) ?? 0
+    let waitedFor = nodes(nowNs: nowNs).map(\.streamSequence).filter { $0 >= tooFar }
+    guard let least = waitedFor.min(), let kept = place(behind: settings.keptBytes) else { return nil }
+    let below = min(least + 1, kept)
     guard below > doneBelow else { return nil }
     doneBelow = below
     return below

@@ -143,6 +143,9 @@ public final class Engine {
     return min(lookMs, broker.nextWakeUpMs ?? .max)
   }
 
+  /// Whether the next turn has a part of a checkpoint to prepare.
+  public var isPreparingCheckpoint: Bool { isPreparing && broker.failure == nil }
+
   /// Whether so much was on its way to the disk, at the begin or the end of a turn, that commands should wait.
   public func isBackedUp(_ inFlightBytesMax: Int) -> Bool { inFlightBytes > inFlightBytesMax }
 

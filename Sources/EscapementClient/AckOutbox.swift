@@ -45,7 +45,7 @@ final class AckOutbox: Sendable {
     if mustSchedule { queue.async { self.send() } }
   }
 
-  /// Everything gathered, as request lines; the outbox is empty then.
+  /// Everything gathered, as requests with replies; the outbox is empty then.
   func take() -> [RequestLine] {
     let offsets = state.withLock { state in
       state.isScheduled = false
@@ -76,10 +76,9 @@ final class AckOutbox: Sendable {
       line = RequestLine("nack")
       line.set("delayMs", delayMs)
     }
-    line.set("topic", target.topic)
+    line.set(topic: target.topic)
     line.set("group", target.group)
     line.set("offsets", offsets: offsets)
-    line.set("acks", "none")
     return line
   }
 }

@@ -62,13 +62,14 @@ extension EscapementClient {
   /// Subscribes to a topic as a member of `group`, or, without one, as a private tail that begins now and has nothing to
   /// acknowledge.
   ///
-  /// The subscription outlives lost connections. It ends with its last reference, `cancel()` or `close()`.
+  /// The subscription outlives lost connections and, in a cluster, a change of the leader; what was not acknowledged comes
+  /// again then. It ends with its last reference, `cancel()` or `close()`.
   /// - Parameter credit: how many messages may be unacknowledged at a time, up to 65 536 (nil: 100).
   public func subscribe(
     topic: String, group: String? = nil, credit: Int? = nil, options: ConsumeOptions = ConsumeOptions()
   ) async throws -> Subscription {
     var line = RequestLine("subscribe")
-    line.set("topic", topic)
+    line.set(topic: topic)
     line.set("group", group)
     line.set("credit", credit)
     options.write(to: &line)
@@ -77,12 +78,9 @@ extension EscapementClient {
     let unreadMax = group == nil ? configuration.tailBufferMax : 2 * max(credit ?? Self.creditDefault, 1)
     let subscription = SubscriptionState(
       topic: topic, group: group, line: line, buffer: DeliveryBuffer(countMax: unreadMax))
-    state.withLock { $0.subscriptions[ObjectIdentifier(subscription)] = subscription }
-    do {
-      _ = try await request(line, isRepeatable: true, subscription: subscription)
-    } catch {
-      state.withLock { _ = $0.subscriptions.removeValue(forKey: ObjectIdentifier(subscription)) }
-      throw error
+    switch try route {
+    case .single(let connection): try await connection.open(subscription, deadlineNs: deadlineNs())
+    case .cluster(let cluster): try await cluster.open(subscription, deadlineNs: deadlineNs())
     }
     return Subscription(client: self, state: subscription)
   }
@@ -96,7 +94,7 @@ extension EscapementClient {
     topic: String, group: String, max: Int? = nil, waitMs: Int64 = 0, options: ConsumeOptions = ConsumeOptions()
   ) async throws -> [Delivery] {
     var line = RequestLine("fetch")
-    line.set("topic", topic)
+    line.set(topic: topic)
     line.set("group", group)
     line.set("max", max)
     line.set("waitMs", waitMs)
@@ -114,7 +112,7 @@ extension EscapementClient {
   @discardableResult
   public func ack(topic: String, group: String, upTo offset: UInt64) async throws -> Int64 {
     var line = RequestLine("ack")
-    line.set("topic", topic)
+    line.set(topic: topic)
     line.set("group", group)
     line.raw("upTo", Array(String(offset).utf8))
     return try await request(line, isRepeatable: true).fields.int("acked")
@@ -124,7 +122,7 @@ extension EscapementClient {
   @discardableResult
   public func seek(topic: String, group: String, to position: StartPosition) async throws -> UInt64 {
     var line = RequestLine("seek")
-    line.set("topic", topic)
+    line.set(topic: topic)
     line.set("group", group)
     line.raw("to", position.json)
     return try await request(line, isRepeatable: position != .latest).fields.offset("offset")
@@ -138,45 +136,38 @@ extension EscapementClient {
   @discardableResult
   public func redrive(topic: String, group: String, limit: Int? = nil) async throws -> RedriveReceipt {
     var line = RequestLine("redrive")
-    line.set("topic", topic)
+    line.set(topic: topic)
     line.set("group", group)
     line.set("limit", limit)
     return try await RedriveReceipt(request(line, isRepeatable: false).fields)
   }
 
   /// Leaves a subscription; what it had not acknowledged is delivered again.
-  func unsubscribe(_ subscription: SubscriptionState) async throws {
-    guard let number = forget(subscription) else { return }
-    var line = RequestLine("unsubscribe")
-    line.set("sub", number)
-    // A lost connection ends the subscription just as well.
-    do { _ = try await request(line, isRepeatable: false) } catch EscapementError.connectionLost {}
+  func leave(_ subscription: SubscriptionState) async throws {
+    switch try route {
+    case .single(let connection): try await connection.leave(subscription, deadlineNs: deadlineNs())
+    case .cluster(let cluster): try await cluster.leave(subscription, deadlineNs: deadlineNs())
+    }
   }
 
   /// Leaves a subscription whose last reference is gone.
-  func unsubscribeSoon(_ subscription: SubscriptionState) {
-    if let number = forget(subscription) { unsubscribe(number: number) }
-  }
-
-  func unsubscribe(number: Int64) {
-    var line = RequestLine("unsubscribe")
-    line.set("sub", number)
-    state.withLock { state in
-      state.flush(outbox)
-      if state.phase == .connected { state.wire?.write(line.finished(rid: state.takeRid())) }
+  func leaveSoon(_ subscription: SubscriptionState) {
+    switch try? route {
+    case .single(let connection)?: connection.leaveSoon(subscription)
+    case .cluster(let cluster)?: cluster.leaveSoon(subscription)
+    case nil: subscription.buffer.finish(.success(()))
     }
   }
 
-  /// Ends a subscription here; gives its number, when it has one.
-  func forget(_ subscription: SubscriptionState) -> Int64? {
-    subscription.buffer.finish(.success(()))
-    return state.withLock { state in
-      state.subscriptions[ObjectIdentifier(subscription)] = nil
-      guard let number = state.subscriptionsByNumber.first(where: { $0.value === subscription })?.key else {
-        return nil
-      }
-      state.subscriptionsByNumber[number] = nil
-      return number
+  /// Returns when the server of a subscription has every acknowledgement made so far.
+  func flush(_ subscription: SubscriptionState) async throws {
+    guard case .cluster(let cluster) = try route else {
+      _ = try await ping()
+      return
     }
+    await cluster.sendAcks()
+    var line = RequestLine("ping")
+    line.set(forTopic: subscription.topic)
+    _ = try await cluster.request(line, isRepeatable: true, deadlineNs: deadlineNs())
   }
 }

@@ -1,12 +1,15 @@
 // The operations on messages that wait for their time.
 
+import Foundation
+
 extension EscapementClient {
   // The server's bound of one batch.
   private static let batchMax = 1_000
 
   /// Schedules a message.
   ///
-  /// With an `id` the call is safe to repeat, and the client does so when the connection breaks.
+  /// With an `id` the call is safe to repeat, and the client does so when the connection breaks. In a cluster a message
+  /// without one is given one.
   /// - Throws: `refused` (`delay_out_of_range`, `exists` with `.reject`, …), `connectionLost`, `timeout`.
   @discardableResult
   public func schedule(
@@ -24,7 +27,8 @@ extension EscapementClient {
   /// - Throws: as the other `schedule`.
   @discardableResult
   public func schedule(_ message: ScheduleRequest, acks: Acks = .disk) async throws -> ScheduleReceipt {
-    try await ScheduleReceipt(
+    let message = withID(message)
+    return try await ScheduleReceipt(
       request(message.line(acks: acks.rawValue), isRepeatable: message.isRepeatable).fields)
   }
 
@@ -36,6 +40,7 @@ extension EscapementClient {
   ///   `invalidRequest` for several topics or too many messages; `connectionLost`, `timeout`.
   @discardableResult
   public func scheduleMany(_ messages: [ScheduleRequest], acks: Acks = .disk) async throws -> [ScheduleReceipt] {
+    let messages = messages.map(withID)
     guard let topic = messages.first?.topic else { return [] }
     guard messages.count <= Self.batchMax else {
       throw EscapementError.invalidRequest("a batch has \(messages.count) messages; up to \(Self.batchMax) are allowed")
@@ -44,7 +49,7 @@ extension EscapementClient {
       throw EscapementError.invalidRequest("the messages of a batch must have one topic")
     }
     var line = RequestLine("scheduleMany")
-    line.set("topic", topic)
+    line.set(topic: topic)
     line.set("acks", acks.rawValue)
     line.set("messages", objects: messages) { $0.write(to: &$1) }
     let reply = try await request(line, isRepeatable: messages.allSatisfy(\.isRepeatable)).fields
@@ -59,7 +64,22 @@ extension EscapementClient {
   /// Schedules a message and asks for no reply; returns when the connection has taken it. A refusal shows up as
   /// `ConnectionEvent.refusedUnanswered`; a lost connection may lose the message.
   public func scheduleUnanswered(_ message: ScheduleRequest) async throws {
-    try await send(unanswered: message.line(acks: "none"))
+    let message = withID(message)
+    let line = message.line(acks: "none")
+    switch try route {
+    case .single(let connection): try await connection.send(unanswered: line)
+    case .cluster(let cluster):
+      try await cluster.send(
+        unanswered: line, message.line(acks: Acks.memory.rawValue), deadlineNs: deadlineNs())
+    }
+  }
+
+  /// In a cluster, the message with an id of its own if it has none, so that it can be sent again to the next leader.
+  private func withID(_ message: ScheduleRequest) -> ScheduleRequest {
+    guard message.id == nil, isCluster else { return message }
+    var message = message
+    message.id = UUID().uuidString
+    return message
   }
 
   /// Releases a message at once.
@@ -71,7 +91,7 @@ extension EscapementClient {
     headers: [String: String] = [:], acks: Acks = .disk
   ) async throws -> PublishReceipt {
     var line = RequestLine("publish")
-    line.set("topic", topic)
+    line.set(topic: topic)
     line.set("id", id)
     line.set("key", key)
     line.set("tag", tag)
@@ -123,7 +143,7 @@ extension EscapementClient {
     topic: String, fromMs: Int64? = nil, toMs: Int64? = nil, limit: Int? = nil, cursor: PageCursor? = nil
   ) async throws -> PendingPage {
     var line = RequestLine("list")
-    line.set("topic", topic)
+    line.set(topic: topic)
     line.set("fromMs", fromMs)
     line.set("toMs", toMs)
     line.set("limit", limit)
@@ -140,7 +160,7 @@ extension EscapementClient {
 
   private func line(_ op: String, _ topic: String, _ id: String) -> RequestLine {
     var line = RequestLine(op)
-    line.set("topic", topic)
+    line.set(topic: topic)
     line.set("id", id)
     return line
   }

@@ -12,7 +12,7 @@ extension EscapementClient {
     _ topic: String, retentionMs: Int64? = nil, retentionBytes: Int64? = nil
   ) async throws -> Bool {
     var line = RequestLine("createTopic")
-    line.set("topic", topic)
+    line.set(topic: topic)
     line.set("retentionMs", retentionMs)
     line.set("retentionBytes", retentionBytes)
     let reply = try await request(line, isRepeatable: true)
@@ -24,47 +24,59 @@ extension EscapementClient {
   @discardableResult
   public func deleteTopic(_ topic: String) async throws -> Bool {
     var line = RequestLine("deleteTopic")
-    line.set("topic", topic)
+    line.set(topic: topic)
     let reply = try await request(line, isRepeatable: false)
     guard let deleted = reply.fields["deleted"]?.bool else { throw EscapementError.badReply("'deleted' is missing") }
     return deleted
   }
 
-  /// All topics with their groups.
+  /// All topics with their groups, by name.
   public func topics() async throws -> [TopicInfo] {
-    try await request(RequestLine("topics"), isRepeatable: true).fields
-      .all("topics") { fields throws(EscapementError) in try TopicInfo(fields) }
+    try await requestOfEach(RequestLine("topics")).flatMap { reply throws(EscapementError) in
+      try reply.fields.all("topics") { fields throws(EscapementError) in try TopicInfo(fields) }
+    }.sorted { $0.topic < $1.topic }
   }
 
-  /// All queues of the RabbitMQ front end.
+  /// All queues of the RabbitMQ front end, by name.
   public func queues() async throws -> [QueueInfo] {
-    try await request(RequestLine("rabbitmq.queues"), isRepeatable: true).fields
-      .all("queues") { fields throws(EscapementError) in try QueueInfo(fields) }
+    try await requestOfEach(RequestLine("rabbitmq.queues")).flatMap { reply throws(EscapementError) in
+      try reply.fields.all("queues") { fields throws(EscapementError) in try QueueInfo(fields) }
+    }.sorted { $0.queue < $1.queue }
   }
 
-  /// All exchanges of the RabbitMQ front end but the default one.
+  /// All exchanges of the RabbitMQ front end but the default one, by name.
   public func exchanges() async throws -> [ExchangeInfo] {
-    try await request(RequestLine("rabbitmq.exchanges"), isRepeatable: true).fields
-      .all("exchanges") { fields throws(EscapementError) in try ExchangeInfo(fields) }
+    try await requestOfEach(RequestLine("rabbitmq.exchanges")).flatMap { reply throws(EscapementError) in
+      try reply.fields.all("exchanges") { fields throws(EscapementError) in try ExchangeInfo(fields) }
+    }.sorted { $0.exchange < $1.exchange }
   }
 
-  /// The server at a glance.
+  /// The server at a glance, or all shards of a cluster together.
   ///
   /// - Parameter limit: how many topics, queues and exchanges to name at most, 1 to 1000 of each.
   public func overview(limit: Int = 100) async throws -> ServerOverview {
     var line = RequestLine("overview")
     line.set("limit", limit)
-    return try await ServerOverview(request(line, isRepeatable: true).fields)
+    let all = try await requestOfEach(line).map { reply throws(EscapementError) in try ServerOverview(reply.fields) }
+    return ServerOverview(merging: all, limit: limit)
   }
 
-  /// Counters and gauges.
-  public func stats() async throws -> ServerStats {
-    try await ServerStats(request(RequestLine("stats"), isRepeatable: true).json)
+  /// Counters and gauges. Those of a cluster's shards are added up; of times, states and free space it is the worst.
+  ///
+  /// - Parameter shard: of this shard alone.
+  public func stats(shard: Int? = nil) async throws -> ServerStats {
+    var line = RequestLine("stats")
+    guard let shard else { return ServerStats(merging: try await requestOfEach(line).map { ServerStats($0.json) }) }
+    line.set(shard: shard)
+    return try await ServerStats(request(line, isRepeatable: true).json)
   }
 
-  /// The timing wheels as they stand.
+  /// The timing wheels as they stand; those of a cluster's shards laid over each other.
   public func wheel() async throws -> WheelInfo {
-    try await WheelInfo(request(RequestLine("wheel"), isRepeatable: true).fields)
+    WheelInfo(
+      merging: try await requestOfEach(RequestLine("wheel")).map { reply throws(EscapementError) in
+        try WheelInfo(reply.fields)
+      })
   }
 
   /// Has the server make a snapshot of its data folder, in a new folder on its own machine; returns when it is whole.

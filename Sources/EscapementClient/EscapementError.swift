@@ -40,6 +40,8 @@ public struct RefusalCode: RawRepresentable, Hashable, Sendable {
   public static let shuttingDown = RefusalCode(rawValue: "shutting_down")
   /// A condition of the operation does not hold.
   public static let preconditionFailed = RefusalCode(rawValue: "precondition_failed")
+  /// Another node of the cluster leads what this is about.
+  public static let notLeader = RefusalCode(rawValue: "not_leader")
   /// The operation does not fit the state.
   public static let badState = RefusalCode(rawValue: "bad_state")
 }

@@ -7,6 +7,8 @@ import Foundation
 
 struct RequestLine: Sendable {
   let op: String
+  /// Which node of a cluster it is for.
+  private(set) var place = Place.anywhere
   private var bytes: [UInt8]
 
   init(_ op: String) {
@@ -21,6 +23,31 @@ struct RequestLine: Sendable {
 
   /// The complete line, newline and all.
   func finished(rid: Int64) -> [UInt8] { bytes + Array(",\"rid\":\(rid)}\n".utf8) }
+
+  /// The same request, without a reply.
+  var unanswered: RequestLine {
+    var line = self
+    line.set("acks", "none")
+    return line
+  }
+
+  /// The topic it is about.
+  mutating func set(topic: String) {
+    place = .topic(topic)
+    set("topic", topic)
+  }
+
+  /// Sends it to the leader of a topic that it does not name.
+  mutating func set(forTopic topic: String) { place = .topic(topic) }
+
+  /// The shard it is about, when that is not its topic's.
+  mutating func set(shard: Int) {
+    place = .shard(shard)
+    set("shard", shard)
+  }
+
+  /// Sends it to this node, whoever leads.
+  mutating func set(node: ServerAddress) { place = .node(node) }
 
   mutating func set(_ name: String, _ value: String?) {
     guard let value else { return }

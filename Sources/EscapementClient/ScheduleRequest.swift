@@ -96,7 +96,7 @@ public struct ScheduleRequest: Sendable, Equatable {
 
   func line(acks: String?) -> RequestLine {
     var line = RequestLine("schedule")
-    line.set("topic", topic)
+    line.set(topic: topic)
     line.set("acks", acks)
     write(to: &line)
     return line

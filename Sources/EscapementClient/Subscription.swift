@@ -31,7 +31,7 @@ public final class Subscription: AsyncSequence, Sendable {
     self.state = state
   }
 
-  deinit { client.unsubscribeSoon(state) }
+  deinit { client.leaveSoon(state) }
 
   /// The topic it reads.
   public var topic: String { state.topic }
@@ -42,10 +42,10 @@ public final class Subscription: AsyncSequence, Sendable {
   public func makeAsyncIterator() -> Iterator { Iterator(subscription: self) }
 
   /// Waits until the server has every acknowledgement made so far.
-  public func flush() async throws { _ = try await client.ping() }
+  public func flush() async throws { try await client.flush(state) }
 
   /// Leaves the subscription. Acknowledgements made so far reach the server first.
-  public func cancel() async throws { try await client.unsubscribe(state) }
+  public func cancel() async throws { try await client.leave(state) }
 
   /// Takes messages one by one.
   public struct Iterator: AsyncIteratorProtocol {

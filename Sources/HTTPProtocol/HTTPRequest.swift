@@ -17,6 +17,19 @@ public enum HTTPMethod: Sendable {
     default: self = .other
     }
   }
+
+  /// As it stands in a request; a word that nobody serves for every other token.
+  public var name: StaticString {
+    switch self {
+    case .get: "GET"
+    case .head: "HEAD"
+    case .post: "POST"
+    case .put: "PUT"
+    case .delete: "DELETE"
+    case .options: "OPTIONS"
+    case .other: "OTHER"
+    }
+  }
 }
 
 /// One request; good until the parser that gave it goes on.

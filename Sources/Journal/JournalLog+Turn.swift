@@ -87,7 +87,7 @@ extension JournalLog {
     shared.withLock { shared in
       shared.counters.batches += taken.count
       shared.counters.bytes += bytes
-      for buffer in taken { Self.recycle(buffer, into: &shared) }
+      for buffer in taken { shared.pool.recycle(buffer) }
     }
     taken.removeAll(keepingCapacity: true)
   }

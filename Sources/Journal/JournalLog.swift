@@ -19,7 +19,7 @@ public final class JournalLog: DecisionLog, @unchecked Sendable {
     var queue: [RecordBuffer] = []
     /// Whether something waits for what is in the queue.
     var mustSync = false
-    var pool: [RecordBuffer] = []
+    var pool = RecordBufferPool()
     var failure: StorageError?
     var counters = LogCounters()
   }
@@ -28,9 +28,6 @@ public final class JournalLog: DecisionLog, @unchecked Sendable {
   static let lingerNs: Int64 = 100_000_000
   /// How long after a full disk the next segment is tried again.
   static let spaceRetryNs: Int64 = 1_000_000_000
-  /// Buffers kept for reuse, and the largest one that is.
-  static let pooledBuffersMax = 8
-  static let pooledBufferBytesMax = 4 << 20
   static let folder = "journal"
 
   /// Stands in every segment (the store) and in the checkpoint file (all of it).
@@ -99,9 +96,7 @@ public final class JournalLog: DecisionLog, @unchecked Sendable {
   public func takeBuffer() -> RecordBuffer {
     precondition(!isBufferOut, "one buffer is filled at a time")
     isBufferOut = true
-    let buffer = shared.withLock { $0.pool.popLast() } ?? RecordBuffer()
-    buffer.reset(nextSequence: nextSequence)
-    return buffer
+    return shared.withLock { $0.pool.take(nextSequence: nextSequence) }
   }
 
   /// Hands over a buffer. Without `mustSync` it is synced with the next one that must be, or within 100 ms.
@@ -109,7 +104,7 @@ public final class JournalLog: DecisionLog, @unchecked Sendable {
     precondition(isBufferOut && buffer.firstSequence == nextSequence, "the buffer is the one that was taken")
     isBufferOut = false
     guard !buffer.isEmpty, !hasFailed.load(ordering: .acquiring) else {
-      shared.withLock { Self.recycle(buffer, into: &$0) }
+      shared.withLock { $0.pool.recycle(buffer) }
       return
     }
     nextSequence = buffer.nextSequence
@@ -192,11 +187,5 @@ public final class JournalLog: DecisionLog, @unchecked Sendable {
     isStopping.load(ordering: .sequentiallyConsistent) || syncIsWanted.load(ordering: .sequentiallyConsistent)
       || released.load(ordering: .sequentiallyConsistent) > releasedDone
       || shared.withLock { !$0.queue.isEmpty }
-  }
-
-  static func recycle(_ buffer: RecordBuffer, into shared: inout Shared) {
-    if shared.pool.count < pooledBuffersMax && buffer.capacityBytes <= pooledBufferBytesMax {
-      shared.pool.append(buffer)
-    }
   }
 }

@@ -18,6 +18,8 @@ public enum FieldName: String, CaseIterable, Sendable {
   case sub, offset, offsets, upTo, max, waitMs, to, timeMs
   // Topics.
   case retentionMs, retentionBytes, folder
+  // Clusters.
+  case shard, node, address, secret, sequence, wire
   // RocketMQ front end.
   case keys, shardingKey, properties, delayTimeLevel, delayTimeSec, delayTimeMs, deliverTimeMs, recallHandle
   case consumerGroup, subExpression, maxReconsumeTimes, msgId, producerGroup, transactionId, state

@@ -39,6 +39,8 @@ public enum WireError: String, CaseIterable, Sendable {
   case preconditionFailed = "precondition_failed"
   /// The operation does not fit the state of the thing it is about.
   case badState = "bad_state"
+  /// Another node of the cluster leads the shard that the request is about.
+  case notLeader = "not_leader"
 }
 
 /// A request refused: the code for programs, the message for people.

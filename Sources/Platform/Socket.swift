@@ -50,6 +50,18 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
     low = 0xFFFF << 32 | UInt64(ipv4)
   }
 
+  /// Reads what `description` gives; nil for anything else.
+  public init?(_ text: String) {
+    var bytes = [UInt8](repeating: 0, count: 16)
+    if inet_pton(AF_INET6, text, &bytes) == 1 {
+      self = bytes.withUnsafeBytes { PeerAddress($0) }
+    } else if inet_pton(AF_INET, text, &bytes) == 1 {
+      self.init(ipv4: bytes[..<4].reduce(0) { $0 << 8 | UInt32($1) })
+    } else {
+      return nil
+    }
+  }
+
   /// This machine, as IPv4 writes it.
   public static let loopback = PeerAddress(ipv4: 0x7F00_0001)
 
@@ -169,6 +181,17 @@ public enum Socket {
     // The address lies behind family and port.
     return UnsafeRawPointer(entry.ai_addr).loadUnaligned(fromByteOffset: 4, as: UInt32.self).bigEndian
   }
+
+  /// Two ends of a connection within this process; neither blocks.
+  public static func pair() throws(SystemError) -> (Int32, Int32) {
+    var ends: [Int32] = [-1, -1]
+    let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw SystemError(operation: "socketpair", number: errno) }
+    return (ends[0], ends[1])
+  }
+
+  /// Waits until a descriptor can be read, or `timeoutNs` have passed; whether it can.
+  public static func waitReadable(_ fd: Int32, timeoutNs: Int64) -> Bool { clinux_wait_readable_ns(fd, timeoutNs) > 0 }
 
   /// Sends small writes at once instead of waiting for more.
   public static func setNoDelay(_ fd: Int32) {

@@ -16,7 +16,13 @@ public enum SystemClock {
   public static func bootNs() -> Int64 { read(CLOCK_BOOTTIME) }
 
   /// The wall clock, Unix ns.
-  public static func wallNs() -> Int64 { read(CLOCK_REALTIME) }
+  public static func wallNs() -> Int64 { read(CLOCK_REALTIME) &+ wallOffsetNs }
+
+  /// `ESCAPEMENT_WALL_OFFSET_MS`, up to a day either way: how several machines do whose clocks differ, on one machine.
+  private static let wallOffsetNs: Int64 = {
+    guard let text = getenv("ESCAPEMENT_WALL_OFFSET_MS"), let ms = Int64(String(cString: text)) else { return 0 }
+    return max(-86_400_000, min(86_400_000, ms)) * 1_000_000
+  }()
 
   private static func read(_ clock: clockid_t) -> Int64 {
     var time = timespec()

@@ -4,6 +4,7 @@ import Access
 import Engine
 import Journal
 import RabbitMQFrontEnd
+import RocketMQFrontEnd
 import TLS
 
 /// How a server is run.
@@ -69,8 +70,32 @@ public struct ServerSettings: Sendable {
   /// A step of the wall clock beyond this is followed, or waited out; smaller differences are slewed.
   public var clockStepMs: Int64 = 1000
 
+  /// Which shard of a cluster it is; nil for a server of its own.
+  package var shard: ShardPlace?
+
   /// The defaults.
   public init() {}
+}
+
+/// A shard among those of its cluster.
+package struct ShardPlace: Sendable {
+  /// Its number, from 0.
+  package let number: Int
+  /// How many there are.
+  package let count: Int
+  /// What it is to clients of RocketMQ, and where they find it; nil: nowhere.
+  package var rocketMQ: (name: String, host: String, port: UInt16)?
+
+  /// What a shard is called among RocketMQ's brokers.
+  package static func brokerName(_ number: Int) -> String { "escapement-\(number)" }
+  /// The cluster of those brokers.
+  package static let brokerCluster = WireSettings.clusterName
+
+  /// Puts them together.
+  package init(number: Int, of count: Int) {
+    self.number = number
+    self.count = count
+  }
 }
 
 /// Name and version as shown to clients.

@@ -67,6 +67,9 @@ struct ChildProcess: Sendable {
     discarding.start()
   }
 
+  /// Sends a signal to a process that has not ended.
+  func signal(_ number: Int32) { kill(pid, number) }
+
   /// Sends a signal, then waits until the process has ended or `timeoutMs` are over; gives whether it has. Blocks.
   /// After true, the id may be somebody else's.
   func end(with signal: Int32, timeoutMs: Int) -> Bool {

@@ -40,7 +40,9 @@ struct Command: Sendable {
 
   /// The options of every command that talks to a server.
   static let connectionOptions: [Option] = [
-    .value("server", "HOST:PORT", "the server; or set ESCAPEMENT_SERVER", standard: "127.0.0.1:7611"),
+    .value(
+      "server", "HOST:PORT", "the server, or nodes of a cluster separated by commas; or set ESCAPEMENT_SERVER",
+      standard: "127.0.0.1:7611"),
     .flag("tls", "speak TLS; the server must be whom its name says; or set ESCAPEMENT_TLS=on"),
     .value(
       "tls-ca", "FILE",

@@ -7,7 +7,8 @@ extension Command {
   private static let json = Option.flag("json", "one line of JSON instead of a table")
 
   static let topics = Command(
-    name: "topics", summary: "Show topics and groups.", options: [json] + connectionOptions
+    name: "topics", summary: "Show topics and groups, those of a cluster from all shards.",
+    options: [json] + connectionOptions
   ) { options in
     try await Session.run(options) { client in
       let topics = try await client.topics()
@@ -17,7 +18,8 @@ extension Command {
   }
 
   static let queues = Command(
-    name: "queues", summary: "Show the queues of the RabbitMQ front end.", options: [json] + connectionOptions
+    name: "queues", summary: "Show the queues of the RabbitMQ front end, those of a cluster from all shards.",
+    options: [json] + connectionOptions
   ) { options in
     try await Session.run(options) { client in
       let queues = try await client.queues()
@@ -27,7 +29,8 @@ extension Command {
   }
 
   static let exchanges = Command(
-    name: "exchanges", summary: "Show the exchanges of the RabbitMQ front end.", options: [json] + connectionOptions
+    name: "exchanges", summary: "Show the exchanges of the RabbitMQ front end, those of a cluster from all shards.",
+    options: [json] + connectionOptions
   ) { options in
     try await Session.run(options) { client in
       let exchanges = try await client.exchanges()
@@ -37,17 +40,28 @@ extension Command {
   }
 
   static let stats = Command(
-    name: "stats", summary: "Show the server's counters and gauges.", options: [json] + connectionOptions
+    name: "stats",
+    summary: """
+      Show the server's counters and gauges.
+      Those of a cluster's shards are added up; of times, states and free space the worst is shown.
+      """,
+    options: [json, .value("shard", "N", "of this shard of a cluster alone")] + connectionOptions
   ) { options in
-    try await Session.run(options) { client in
-      let stats = try await client.stats()
+    let shard = try options.integer("shard", in: 0...63).map { Int($0) }
+    return try await Session.run(options) { client in
+      let stats = try await client.stats(shard: shard)
       Output.line(options.has("json") ? String(decoding: stats.json, as: UTF8.self) : Tables.stats(stats))
       return 0
     }
   }
 
   static let wheel = Command(
-    name: "wheel", summary: "Show the timing wheels and what lies in their slots.", options: [json] + connectionOptions
+    name: "wheel",
+    summary: """
+      Show the timing wheels and what lies in their slots.
+      Those of a cluster's shards are laid over each other.
+      """,
+    options: [json] + connectionOptions
   ) { options in
     try await Session.run(options) { client in
       let wheel = try await client.wheel()

@@ -15,7 +15,7 @@ enum Program {
   static let commands: [Command] = [
     .serve, .schedule, .publish, .cancel, .reschedule, .get, .list,
     .listen, .redrive, .topics, .queues, .exchanges, .stats, .top, .wheel,
-    .accessAdd, .accessRemove, .accessList, .snapshot, .health, .check, .demo,
+    .cluster, .clusterMove, .clusterSeize, .accessAdd, .accessRemove, .accessList, .snapshot, .health, .check, .demo,
   ]
 
   static func main() {
@@ -54,7 +54,9 @@ enum Program {
   }
 
   /// The command that the words begin with; some names are two words.
-  private static func command(_ words: [String]) -> Command? { commands.first { words.starts(with: $0.words) } }
+  private static func command(_ words: [String]) -> Command? {
+    commands.filter { words.starts(with: $0.words) }.max { $0.words.count < $1.words.count }
+  }
 
   /// For the first word of commands of two words alone: lists them when help was asked for, complains otherwise.
   private static func explain(_ family: [Command], _ words: [String]) -> Int32 {

@@ -2,6 +2,7 @@
 
 import Foundation
 import Logs
+import Node
 import Platform
 import Server
 
@@ -28,6 +29,7 @@ extension Command {
     defer { log.finish() }
     // A connection is an open file: the soft limit that a shell gives, often 1 024, is far below `--max-connections`.
     ProcessSettings.raiseOpenFiles()
+    if let node = resolved.node { return serve(node) { log.write($0, $1, $2) } }
     let server: Server
     do throws(ServerError) {
       server = try Server(settings) { log.write($0, $1, $2) }
@@ -35,10 +37,24 @@ extension Command {
       log.write(.error, "start_failed", "\(error)")
       return error.isUnusableAddress ? 2 : 1
     }
-    for address in server.addresses {
+    tell(server.addresses)
+    return server.run(supervisor: ServiceNotifier(environment: ProcessInfo.processInfo.environment))
+  }
+
+  private static func serve(_ settings: NodeSettings, log: @escaping ServerLog) -> Int32 {
+    let node: Node
+    do throws(NodeError) { node = try Node(settings, log: log) } catch {
+      log(.error, "start_failed", "\(error)")
+      return 1
+    }
+    tell(node.addresses)
+    return node.run(supervisor: ServiceNotifier(environment: ProcessInfo.processInfo.environment))
+  }
+
+  private static func tell(_ addresses: [ListenAddress]) {
+    for address in addresses {
       let wire = address.wire.name.map { " for \($0)" } ?? ""
       Output.line("escapement listening on \(address.host.isEmpty ? "*" : address.host):\(address.port)\(wire)")
     }
-    return server.run(supervisor: ServiceNotifier(environment: ProcessInfo.processInfo.environment))
   }
 }

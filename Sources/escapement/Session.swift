@@ -8,25 +8,34 @@ enum Session {
 
   /// Splits `HOST:PORT`, `[V6]:PORT`. Port 0 is for listening only.
   static func address(_ text: String, allowsAnyPort: Bool = false) throws(UsageError) -> (host: String, port: Int) {
-    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]),
-      port > 0 || allowsAnyPort, colon != text.startIndex
-    else { throw UsageError("'\(text)' is no HOST:PORT") }
-    let host = text[..<colon]
-    return (host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host), Int(port))
+    guard let address = ServerAddress(text), address.port > 0 || allowsAnyPort else {
+      throw UsageError("'\(text)' is no HOST:PORT")
+    }
+    return (address.host, address.port)
+  }
+
+  /// Where the server is, or nodes of a cluster are.
+  private static func addresses(_ text: String) throws(UsageError) -> [ServerAddress] {
+    var addresses: [ServerAddress] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let (host, port) = try address(String(part))
+      addresses.append(ServerAddress(host: host, port: port))
+    }
+    return addresses
   }
 
   static func client(
     _ options: CommandLineOptions, reconnect: ReconnectBackoff?, onEvent: (@Sendable (ConnectionEvent) -> Void)?
   ) throws(UsageError) -> EscapementClient {
     let environment = ProcessInfo.processInfo.environment
-    let (host, port) = try address(options.text("server") ?? environment["ESCAPEMENT_SERVER"] ?? addressStandard)
+    let addresses = try addresses(options.text("server") ?? environment["ESCAPEMENT_SERVER"] ?? addressStandard)
     let token = options.text("token") ?? environment["ESCAPEMENT_TOKEN"]
     let authorities = options.text("tls-ca") ?? environment["ESCAPEMENT_TLS_CA"]
     let isSecure =
       options.has("tls") || authorities != nil || options.has("tls-client-cert")
       || environment["ESCAPEMENT_TLS"] == "on"
     return EscapementClient(
-      host: host, port: port,
+      addresses: addresses,
       configuration: Configuration(
         token: token,
         tls: isSecure

@@ -1,6 +1,7 @@
 // Clusters of three nodes over a stream that does all that a stream may do.
 
 import Foundation
+import TestSeeds
 import Testing
 
 @Suite("a cluster", .serialized) struct ClusterSimulationTests {

@@ -4,6 +4,7 @@ import Cluster
 import DecisionLog
 import Primitives
 import SeededRandom
+import TestSeeds
 import Testing
 
 @Suite("the fold") struct FoldTests {

@@ -3,6 +3,7 @@
 import Cluster
 import Primitives
 import SeededRandom
+import TestSeeds
 import Testing
 
 @Suite("leadership") struct LeadershipTests {

@@ -4,6 +4,7 @@ import Foundation
 import LineProtocol
 import Testing
 
+@testable import Node
 @testable import Server
 @testable import escapement
 
@@ -71,7 +72,7 @@ struct LinkTests {
   @Test("docs/protocol.md has every operation, and names no other")
   func operations() throws {
     let text = try Repository.text("docs/protocol.md")
-    let names = OperationTable.all.map(\.name)
+    let names = OperationTable.all.map(\.name) + NodeOperation.allCases.map(\.rawValue)
     for name in names {
       let last = name.split(separator: ".").last.map(String.init) ?? name
       #expect(text.contains("`\(name)`") || text.contains("`\(last)`"), "\(name)")

@@ -62,7 +62,7 @@ enum Quotes {
   static let readme = [
     "It needs Swift \(swift) or newer",
     "nc -q 0 127.0.0.1 \(port)",
-    #"host="127.0.0.1", port=\#(port)"#,
+    #"os.environ.get("ESCAPEMENT_SERVER", "127.0.0.1:\#(port)")"#,
     #"EscapementClient(host: "127.0.0.1", port: \#(port))"#,
     "until \(Written.word(Int(broker.idWindowMs / 60_000))) minutes after it was released or cancelled",
     "| `--data DIR` | data folder | `\(server.dataFolder)` |",

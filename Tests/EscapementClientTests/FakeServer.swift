@@ -62,6 +62,10 @@ final class FakeServer: Sendable {
   private struct State {
     var received: [Received] = []
     var connections: [Connection] = []
+    /// Lines are recorded, and nothing is answered any more.
+    var isSilent = false
+    /// The same for one connection.
+    var silentConnection: Int?
     var waiters: [(condition: @Sendable ([Received]) -> Bool, waiter: CheckedContinuation<Void, Never>)] = []
   }
 
@@ -72,8 +76,11 @@ final class FakeServer: Sendable {
   private let listener: Int32
   private let state = Mutex(State())
   private let script: Script
+  /// It is one of a cluster, and the script answers for that.
+  private let isNode: Bool
 
-  init(_ script: @escaping Script = { _, _ in }) {
+  init(isNode: Bool = false, _ script: @escaping Script = { _, _ in }) {
+    self.isNode = isNode
     self.script = script
     listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()
@@ -111,6 +118,12 @@ final class FakeServer: Sendable {
   func wait(for op: String, count: Int = 1) async {
     await wait { $0.count { $0.op == op } >= count }
   }
+
+  /// Records what comes from now on, and answers nothing, as a stopped process.
+  func fallSilent() { state.withLock { $0.isSilent = true } }
+
+  /// Records what comes over this connection from now on, and answers nothing there.
+  func fallSilent(on connection: Connection) { state.withLock { $0.silentConnection = connection.number } }
 
   /// Stops listening and drops every connection.
   func stop() {
@@ -154,16 +167,18 @@ final class FakeServer: Sendable {
   }
 
   private func answer(_ line: Received, _ connection: Connection) {
-    let met = state.withLock { state in
+    let (met, isSilent) = state.withLock { state in
       state.received.append(line)
       let met = state.waiters.filter { $0.condition(state.received) }
       state.waiters.removeAll { $0.condition(state.received) }
-      return met
+      return (met, state.isSilent || state.silentConnection == connection.number)
     }
     switch line.op {
+    case _ where isSilent: break
     case "hello" where line.text("token") == "wrong": connection.send(line.refusal("unauthenticated", "bad token"))
     case "hello": connection.send(line.ok(Self.hello))
     case "ping": connection.send(line.ok("\"nowMs\":7"))
+    case "shards" where !isNode: connection.send(line.refusal("unknown_op"))
     default: script(line, connection)
     }
     for entry in met { entry.waiter.resume() }

@@ -118,7 +118,7 @@ struct SubscriptionTests {
     try await subscription.cancel()
     #expect(try await messages.next() == nil)
     let ops = server.received.map(\.op)
-    #expect(ops == ["hello", "subscribe", "ack", "unsubscribe"])
+    #expect(ops == ["hello", "shards", "subscribe", "ack", "unsubscribe"])
     await client.close()
   }
 

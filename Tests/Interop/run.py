@@ -11,7 +11,10 @@ import sys
 import time
 
 import amqp_suites
+import cluster_clients
+import cluster_nodes
 import cluster_suites
+import cluster_wires
 import nats_suites
 import page_suites
 import rocketmq_suites
@@ -26,6 +29,9 @@ WIRES = [
     ("http", HTTP + ["--token-file", server.token_file(page_suites.TOKEN)], page_suites.GUARDED_SUITES),
 ]
 
+# What takes long, or judges nothing: run by name alone.
+MEASUREMENTS = nats_suites.MEASUREMENTS | cluster_nodes.MEASUREMENTS
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -37,13 +43,13 @@ def main():
     if not options.port:
         # Suites that start and kill servers themselves.
         own = rocketmq_suites.OWN_SERVERS | nats_suites.OWN_SERVERS | cluster_suites.OWN_SERVERS
-        own |= nats_suites.MEASUREMENTS
+        own |= cluster_nodes.OWN_SERVERS | cluster_clients.OWN_SERVERS | cluster_wires.OWN_SERVERS | MEASUREMENTS
         known |= {name: (None, None, suite) for name, suite in own.items()}
     unknown = set(options.suites) - set(known)
     if unknown:
         parser.error(f"no suite {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     failed = []
-    for name in options.suites or [name for name in known if name not in nats_suites.MEASUREMENTS]:
+    for name in options.suites or [name for name in known if name not in MEASUREMENTS]:
         wire, flags, suite = known[name]
         print(f"== {name}: {suite.__doc__.splitlines()[0]}", flush=True)
         began = time.monotonic()

@@ -5,6 +5,7 @@ import DecisionLog
 import Journal
 import Primitives
 import SimulatedDisk
+import TestSeeds
 import Testing
 
 /// How a life of a store ends.
@@ -113,7 +114,7 @@ struct Lifetimes {
     }
   }
 
-  @Test("many lives with ends of all kinds at random operations", arguments: Seeds.first(24))
+  @Test("many lives with ends of all kinds at random operations", arguments: Seeds.some(24))
   func randomLives(seed: UInt64) throws {
     var store = Lifetimes(seed: seed)
     var last = SplitMix64(seed: seed)

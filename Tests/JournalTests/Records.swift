@@ -114,8 +114,3 @@ struct SmallJournal {
 
   var segments: [String] { storage.paths.filter { $0.hasSuffix(".wal") } }
 }
-
-/// Seeds for randomized tests: the same in every run, so that a failure can be run again by its number.
-enum Seeds {
-  static func first(_ count: Int) -> [UInt64] { (1...UInt64(count)).map { $0 } }
-}

@@ -2,9 +2,9 @@
 
 import Broker
 import Cluster
+import CommandLines
 import DataFiles
 import Engine
-import Glibc
 import JetStream
 import NATS
 import Platform
@@ -31,8 +31,8 @@ final class ShardShell {
   private let shard: Shard
   private let epoll = try! Epoll(capacity: 4)
   private let clockOffsetNs: Int64
-  private var input: [UInt8] = []
-  private var hasEnded = false
+  private var lines = CommandLines()
+  private var hasQuit = false
   private var commands: [[String]] = []
   private var waiting: [(sequence: Sequence, line: String)] = []
 
@@ -61,10 +61,10 @@ final class ShardShell {
   }
 
   func run() throws {
-    while !hasEnded {
+    while !hasQuit, !lines.hasEnded {
       // While something is on its way, soon: then more than one entry is, as in a busy server.
       let count = try epoll.wait(timeoutNs: waiting.isEmpty ? 2 * TimeUnits.nsPerMs : TimeUnits.nsPerMs / 10)
-      for place in 0..<count where epoll[place].generation == 0 { readLines() }
+      for place in 0..<count where epoll[place].generation == 0 { lines.read().forEach(perform) }
       _ = shard.log.turn()
       if let change = shard.turn(nowNs: serviceNs) { tell(change) }
       if case .leading = shard.state { turnEngine() } else { refuse() }
@@ -76,44 +76,19 @@ final class ShardShell {
 
   private var serviceNs: Int64 { SystemClock.wallNs() + clockOffsetNs }
 
-  /// Prints a line at once.
-  private static func say(_ text: String) {
-    let line = Array((text + "\n").utf8)
-    var written = 0
-    while written < line.count {
-      let count = line.withUnsafeBytes { write(1, $0.baseAddress! + written, $0.count - written) }
-      guard count > 0 else { exit(1) }
-      written += count
-    }
-  }
-
   private func tell(_ change: Shard.Change) {
     waiting = []
     switch change {
     case .began:
-      Self.say("leads \(shard.log.status.position.epoch)")
+      CommandLines.say("leads \(shard.log.status.position.epoch)")
       subscribe()
-    case .deposed: Self.say("deposed")
+    case .deposed: CommandLines.say("deposed")
     case .stopped:
-      if case .stopped(_, let text) = shard.state { Self.say("stopped \(text)") }
+      if case .stopped(_, let text) = shard.state { CommandLines.say("stopped \(text)") }
     }
   }
 
   // MARK: Commands
-
-  private func readLines() {
-    var piece = [UInt8](repeating: 0, count: 4096)
-    let count = read(0, &piece, piece.count)
-    guard count > 0 else {
-      hasEnded = true
-      return
-    }
-    input += piece[..<count]
-    while let end = input.firstIndex(of: UInt8(ascii: "\n")) {
-      perform(String(decoding: input[..<end], as: UTF8.self).split(separator: " ").map(String.init))
-      input.removeFirst(end + 1)
-    }
-  }
 
   private func perform(_ words: [String]) {
     switch words.first {
@@ -121,8 +96,8 @@ final class ShardShell {
     case "seize": shard.log.seize()
     case "status": tellStatus()
     case "digest": tellDigest()
-    case "quit": hasEnded = true
-    default: Self.say("what is '\(words.joined(separator: " "))'?")
+    case "quit": hasQuit = true
+    default: CommandLines.refuse(words)
     }
   }
 
@@ -130,21 +105,16 @@ final class ShardShell {
     let status = shard.log.status
     let role = "\(status.role)".prefix { $0 != "(" }
     let place = "\(status.position.epoch) \(status.position.index)"
-    Self.say("status \(role) \(place) \(status.validCount) \(status.voidCount)")
+    CommandLines.say("status \(role) \(place) \(status.validCount) \(status.voidCount)")
   }
 
   private func tellDigest() {
-    guard let broker = shard.engine?.broker, broker.failure == nil else { return Self.say("digest none") }
-    // As of the end of all times: no wait lasts, no outcome is remembered, so that clocks do not matter.
-    var hash: UInt64 = 14_695_981_039_346_656_037
-    for line in broker.digest(asOf: 1 << 60) {
-      for byte in line.utf8 { hash = (hash ^ UInt64(byte)) &* 1_099_511_628_211 }
-    }
-    Self.say("digest \(broker.records.lastSequence) \(hash)")
+    guard let broker = shard.engine?.broker, broker.failure == nil else { return CommandLines.say("digest none") }
+    CommandLines.say("digest \(broker.records.lastSequence) \(broker.digestHash())")
   }
 
   private func refuse() {
-    for words in commands where words.count > 1 { Self.say("refused \(words[1])") }
+    for words in commands where words.count > 1 { CommandLines.say("refused \(words[1])") }
     commands = []
   }
 
@@ -195,7 +165,7 @@ final class ShardShell {
   private func show() {
     guard !waiting.isEmpty, shard.log.mayShow else { return }
     let settled = shard.log.settledSequence
-    for one in waiting where one.sequence <= settled { Self.say(one.line) }
+    for one in waiting where one.sequence <= settled { CommandLines.say(one.line) }
     waiting.removeAll { $0.sequence <= settled }
   }
 }

@@ -1,6 +1,7 @@
 // Loss of power at every operation of the disk.
 
 import SimulatedDisk
+import TestSeeds
 import Testing
 
 @Suite("crashes")

@@ -12,6 +12,7 @@ import LineProtocol
 import Primitives
 import RabbitMQFrontEnd
 import SimulatedDisk
+import TestSeeds
 import Testing
 
 final class DelayedRun: PowerCutRun {

@@ -3,6 +3,7 @@
 import Broker
 import Primitives
 import SimulatedDisk
+import TestSeeds
 import Testing
 
 @Suite("faults")

@@ -8,6 +8,7 @@ import Engine
 import Journal
 import Primitives
 import SimulatedDisk
+import TestSeeds
 import Testing
 
 /// A run that holds, decides, delivers and returns messages, with crashes on the way.

@@ -7,6 +7,7 @@ import Broker
 import Engine
 import Primitives
 import RabbitMQFrontEnd
+import TestSeeds
 import Testing
 
 final class LadderLatenessRun: PowerCutRun {

@@ -6,6 +6,7 @@
 import Primitives
 import SimulatedDisk
 import SimulatedLog
+import TestSeeds
 import Testing
 
 @Suite("other logs")

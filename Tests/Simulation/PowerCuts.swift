@@ -3,6 +3,7 @@
 // Holds: a failure names the operation, and how to run it again.
 
 import SimulatedDisk
+import TestSeeds
 import Testing
 
 extension PowerCutRun {

@@ -9,6 +9,7 @@ import Engine
 import Journal
 import Primitives
 import SimulatedDisk
+import TestSeeds
 import Testing
 
 /// Sends dead letters to the next queue.

@@ -13,6 +13,7 @@ import LineProtocol
 import Primitives
 import RabbitMQFrontEnd
 import SimulatedDisk
+import TestSeeds
 import Testing
 
 final class LadderRun: PowerCutRun {

@@ -7,6 +7,7 @@ import Broker
 import Engine
 import Primitives
 import SimulatedDisk
+import TestSeeds
 import Testing
 
 @Suite("salvage")

@@ -4,6 +4,7 @@ import Broker
 import Engine
 import Primitives
 import SimulatedDisk
+import TestSeeds
 import Testing
 
 @Suite("snapshots")

@@ -1,6 +1,6 @@
 // The loop: waits for a line or for the network, turns the stream, prints what has happened.
 
-import Glibc
+import CommandLines
 import JetStream
 import NATS
 import Platform
@@ -11,9 +11,9 @@ final class Shell {
   private let transport: SocketTransport
   private let stream: JetStreamStream
   private let epoll = try! Epoll(capacity: 4)
-  private var input: [UInt8] = []
+  private var lines = CommandLines()
   private var load: Load?
-  private var hasEnded = false
+  private var hasQuit = false
 
   init(_ client: NATSSettings, _ settings: JetStreamSettings) throws {
     transport = try SocketTransport()
@@ -24,44 +24,19 @@ final class Shell {
   }
 
   func run() throws {
-    while !hasEnded {
+    while !hasQuit, !lines.hasEnded {
       stream.turn(nowMs: Self.nowMs())
       while let event = stream.nextEvent() { take(event) }
       load?.fill(stream)
       stream.turn(nowMs: Self.nowMs())
       let waitMs = max(0, min(stream.nextTurnMs - Self.nowMs(), 1000))
       let count = try epoll.wait(timeoutNs: waitMs * 1_000_000)
-      for place in 0..<count where epoll[place].generation == 0 { readLines() }
+      for place in 0..<count where epoll[place].generation == 0 { lines.read().forEach(perform) }
     }
     stream.stop()
   }
 
   static func nowMs() -> Int64 { SystemClock.bootNs() / 1_000_000 }
-
-  /// Prints a line at once.
-  static func say(_ text: String) {
-    let line = Array((text + "\n").utf8)
-    var written = 0
-    while written < line.count {
-      let count = line.withUnsafeBytes { write(1, $0.baseAddress! + written, $0.count - written) }
-      guard count > 0 else { exit(1) }
-      written += count
-    }
-  }
-
-  private func readLines() {
-    var piece = [UInt8](repeating: 0, count: 4096)
-    let count = read(0, &piece, piece.count)
-    guard count > 0 else {
-      hasEnded = true
-      return
-    }
-    input += piece[..<count]
-    while let end = input.firstIndex(of: UInt8(ascii: "\n")) {
-      perform(String(decoding: input[..<end], as: UTF8.self).split(separator: " ").map(String.init))
-      input.removeFirst(end + 1)
-    }
-  }
 
   private func perform(_ words: [String]) {
     let numbers = words.dropFirst().map { UInt64($0) ?? 0 }
@@ -69,13 +44,13 @@ final class Shell {
     case ("append", 3):
       let bytes = Self.bytes(Int(numbers[1]), seed: numbers[2])
       let call = bytes.withUnsafeBytes { stream.append($0, expecting: numbers[0]) }
-      Self.say("call \(call.number)")
-    case ("read", 2): Self.say("call \(stream.read(from: numbers[0], maxBytes: Int(numbers[1])).number)")
-    case ("last", 0): Self.say("call \(stream.last().number)")
-    case ("truncate", 1): Self.say("call \(stream.truncate(below: numbers[0]).number)")
+      CommandLines.say("call \(call.number)")
+    case ("read", 2): CommandLines.say("call \(stream.read(from: numbers[0], maxBytes: Int(numbers[1])).number)")
+    case ("last", 0): CommandLines.say("call \(stream.last().number)")
+    case ("truncate", 1): CommandLines.say("call \(stream.truncate(below: numbers[0]).number)")
     case ("load", 3): load = Load(count: Int(numbers[0]), bytes: Int(numbers[1]), window: Int(numbers[2]), stream)
-    case ("quit", 0): hasEnded = true
-    default: Self.say("what is '\(words.joined(separator: " "))'?")
+    case ("quit", 0): hasQuit = true
+    default: CommandLines.refuse(words)
     }
   }
 
@@ -91,23 +66,23 @@ final class Shell {
   private func take(_ event: StreamEvent) {
     if load?.take(event) == true {
       if let line = load?.report {
-        Self.say(line)
+        CommandLines.say(line)
         load = nil
       }
       return
     }
     switch event {
-    case .appended(let call, let outcome): Self.say("appended \(call.number) \(outcome)")
+    case .appended(let call, let outcome): CommandLines.say("appended \(call.number) \(outcome)")
     case .read(let call, .entries(let entries)):
-      Self.say("read \(call.number) entries \(entries.map(Self.text).joined(separator: " "))")
-    case .read(let call, let outcome): Self.say("read \(call.number) \(outcome)")
-    case .last(let call, let outcome): Self.say("last \(call.number) \(outcome)")
-    case .truncated(let call, let outcome): Self.say("truncated \(call.number) \(outcome)")
-    case .entry(let entry): Self.say("entry \(Self.text(entry))")
+      CommandLines.say("read \(call.number) entries \(entries.map(Self.text).joined(separator: " "))")
+    case .read(let call, let outcome): CommandLines.say("read \(call.number) \(outcome)")
+    case .last(let call, let outcome): CommandLines.say("last \(call.number) \(outcome)")
+    case .truncated(let call, let outcome): CommandLines.say("truncated \(call.number) \(outcome)")
+    case .entry(let entry): CommandLines.say("entry \(Self.text(entry))")
     case .link(.connected):
-      Self.say("connected \(stream.server.map { "\($0)" } ?? "") \(stream.identity?.createdNs ?? 0)")
-    case .link(.away): Self.say("away")
-    case .problem(let text): Self.say("problem \(text)")
+      CommandLines.say("connected \(stream.server.map { "\($0)" } ?? "") \(stream.identity?.createdNs ?? 0)")
+    case .link(.away): CommandLines.say("away")
+    case .problem(let text): CommandLines.say("problem \(text)")
     }
   }
 

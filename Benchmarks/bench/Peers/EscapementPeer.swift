@@ -10,22 +10,35 @@ final class EscapementPeer: Peer {
     program: nil, package: "swift build -c release --product escapement"
   ) { _, flags in EscapementPeer(ServerProcess(flags)) }
 
-  private let server: ServerProcess
+  private let port: UInt16
+  private let topic: String
+  private let end: () -> Void
 
-  private init(_ server: ServerProcess) { self.server = server }
+  private convenience init(_ server: ServerProcess) { self.init(port: server.port, topic: "peers") { server.stop() } }
 
-  func scheduler() -> any PeerScheduler { Scheduler(LineConnection(server)) }
-  func receiver() -> any PeerReceiver { Receiver(LineConnection(server)) }
-  func stop() { server.stop() }
+  /// A server that runs, and a topic that is there.
+  init(port: UInt16, topic: String, end: @escaping () -> Void) {
+    self.port = port
+    self.topic = topic
+    self.end = end
+  }
+
+  func scheduler() -> any PeerScheduler { Scheduler(LineConnection(port: port), topic) }
+  func receiver() -> any PeerReceiver { Receiver(LineConnection(port: port), topic) }
+  func stop() { end() }
 
   private final class Scheduler: PeerScheduler {
     let connection: LineConnection
+    private let start: [UInt8]
 
-    init(_ connection: LineConnection) { self.connection = connection }
+    init(_ connection: LineConnection, _ topic: String) {
+      self.connection = connection
+      start = Array("{\"op\":\"schedule\",\"topic\":\"\(topic)\",\"deliverAtMs\":".utf8)
+    }
 
     func schedule(_ number: Int, delayMs: Int, to out: inout ByteBuffer) {
       let dueMs = PeerBody.nowMs() + Int64(delayMs)
-      out.append("{\"op\":\"schedule\",\"topic\":\"peers\",\"deliverAtMs\":")
+      start.withUnsafeBytes { out.append($0) }
       out.appendInteger(dueMs)
       out.append(",\"body\":\"")
       PeerBody.append(number, dueMs: dueMs, to: &out)
@@ -39,11 +52,20 @@ final class EscapementPeer: Peer {
     private let connection: LineConnection
     private var out = ByteBuffer()
     private var next = 0
+    private var sub = 0
 
-    init(_ connection: LineConnection) {
+    init(_ connection: LineConnection, _ topic: String) {
       self.connection = connection
-      RequestText(topic: "peers", bodyBytes: 0).subscribe(group: "bench", credit: 65_536, to: &out)
-      connection.exchange(&out)
+      RequestText(topic: topic, bodyBytes: 0).subscribe(group: "bench", credit: 65_536, to: &out)
+      connection.send(&out)
+      while connection.receive() {
+        guard let line = connection.nextLine() else { continue }
+        var place = 0
+        guard let sub = LineScan.number(after: "\"sub\":", in: line, &place) else { fail("no subscription") }
+        self.sub = sub
+        return
+      }
+      fail("no reply came")
     }
 
     func receive(_ use: (UnsafeRawBufferPointer) -> Void) {
@@ -54,7 +76,7 @@ final class EscapementPeer: Peer {
         next += 1
       }
       if next == before { return }
-      RequestText.ack(sub: 1, upTo: next - 1, to: &out)
+      RequestText.ack(sub: sub, upTo: next - 1, to: &out)
       connection.send(&out)
     }
   }

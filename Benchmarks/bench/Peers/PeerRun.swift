@@ -22,10 +22,12 @@ enum PeerRun {
   /// Whole seconds, since beanstalkd knows no others.
   private static let delayMs = 2000
 
-  static func measure(_ peer: any Peer, _ flags: Flags, _ name: String) -> PeerFindings {
+  /// - Parameter rate: messages falling due in a second; nil: as the flags say.
+  static func measure(_ peer: any Peer, _ flags: Flags, _ name: String, rate: Int? = nil) -> PeerFindings {
     var findings = PeerFindings()
     // First the time that matters most, with nothing else pending.
-    lateness(peer, rate: max(1, flags.number("rate")), seconds: max(1, flags.number("seconds")), name, &findings)
+    lateness(
+      peer, rate: max(1, rate ?? flags.number("rate")), seconds: max(1, flags.number("seconds")), name, &findings)
     let singles = max(1, flags.number("single"))
     Progress.begin("\(name): one at a time", of: singles)
     findings.single = schedule(peer, singles, window: 1).times

@@ -33,6 +33,10 @@ enum Smoke {
       "1",
     ],
     ["breakdown", "--messages", "20000"],
+    [
+      "cluster", "--shards", "2", "--messages", "2000", "--single", "5", "--rate", "200", "--peer-rate", "50",
+      "--seconds", "1",
+    ],
   ]
 
   private static func run(_ flags: Flags) -> Report {

@@ -13,9 +13,9 @@ public struct WireSettings: Sendable {
 
   /// Queues of a topic, at most: a message record has a byte for its queue.
   public static let queuesMax = 256
-  /// The name of the broker and that of its cluster.
-  public static let brokerName = "escapement"
-  /// RocketMQ's own default, which tools ask for when they are not told another.
+  /// The name of the broker; each shard of a cluster is one.
+  public var brokerName = "escapement"
+  /// The name of the cluster of brokers: RocketMQ's own default, which tools ask for when they are not told another.
   public static let clusterName = "DefaultCluster"
 
   /// The defaults.

@@ -13,12 +13,12 @@ enum AMQPLogin {
   /// Without an access file and tokens, `guest` comes in with the password `guest`, from this machine only. Where the server
   /// asks for tokens, the password may be one of them, whatever the name.
   static func identity(_ credentials: Credentials, from peer: PeerAddress, _ services: Services) -> Identity? {
-    guard services.asksWho else {
+    guard services.admission.asksWho else {
       let isGuest =
         credentials.user.elementsEqual("guest".utf8) && credentials.password.elementsEqual("guest".utf8)
-      return isGuest && peer.isLoopback ? services.anybody : nil
+      return isGuest && peer.isLoopback ? services.admission.anybody : nil
     }
-    return services.identity(name: credentials.user, secret: credentials.password)
-      ?? services.identity(showing: credentials.password)
+    return services.admission.identity(name: credentials.user, secret: credentials.password)
+      ?? services.admission.identity(showing: credentials.password)
   }
 }

@@ -28,19 +28,7 @@ extension AMQPSession {
   /// The client has said that it speaks our protocol.
   func start() {
     stage = .expectsStartOk
-    AMQPServerProperties.table.withBytes { properties in
-      "PLAIN AMQPLAIN".withBytes { mechanisms in
-        "en_US".withBytes { locales in
-          let start = ConnectionStart {
-            $0.versionMinor = 9
-            $0.serverProperties = FieldTable(properties)
-            $0.mechanisms = mechanisms
-            $0.locales = locales
-          }
-          out.append(start, channel: 0)
-        }
-      }
-    }
+    AMQPHandshake.appendStart(to: &out)
   }
 
   func startOk(_ frame: MethodFrame) throws(AMQPFault) {
@@ -58,12 +46,7 @@ extension AMQPSession {
     guard identity != nil else { return refuseLogin(mechanism) }
     user = Text(credentials.user)
     stage = .expectsTuneOk
-    let tune = ConnectionTune {
-      $0.channelMax = UInt16(AMQPLimits.channelMax)
-      $0.frameBytesMax = UInt32(AMQPLimits.frameBytesMax)
-      $0.heartbeatSeconds = AMQPLimits.heartbeatSeconds
-    }
-    out.append(tune, channel: 0)
+    AMQPHandshake.appendTune(to: &out)
   }
 
   private func refuseLogin(_ mechanism: String) {
@@ -110,6 +93,36 @@ extension AMQPSession {
     out.append(.connectionOpenOk, channel: 0)
     startBeating()
     if broker.refusesMessages { sayWhetherBlocked(true) }
+  }
+}
+
+/// What is said to every client, whoever it is. A node of a cluster says it before it knows to which shard the client wants.
+package enum AMQPHandshake {
+  /// The answer to the protocol header.
+  package static func appendStart(to out: inout ByteBuffer) {
+    AMQPServerProperties.table.withBytes { properties in
+      "PLAIN AMQPLAIN".withBytes { mechanisms in
+        "en_US".withBytes { locales in
+          let start = ConnectionStart {
+            $0.versionMinor = 9
+            $0.serverProperties = FieldTable(properties)
+            $0.mechanisms = mechanisms
+            $0.locales = locales
+          }
+          out.append(start, channel: 0)
+        }
+      }
+    }
+  }
+
+  /// The limits that a client may lower.
+  package static func appendTune(to out: inout ByteBuffer) {
+    let tune = ConnectionTune {
+      $0.channelMax = UInt16(AMQPLimits.channelMax)
+      $0.frameBytesMax = UInt32(AMQPLimits.frameBytesMax)
+      $0.heartbeatSeconds = AMQPLimits.heartbeatSeconds
+    }
+    out.append(tune, channel: 0)
   }
 }
 

@@ -74,7 +74,7 @@ extension AMQPSession {
     let message = AMQPMessage(
       exchange: channel.content.exchange, routingKey: channel.content.routingKey, properties: properties,
       propertyBytes: channel.content.properties, body: channel.content.body, isMandatory: channel.content.isMandatory)
-    if services.asksWho { try allowedToPublish(message) }
+    if services.admission.asksWho { try allowedToPublish(message) }
     do throws(AMQPError) {
       let before = channel.operations.heldBytes
       tell(channel, try channel.operations.publish(message))

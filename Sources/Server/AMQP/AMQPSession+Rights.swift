@@ -12,7 +12,7 @@ extension AMQPSession {
 
   /// Asks for rights, and turns one that is missing into a refusal.
   func allowed(_ method: Method, _ body: (Rights) throws(MissingRight) -> Void) throws(AMQPFault) {
-    guard services.asksWho else { return }
+    guard services.admission.asksWho else { return }
     do throws(MissingRight) { try body(rights) } catch {
       let thing =
         error.thing.map { "\($0.kind.rawValue) '\($0.name)' in vhost '\(rabbitMQ.virtualHost.name)'" } ?? "all names"

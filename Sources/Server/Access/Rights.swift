@@ -26,7 +26,7 @@ struct Rights {
 
   /// - Parameter identity: who the client is; nil for nobody.
   init(_ services: Services, _ identity: Identity?) {
-    asksWho = services.asksWho
+    asksWho = services.admission.asksWho
     self.identity = identity
   }
 

@@ -4,20 +4,20 @@ import Primitives
 import TLS
 
 /// The TLS of a connection.
-final class SecureSide {
-  let channel: TLSChannel
+package final class SecureSide {
+  package let channel: TLSChannel
   /// By when its handshake must be done; nil once it is.
-  var openByMs: UnixMs?
+  package var openByMs: UnixMs?
   /// Sealed bytes that the socket has not taken.
   private var unsent = ByteBuffer()
 
-  init(_ channel: TLSChannel, openByMs: UnixMs) {
+  package init(_ channel: TLSChannel, openByMs: UnixMs) {
     self.channel = channel
     self.openByMs = openByMs
   }
 
   /// Sealed bytes that may be sent now; empty when there are none.
-  var sealed: UnsafeRawBufferPointer {
+  package var sealed: UnsafeRawBufferPointer {
     if unsent.isEmpty {
       let count = channel.takeSealed(into: unsent.writable(Self.pieceBytes))
       unsent.commit(count)
@@ -26,10 +26,10 @@ final class SecureSide {
     return unsent.readable
   }
 
-  func didSend(_ count: Int) { unsent.consume(count) }
+  package func didSend(_ count: Int) { unsent.consume(count) }
 
   var allocatedBytes: Int { unsent.allocatedBytes }
 
   /// Bytes that are sealed in one go: four records.
-  static let pieceBytes = 64 << 10
+  package static let pieceBytes = 64 << 10
 }

@@ -1,5 +1,6 @@
 // Connections come, send, and wait for their turn.
 
+import Access
 import Platform
 import Primitives
 import TLS
@@ -11,7 +12,7 @@ extension Server {
     // A bounded number a turn, so that a storm of connections does not hold up those that are here.
     for _ in 0..<64 {
       switch network.accept(listener.descriptor) {
-      case .connection(let descriptor): adopt(descriptor, listener.wire)
+      case .connection(let descriptor): adopt(descriptor, listener.wire, network.peer(descriptor))
       case .none: return
       case .exhausted(let number):
         log(
@@ -45,8 +46,12 @@ extension Server {
     }
   }
 
-  private func adopt(_ descriptor: Int32, _ wire: Wire) {
-    let peer = network.peer(descriptor)
+  /// Takes a connection over, which does not block.
+  ///
+  /// - Parameters:
+  ///   - peer: where the client is.
+  ///   - identity: who the client is, if somebody knows already; else it must say so where that is asked.
+  package func adopt(_ descriptor: Int32, _ wire: Wire, _ peer: PeerAddress, as identity: Identity? = nil) {
     if let reason = reasonToTurnAway(peer) {
       services.counters.connectionsRefused += 1
       log(.warning, "connection_refused", "turned away a connection from \(peer): \(reason)")
@@ -67,6 +72,7 @@ extension Server {
     }
     let output = Output()
     let session = wire.makeSession(services, output, key: nextKey, peer: peer)
+    if case .line(let session) = session, let identity { session.identity = identity }
     let connection = Connection(
       descriptor: descriptor, key: nextKey, peer: peer, session: session, output: output, secure: secure)
     nextKey += 1

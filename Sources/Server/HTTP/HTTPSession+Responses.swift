@@ -109,7 +109,7 @@ extension HTTPSession {
 
 extension WireError {
   /// The status of a response with a refusal of this code.
-  var httpStatus: HTTPStatus {
+  package var httpStatus: HTTPStatus {
     switch self {
     case .badJSON, .badRequest, .unknownOp, .delayOutOfRange, .bodyTooLarge, .badState: .badRequest
     case .unauthenticated: .unauthorized
@@ -118,7 +118,7 @@ extension WireError {
     case .exists, .preconditionFailed: .conflict
     case .lineTooLong: .contentTooLarge
     case .limitExceeded, .busy: .tooManyRequests
-    case .diskFull, .storageFailed, .shuttingDown: .serviceUnavailable
+    case .diskFull, .storageFailed, .shuttingDown, .notLeader: .serviceUnavailable
     }
   }
 }

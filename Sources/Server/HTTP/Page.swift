@@ -25,7 +25,7 @@ enum Page {
   private static let script = Array(
     [
       PackageResources.server_js, PackageResources.wheels_js, PackageResources.charts_js, PackageResources.tables_js,
-      PackageResources.messages_js, PackageResources.main_js,
+      PackageResources.shards_js, PackageResources.messages_js, PackageResources.main_js,
     ].joined(separator: [UInt8(ascii: "\n")]))
 
   /// The text with `content` where the mark stands.

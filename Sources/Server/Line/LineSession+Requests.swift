@@ -70,7 +70,9 @@ extension LineSession {
       throw .refused(Refusal(code: .unknownOp, message: "there is no operation '\(text)'"))
     }
     try request.check { () throws(Refusal) in
-      try reader.requireOnly(operation.pointee.fields, operation: operation.pointee.name)
+      let fields = operation.pointee.fields
+      // Whoever has brought the line here has looked at the shard.
+      try reader.requireOnly(settings.shard == nil ? fields : fields.union([.shard]), operation: operation.pointee.name)
     }
     try check(operation.pointee.permission, request)
     if operation.pointee.pushes, !canPush {

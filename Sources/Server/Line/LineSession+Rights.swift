@@ -9,7 +9,7 @@ import RabbitMQFrontEnd
 extension LineSession {
   /// - Throws: `forbidden`, saying which right is missing.
   func check(_ permission: Permission, _ request: Request) throws(RequestStop) {
-    guard services.asksWho else { return }
+    guard services.admission.asksWho else { return }
     switch permission {
     case .anybody, .known: return
     case .everything(let right): try requireEverywhere(right)

@@ -44,7 +44,7 @@ final class LineSession: WireSession {
   @exclusivity(unchecked) var consumers: [Int64: Consumer] = [:]
   /// The fetching sides of native groups.
   var fetchers: [Consumer] = []
-  var nextSub: Int64 = 1
+  var nextSub: Int64
   /// What it has from the RocketMQ front end; nil until it is used.
   var rocketMQSession: RocketMQSession?
   /// The channel of the RabbitMQ front end; nil until it is used.
@@ -64,7 +64,9 @@ final class LineSession: WireSession {
     self.key = key
     framer = LineFramer(maxLineBytes: services.settings.lineBytesMax)
     self.canPush = canPush
-    identity = services.anybody
+    identity = services.admission.anybody
+    // Numbers that no other shard gives on the same client's connection, and that tell the shard.
+    nextSub = Int64(services.settings.shard?.number ?? 0) + 1
     strangerSinceMs = services.broker.nowMs
     heardMs = services.broker.nowMs
     if canPush { setNextWakeUp() }
@@ -143,7 +145,7 @@ final class LineSession: WireSession {
   /// Adds a consumer under the number `nextSub`.
   func adopt(_ consumer: Consumer) {
     consumers[consumer.sub] = consumer
-    nextSub += 1
+    nextSub += Int64(settings.shard?.count ?? 1)
     if isDeliveryPaused { broker.setPaused(consumer, true) }
   }
 

@@ -20,7 +20,7 @@ extension LineSession {
     out.append(",\"server\":")
     out.appendJSONString(ServerVersion.text)
     field(",\"nowMs\":", broker.nowMs)
-    if !services.asksWho || identity?.allowsEverywhere(.inspect) == true { writeInside() }
+    if !services.admission.asksWho || identity?.allowsEverywhere(.inspect) == true { writeInside() }
     writeTables(limit)
     out.endLine()
   }

@@ -6,59 +6,63 @@
 import Platform
 
 /// Sockets over epoll.
-final class LinuxNetwork: Network {
+package final class LinuxNetwork: Network {
   @exclusivity(unchecked) private var epoll: Epoll
   private let notify: EventSignal
-  private let signals: ProcessSignals
+  private let signals: ProcessSignals?
+  private let others: Set<Int32>
   private let clockWatch: ClockWatch
   private var events: [NetworkEvent] = []
 
   /// - Parameters:
   ///   - notify: raised by other threads that have finished work for the loop.
-  ///   - signals: what asks the server to stop.
-  init(notify: EventSignal, signals: ProcessSignals) throws(SystemError) {
+  ///   - signals: what asks the server to stop; nil when somebody else listens to that.
+  ///   - others: descriptors whose readiness only ends the waiting: whoever owns them looks after each `wait`.
+  package init(notify: EventSignal, signals: ProcessSignals? = nil, others: [Int32] = []) throws(SystemError) {
     self.notify = notify
     self.signals = signals
+    self.others = Set(others)
     clockWatch = try ClockWatch()
     epoll = try Epoll()
     try epoll.add(notify.descriptor, generation: 0, .readable)
-    try epoll.add(signals.descriptor, generation: 0, .readable)
+    if let signals { try epoll.add(signals.descriptor, generation: 0, .readable) }
+    for other in others { try epoll.add(other, generation: 0, .readable) }
     try epoll.add(clockWatch.descriptor, generation: 0, .readable)
   }
 
-  func listen(host: String, port: UInt16) throws(SystemError) -> (descriptor: Int32, port: UInt16) {
+  package func listen(host: String, port: UInt16) throws(SystemError) -> (descriptor: Int32, port: UInt16) {
     let descriptor = try Socket.listen(host: host, port: port)
     return (descriptor, Socket.localPort(descriptor))
   }
 
-  func accept(_ listener: Int32) -> AcceptResult { Socket.accept(listener) }
+  package func accept(_ listener: Int32) -> AcceptResult { Socket.accept(listener) }
 
-  func peer(_ descriptor: Int32) -> PeerAddress { Socket.peer(descriptor) }
+  package func peer(_ descriptor: Int32) -> PeerAddress { Socket.peer(descriptor) }
 
-  func read(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> TransferResult {
+  package func read(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> TransferResult {
     Socket.read(descriptor, into: buffer)
   }
 
-  func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> TransferResult {
+  package func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> TransferResult {
     Socket.write(descriptor, bytes)
   }
 
-  func finishWriting(_ descriptor: Int32) { Socket.finishWriting(descriptor) }
+  package func finishWriting(_ descriptor: Int32) { Socket.finishWriting(descriptor) }
 
   // Closing takes the descriptor out of the epoll set.
-  func close(_ descriptor: Int32) { Socket.close(descriptor) }
+  package func close(_ descriptor: Int32) { Socket.close(descriptor) }
 
-  func watch(_ descriptor: Int32, generation: UInt32, _ interest: Readiness) throws(SystemError) {
+  package func watch(_ descriptor: Int32, generation: UInt32, _ interest: Readiness) throws(SystemError) {
     try epoll.add(descriptor, generation: generation, interest)
   }
 
-  func setInterest(_ descriptor: Int32, generation: UInt32, _ interest: Readiness) throws(SystemError) {
+  package func setInterest(_ descriptor: Int32, generation: UInt32, _ interest: Readiness) throws(SystemError) {
     try epoll.modify(descriptor, generation: generation, interest)
   }
 
-  func unwatch(_ descriptor: Int32) throws(SystemError) { try epoll.remove(descriptor) }
+  package func unwatch(_ descriptor: Int32) throws(SystemError) { try epoll.remove(descriptor) }
 
-  func wait(timeoutNs: Int64) throws(SystemError) -> Int {
+  package func wait(timeoutNs: Int64) throws(SystemError) -> Int {
     let count = try epoll.wait(timeoutNs: timeoutNs)
     events.removeAll(keepingCapacity: true)
     for place in 0..<count {
@@ -66,19 +70,21 @@ final class LinuxNetwork: Network {
       switch event.descriptor {
       case notify.descriptor: notify.clear()
       case clockWatch.descriptor: clockWatch.clear()
-      case signals.descriptor:
-        while let signal = signals.next() { events.append(signal == .hangUp ? .reload : .stop) }
+      case signals?.descriptor:
+        while let signal = signals?.next() { events.append(signal == .hangUp ? .reload : .stop) }
+      case let descriptor where others.contains(descriptor): break
       default: events.append(.ready(event))
       }
     }
     return events.count
   }
 
-  func event(_ place: Int) -> NetworkEvent { events[place] }
+  package func event(_ place: Int) -> NetworkEvent { events[place] }
 }
 
 /// The machine's clocks.
-struct LinuxClock: MachineClock {
-  func bootNs() -> Int64 { SystemClock.bootNs() }
-  func wallNs() -> Int64 { SystemClock.wallNs() }
+package struct LinuxClock: MachineClock {
+  package init() {}
+  package func bootNs() -> Int64 { SystemClock.bootNs() }
+  package func wallNs() -> Int64 { SystemClock.wallNs() }
 }

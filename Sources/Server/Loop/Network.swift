@@ -6,7 +6,7 @@
 import Platform
 
 /// Something that `wait` has found.
-enum NetworkEvent {
+package enum NetworkEvent {
   /// A listener or connection is ready; the generation is the one it was watched with.
   case ready(ReadyEvent)
   /// The server is asked to stop.
@@ -16,7 +16,7 @@ enum NetworkEvent {
 }
 
 /// Listeners, connections and waiting. One thread's own.
-protocol Network: AnyObject {
+package protocol Network: AnyObject {
   /// Listens, without watching yet.
   ///
   /// - Parameter port: 0 lets the system choose.
@@ -53,7 +53,7 @@ protocol Network: AnyObject {
 }
 
 /// Readings of the clocks that service time follows.
-protocol MachineClock {
+package protocol MachineClock {
   /// Nanoseconds since boot, counting suspended time; never set by anyone.
   func bootNs() -> Int64
   /// The wall clock, Unix ns.

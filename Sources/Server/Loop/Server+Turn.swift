@@ -6,9 +6,15 @@ import Platform
 import Primitives
 
 extension Server {
-  func turn() throws(SystemError) {
-    let count = try network.wait(timeoutNs: withAliveness(waitNs()))
+  package func turn() throws(SystemError) {
+    let count = try network.wait(timeoutNs: withAliveness(untilLogTurn(waitNs())))
     tellAlive()
+    if let turnLog = surroundings.turnLog {
+      // Its outcome is good for a moment only: what there is to do comes with the turn at the end.
+      _ = turnLog()
+      // Whoever owns the log looks after this.
+      if engine.log.failure != nil { return }
+    }
     services.counters.turns += 1
     turnUs = surroundings.clock.bootNs() / 1000
     handshakesRemaining = Self.handshakesPerTurn
@@ -18,6 +24,7 @@ extension Server {
     ) {
       services.virtualHosts.deleteIdleQueues()
       watchMemory()
+      surroundings.takeMail?()
       for place in 0..<count { handle(network.event(place)) }
       if let acceptsAgainMs, acceptsAgainMs <= broker.nowMs { resumeAccepting() }
       wakeSessions()
@@ -31,7 +38,17 @@ extension Server {
     tellWhetherMessagesAreRefused()
     endTurnOfSessions()
     if broker.failure != nil { reportFailure(sequence) }
+    if let turnLog = surroundings.turnLog { nextLogTurn = turnLog() }
     flush(sequence)
+  }
+
+  /// How long to wait that a log without a thread has nothing to do either.
+  private func untilLogTurn(_ waitNs: Int64) -> Int64 {
+    switch nextLogTurn {
+    case .now: 0
+    case .after(let ns): waitNs < 0 ? ns : min(ns, waitNs)
+    case .whenWoken, .finished: waitNs
+    }
   }
 
   private func serviceNs() -> Int64 {

@@ -6,6 +6,7 @@
 
 import Broker
 import DataFiles
+import DecisionLog
 import Engine
 import Logs
 import Platform
@@ -74,6 +75,8 @@ public final class Server {
   private(set) var supervisor: ServiceNotifier?
   /// When the supervisor is to hear of us again, in ns since boot.
   var nextAliveNs: Int64 = 0
+  /// When a log without a thread of its own must have its next turn.
+  var nextLogTurn = NextTurn.whenWoken
   /// When memory is looked at again.
   var nextMemoryLookMs: UnixMs = 0
 
@@ -96,7 +99,7 @@ public final class Server {
   }
 
   /// A server over an open data folder.
-  init(_ settings: ServerSettings, _ surroundings: Surroundings, log: @escaping ServerLog) throws {
+  package init(_ settings: ServerSettings, _ surroundings: Surroundings, log: @escaping ServerLog) throws {
     self.settings = settings
     self.surroundings = surroundings
     self.log = log
@@ -109,6 +112,10 @@ public final class Server {
     services = Services(settings, engine, clock: clock)
     tls = settings.tls
     wakeUps = WakeUps(startMs: broker.nowMs)
+    if let broker = settings.shard?.rocketMQ {
+      services.rocketMQ.wireSettings.brokerName = broker.name
+      advertise(broker.host, broker.port)
+    }
     for address in settings.listeners { try listen(address) }
     services.virtualHosts.noteDropped = { log(.warning, "messages_dropped", $0) }
     let closed = services.virtualHosts.restore {
@@ -196,11 +203,13 @@ public final class Server {
         services.isStopping = true
       }
     }
-    return shutDown()
+    let code = shutDown()
+    if code == 0 { log(.info, "stopped", "stopped") }
+    return code
   }
 
   /// Stops cleanly: answers what is durable, writes a checkpoint. Gives the exit code.
-  func shutDown() -> Int32 {
+  package func shutDown() -> Int32 {
     tellStopping()
     surroundings.boundWaiting()
     for listener in listeners { network.close(listener.descriptor) }
@@ -209,8 +218,11 @@ public final class Server {
     // Nobody gets anything more, so that nothing counts as delivered that was not sent.
     for connection in all { endSession(connection) }
     let records = engine.log
-    engine.stop { [surroundings] in
-      while records.inFlightBytes > 0, records.failure == nil { surroundings.waitForLog() }
+    // A log that others go on with needs no checkpoint: it is read again from the last one on.
+    if surroundings.turnLog == nil {
+      engine.stop { [surroundings] in
+        while records.inFlightBytes > 0, records.failure == nil { surroundings.waitForLog() }
+      }
     }
     surroundings.endLog()
     sendLast(all)
@@ -219,8 +231,15 @@ public final class Server {
       log(.error, "stopped", "stopped after a failure of the store: \(failure)")
       return 1
     }
-    log(.info, "stopped", "stopped")
     return 0
+  }
+
+  /// Closes everything at once, and sends nothing more: what the engine knows may not be true.
+  package func abandon() {
+    for listener in listeners { network.close(listener.descriptor) }
+    for connection in connections.values { network.close(connection.descriptor) }
+    connections = [:]
+    connectionByKey = [:]
   }
 
   /// Sends what the end of the journal has settled, without waiting for slow clients.

@@ -9,7 +9,7 @@ import Platform
 import Primitives
 
 /// The I/O lanes and the mailbox in which they leave what is finished.
-protocol LoopIOQueue: IOQueue {
+package protocol LoopIOQueue: IOQueue {
   /// The tasks that have finished since the last call.
   func takeFinished() -> [IOTask]
   /// Whether a write waits for disk space.
@@ -17,7 +17,7 @@ protocol LoopIOQueue: IOQueue {
 }
 
 /// What a server stands on.
-struct Surroundings {
+package struct Surroundings {
   let network: any Network
   let clock: any MachineClock
   let io: any LoopIOQueue
@@ -29,12 +29,30 @@ struct Surroundings {
   let endLog: () -> Void
   /// Ends the I/O lanes; what is queued is not run.
   let endIO: () -> Void
+  /// Makes a turn of a log that has no thread of its own; nil for one that has.
+  package var turnLog: (() -> NextTurn)?
+  /// Called in each turn, with the commands: whoever owns the loop has something for the server.
+  package var takeMail: (() -> Void)?
   /// The server goes down: from now on a full disk is waited for no longer than `spaceWaitMsMax`. What was acknowledged is in
   /// the journal, which has its space already.
   var boundWaiting: () -> Void = {}
 
   /// How long a server that goes down waits for disk space.
   static let spaceWaitMsMax: Int64 = 10_000
+
+  /// Puts them together.
+  package init(
+    network: any Network, clock: any MachineClock = LinuxClock(), io: any LoopIOQueue, engine: Engine,
+    waitForLog: @escaping () -> Void, endLog: @escaping () -> Void, endIO: @escaping () -> Void
+  ) {
+    self.network = network
+    self.clock = clock
+    self.io = io
+    self.engine = engine
+    self.waitForLog = waitForLog
+    self.endLog = endLog
+    self.endIO = endIO
+  }
 }
 
 extension Surroundings {
@@ -61,14 +79,15 @@ extension Surroundings {
     let engine = try Engine.open(parts, settings.engine, nowNs: SystemClock.wallNs())
     guard let journal = opened else { preconditionFailure("an engine that is open has opened its log") }
     let thread = try Thread(name: "escapement-log") { journal.run { timeoutNs in wake.wait(timeoutNs: timeoutNs) } }
-    return Surroundings(
-      network: try LinuxNetwork(notify: notify, signals: signals), clock: LinuxClock(), io: io, engine: engine,
+    var surroundings = Surroundings(
+      network: try LinuxNetwork(notify: notify, signals: signals), io: io, engine: engine,
       waitForLog: { notify.wait(timeoutNs: 10_000_000) },
       endLog: {
         journal.stop()
         thread.join()
       },
-      endIO: { io.stop() },
-      boundWaiting: { io.spaceWaitEndNs = SystemClock.bootNs() + spaceWaitMsMax * TimeUnits.nsPerMs })
+      endIO: { io.stop() })
+    surroundings.boundWaiting = { io.spaceWaitEndNs = SystemClock.bootNs() + spaceWaitMsMax * TimeUnits.nsPerMs }
+    return surroundings
   }
 }

@@ -18,8 +18,9 @@ function ratesBetween(now, before) {
 }
 
 async function lookOnce() {
+  await lookAtShards();
   const sentMs = performance.now();
-  const overview = await ask("overview", { limit: 100 });
+  const overview = await ask("overview", { limit: 100, ...aboutShard() });
   const tookMs = performance.now() - sentMs;
   looking.failures = 0;
   connection("live", "live");

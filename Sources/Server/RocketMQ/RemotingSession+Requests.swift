@@ -7,7 +7,7 @@ import RocketMQFrontEnd
 extension RemotingSession {
   /// Does a request and writes its answer, or keeps it to be answered later.
   func perform(_ header: RemotingHeader, _ body: UnsafeRawBufferPointer) throws(WireStop) {
-    guard services.anybody != nil else {
+    guard services.admission.anybody != nil else {
       throw .refused(
         .noPermission,
         "this server asks who its clients are, and RocketMQ's signatures cannot be checked against what it knows of them: "

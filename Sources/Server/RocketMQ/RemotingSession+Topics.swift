@@ -15,10 +15,10 @@ extension RemotingSession {
       throw .refused(.topicNotExist, "there is no topic '\(shown)', and topics are not made on use here")
     }
     let broker = RouteInfo.Broker(
-      name: WireSettings.brokerName, cluster: WireSettings.clusterName,
+      name: frontEnd.wireSettings.brokerName, cluster: WireSettings.clusterName,
       addresses: [(number: 0, address: frontEnd.wireSettings.address)])
     let queues = RouteInfo.Queues(
-      broker: WireSettings.brokerName, permission: [.read, .write], readCount: frontEnd.readQueues(of: name),
+      broker: frontEnd.wireSettings.brokerName, permission: [.read, .write], readCount: frontEnd.readQueues(of: name),
       writeCount: frontEnd.writeQueues(of: name))
     answer(header) { $0.append(RouteInfo(brokers: [broker], queues: [queues])) }
   }
@@ -57,17 +57,17 @@ extension RemotingSession {
   func describeCluster(_ header: RemotingHeader) {
     answer(header) { body in
       body.append("{\"brokerAddrTable\":{\"")
-      body.append(text: WireSettings.brokerName)
+      body.append(text: frontEnd.wireSettings.brokerName)
       body.append("\":{\"brokerAddrs\":{\"0\":")
       body.appendJSONString(frontEnd.wireSettings.address)
       body.append("},\"brokerName\":\"")
-      body.append(text: WireSettings.brokerName)
+      body.append(text: frontEnd.wireSettings.brokerName)
       body.append("\",\"cluster\":\"")
       body.append(text: WireSettings.clusterName)
       body.append("\"}},\"clusterAddrTable\":{\"")
       body.append(text: WireSettings.clusterName)
       body.append("\":[\"")
-      body.append(text: WireSettings.brokerName)
+      body.append(text: frontEnd.wireSettings.brokerName)
       body.append("\"]}}")
     }
   }
@@ -124,7 +124,7 @@ extension RemotingSession {
   ) {
     for queue in 0..<topic.nameBytes.withBytes({ frontEnd.readQueues(of: $0) }) {
       body.append(queue > 0 ? ",{\"brokerName\":\"" : "{\"brokerName\":\"")
-      body.append(text: WireSettings.brokerName)
+      body.append(text: frontEnd.wireSettings.brokerName)
       body.append("\",\"queueId\":")
       body.appendInteger(Int64(queue))
       body.append(",\"topic\":")

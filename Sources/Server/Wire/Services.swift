@@ -2,7 +2,6 @@
 //
 // Leaves to others: connections and what is sent when (the loop).
 
-import Access
 import Broker
 import Engine
 import HTTPProtocol
@@ -32,8 +31,8 @@ final class Services {
   let startedMs: UnixMs
   /// To whom HTTP is spoken.
   let audience: HTTPAudience
-  /// Who may come in, as the access file says; nil when there is none.
-  var access: AccessFile?
+  /// Who may come in.
+  let admission: Admission
   /// Consumers of HTTP connections that are gone.
   var lingering = Lingering()
   /// About how much memory messages and connections took at the last look.
@@ -56,7 +55,7 @@ final class Services {
       bindingsMax: settings.bindingsMax)
     startedMs = engine.broker.nowMs
     audience = HTTPAudience(names: settings.hostNames)
-    access = settings.access
+    admission = Admission(settings)
   }
 
   /// A number that no other fetch has.

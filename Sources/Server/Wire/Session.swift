@@ -18,6 +18,9 @@ public enum Wire: Sendable {
   /// RocketMQ's remoting protocol.
   case remoting
 
+  /// Whether it is RocketMQ's.
+  package var isRemoting: Bool { if case .remoting = self { true } else { false } }
+
   /// How it is called in front of people; nil for our own, which needs no name.
   public var name: String? {
     switch self {
@@ -39,7 +42,7 @@ public enum Wire: Sendable {
   }
 
   /// What the wire's sessions say to a client that is turned away.
-  func turnAway(_ reason: String, to bytes: inout ByteBuffer) {
+  package func turnAway(_ reason: String, to bytes: inout ByteBuffer) {
     switch self {
     case .line: LineSession.turnAway(reason, to: &bytes)
     case .http: HTTPSession.turnAway(reason, to: &bytes)

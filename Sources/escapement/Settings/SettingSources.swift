@@ -6,6 +6,8 @@
 
 import Access
 import Foundation
+import NATS
+import Node
 import Platform
 import TLS
 
@@ -29,6 +31,8 @@ struct ResolvedSettings: Sendable {
   }
 
   private(set) var settings = ServeSettings()
+  /// The node of a cluster that `serve` is to be; nil for a server of its own.
+  private(set) var node: NodeSettings?
   private var origins: [String: Origin] = [:]
 
   func origin(_ setting: Setting) -> Origin { origins[setting.name] ?? .standard }
@@ -80,6 +84,57 @@ struct ResolvedSettings: Sendable {
     try readTLS()
     settings.server.listeners = [settings.line] + [settings.http, settings.amqp, settings.rocketMQ].compactMap { $0 }
     try checkWhoReachesTheServer()
+    node = try makeNode()
+  }
+
+  /// The settings of a node; nil for a server of its own.
+  private func makeNode() throws(UsageError) -> NodeSettings? {
+    let cluster = settings.cluster
+    guard !cluster.servers.isEmpty else {
+      guard cluster.node.isEmpty, cluster.advertised.isEmpty else {
+        throw UsageError("--node and --advertise mean nothing without --cluster")
+      }
+      return nil
+    }
+    guard !cluster.node.isEmpty else { throw UsageError("--cluster needs --node: the name of this node") }
+    guard !cluster.advertised.isEmpty else {
+      throw UsageError("--cluster needs --advertise: HOST:PORT at which clients and other nodes find this one")
+    }
+    var nats = NATSSettings(servers: cluster.servers, name: "escapement \(cluster.node)")
+    var trust: TLSContext?
+    if cluster.authorities != nil || settings.server.tls != nil || cluster.servers.contains(where: \.mustUseTLS) {
+      do throws(TLSError) {
+        trust = try TLSContext(client: cluster.authorities.map { .file($0) } ?? .system)
+      } catch {
+        throw UsageError("--cluster-tls-ca: \(error)")
+      }
+    }
+    if let trust { nats.tls = .whenRequired(trust) }
+    var node = NodeSettings(
+      server: settings.server, nats: nats, name: cluster.node, advertised: cluster.advertised)
+    if settings.server.tls != nil { node.peerTLS = trust }
+    node.shards = cluster.shards
+    node.replicas = cluster.replicas
+    node.mayCreate = cluster.mayCreate
+    node.streamBytesMax = cluster.streamBytes
+    node.secret = try cluster.secretFile.map { (file) throws(UsageError) in try Self.secret(file) }
+    let host = cluster.advertised.prefix { $0 != ":" }
+    guard node.secret != nil || Self.isLoopback(String(host)) else {
+      throw UsageError("--cluster needs --cluster-secret where nodes are on several machines: a file that all have")
+    }
+    return node
+  }
+
+  /// What nodes show to each other.
+  private static func secret(_ file: String) throws(UsageError) -> String {
+    guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+      throw UsageError("--cluster-secret: '\(file)' cannot be read")
+    }
+    let secret = text.trimmingCharacters(in: .whitespacesAndNewlines)
+    guard (16...1024).contains(secret.utf8.count) else {
+      throw UsageError("--cluster-secret: '\(file)' has \(secret.utf8.count) bytes in it; 16 to 1024 are good")
+    }
+    return secret
   }
 
   private mutating func readTLS() throws(UsageError) {
@@ -136,7 +191,7 @@ struct ResolvedSettings: Sendable {
   private static func isForSomebodyElse(_ variable: String) -> Bool {
     let rest = variable.dropFirst(Setting.variablePrefix.count)
     let commands = ["SERVER", "TOKEN", "TLS", "TLS_CA"]
-    let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES", "INTEROP", "STALL_SYNC_MS"]
+    let tests = ["BIN", "SEED", "SEEDS", "E2E_SEED", "LEDGER_CYCLES", "INTEROP", "STALL_SYNC_MS", "WALL_OFFSET_MS"]
     return commands.contains(String(rest)) || tests.contains(String(rest)) || rest == "PORT" || rest.hasPrefix("PORT_")
       || rest.hasPrefix("SERVICE_")
   }

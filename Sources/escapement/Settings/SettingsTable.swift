@@ -20,6 +20,7 @@ struct ServeSettings: Sendable {
   var amqp: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 5672, wire: .amqp, isRequired: false)
   /// Where RocketMQ's remoting protocol is spoken; nil for nowhere.
   var rocketMQ: ListenAddress?
+  var cluster = ClusterSettings()
   var configFile: String?
   var accessFile: String?
   var tokenFile: String?
@@ -44,6 +45,7 @@ enum SettingsTable {
   static let sections = [
     Section(title: "Where", settings: places),
     Section(title: "Who", settings: clients),
+    Section(title: "Cluster", settings: cluster),
     Section(title: "Time and messages", settings: messages),
     Section(title: "Limits", settings: limits),
     Section(title: "Disk", settings: disk),

@@ -33,7 +33,8 @@ enum SettingsText {
         `ESCAPEMENT_TOKEN`, `ESCAPEMENT_TLS` and `ESCAPEMENT_TLS_CA` (other commands), and `ESCAPEMENT_PORT`, `ESCAPEMENT_PORT_…` and `ESCAPEMENT_SERVICE_…`, which
         Kubernetes sets where a service is called `escapement`.
       - `ESCAPEMENT_STALL_SYNC_MS=300` is for tests and measurements: every sync takes so much longer than the disk does, up to a
-        minute. It is no setting, and `--print-settings` does not show it.
+        minute. `ESCAPEMENT_WALL_OFFSET_MS=2000` lets a server believe that it is so much later, up to a day either way. They are no
+        settings, and `--print-settings` does not show them.
 
       """
     for section in SettingsTable.sections {

@@ -10,6 +10,7 @@ extension Command {
     summary: """
       Show the wheels, topics and queues, fresh every second, until interrupted.
       At a terminal the screen is redrawn in place; anywhere else each look is plain text behind an empty line.
+      Of a cluster it shows all shards together; 'escapement cluster' shows who leads them.
       """,
     options: [.flag("once", "look once, and end")] + connectionOptions
   ) { options in

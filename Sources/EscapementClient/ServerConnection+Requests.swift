@@ -2,29 +2,27 @@
 
 import Dispatch
 
-extension EscapementClient {
+extension ServerConnection {
   // How often requests that are overdue are looked for. A time-out is a safety net; 50 ms late is soon enough.
   private static let sweepMs = 50
 
   /// Sends a request and waits for its reply.
   ///
-  /// - Parameter extraMs: time the server may take by design (a waiting `fetch`), added to the time-out.
+  /// - Throws: `RequestLost` and `NotLeader` on a connection of a cluster; `EscapementError` for what is final.
   func request(
-    _ line: RequestLine, isRepeatable: Bool, isSession: Bool = false, extraMs: Int64 = 0,
+    _ line: RequestLine, isRepeatable: Bool, isSession: Bool = false, deadlineNs: UInt64,
     subscription: SubscriptionState? = nil
   ) async throws -> Reply {
     let rid = state.withLock { $0.takeRid() }
     let bytes = line.finished(rid: rid)
     try checkLength(bytes)
-    let waitMs = UInt64(clamping: configuration.requestTimeoutMs) + UInt64(clamping: extraMs)
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { caller in
         submit(
           rid,
           PendingRequest(
             op: line.op, line: bytes, isRepeatable: isRepeatable, isSession: isSession,
-            deadlineNs: DispatchTime.now().uptimeNanoseconds &+ waitMs &* 1_000_000, subscription: subscription,
-            caller: caller))
+            deadlineNs: deadlineNs, subscription: subscription, caller: caller))
         // A cancellation that came before the request was listed found nothing to cancel.
         if Task.isCancelled { abandon(rid, CancellationError()) }
       }
@@ -49,6 +47,15 @@ extension EscapementClient {
 
   /// Sends acknowledgements that wait.
   func sendOutbox() { state.withLock { $0.flush(outbox) } }
+
+  /// Sends a request that asked for no reply; false when there is no connection.
+  func write(unanswered line: RequestLine) -> Bool {
+    state.withLock { state in
+      guard state.phase == .connected, let wire = state.wire else { return false }
+      wire.write(line.finished(rid: state.takeRid()))
+      return true
+    }
+  }
 
   private func checkLength(_ bytes: [UInt8]) throws(EscapementError) {
     try Self.checkLength(bytes, state.withLock { $0.session })
@@ -92,6 +99,34 @@ extension EscapementClient {
     wire.write(request.line)
   }
 
+  /// Asks for a sign of life; gives how often that was done since the last line came.
+  func pingAgain() -> Int {
+    state.withLock { state in
+      guard state.phase == .connected, let wire = state.wire else { return 0 }
+      wire.write(RequestLine("ping").finished(rid: state.takeRid()))
+      state.silentPings += 1
+      return state.silentPings
+    }
+  }
+
+  /// The server is known to be there.
+  func noteSignOfLife() { state.withLock { $0.silentPings = 0 } }
+
+  /// Ends the connection from our side.
+  func breakOff(because reason: String) {
+    let wire = state.withLock { state in
+      state.lastComplaint = reason
+      return state.wire
+    }
+    wire?.shutDown()
+  }
+
+  /// The time after so many milliseconds, on the clock of deadlines.
+  static func deadlineNs(afterMs ms: Int64) -> UInt64 {
+    // Some thirty years are for ever, and cannot overflow.
+    DispatchTime.now().uptimeNanoseconds + UInt64(clamping: min(ms, 1 << 40)) * 1_000_000
+  }
+
   /// Stops waiting for a reply; when it comes after all, it is ignored.
   func abandon(_ rid: Int64, _ error: any Error) {
     let request = state.withLock { state in
@@ -120,11 +155,15 @@ extension EscapementClient {
     for request in overdue { fail(request, .timeout(op: request.op)) }
   }
 
-  /// Tells whoever waits for it, the subscription included.
+  /// Tells whoever waits for it, the subscription included; but in a cluster the subscription may go on elsewhere.
   func fail(_ request: PendingRequest, _ error: EscapementError) {
     request.caller?.resume(throwing: error)
     guard let subscription = request.subscription else { return }
-    state.withLock { _ = $0.subscriptions.removeValue(forKey: ObjectIdentifier(subscription)) }
+    let isAlone = state.withLock { state in
+      state.subscriptions[ObjectIdentifier(subscription)] = nil
+      return state.cluster == nil
+    }
+    guard isAlone else { return }
     subscription.buffer.finish(.failure(error))
   }
 }

@@ -11,6 +11,8 @@ final class DemoLedger: Sendable {
   /// One delayed message's story.
   private struct Entry {
     var dueMs: Int64
+    /// Its time was changed, perhaps to one that is past.
+    var isMoved = false
     var cancelOutcome: CancelOutcome?
     var offsets: Set<UInt64> = []
     var deliveries = 0
@@ -22,20 +24,27 @@ final class DemoLedger: Sendable {
   private struct Book {
     var timeouts: [String: Entry] = [:]
     var reviews: [String: Entry] = [:]
-    /// How late messages came, in ms after they were due: in normal running, and those due around the crash.
+    /// How late messages came, in ms after they were due: in normal running, and those due around an outage.
     var latenessMs: [Int64] = []
-    var crashLatenessMs: [Int64] = []
-    var downFromMs: Int64 = .max
-    var downToMs: Int64 = .min
+    var outageLatenessMs: [Int64] = []
+    /// Times without a server; the last one may go on.
+    var outages: [(what: String, fromMs: Int64, toMs: Int64)] = []
     var reconnects = 0
     var faults: [String] = []
   }
 
-  // How long awaited messages may take once everybody has acted.
-  private static let patienceMs: Int64 = 5_000
-
+  private let orders: Int
+  private let patienceMs: Int64
   private let startedMs = DemoLedger.nowMs
   private let book = Mutex(Book())
+
+  /// - Parameters:
+  ///   - orders: how many orders there will be.
+  ///   - patienceMs: how long awaited messages may take once everybody has acted.
+  init(orders: Int, patienceMs: Int64) {
+    self.orders = orders
+    self.patienceMs = patienceMs
+  }
 
   /// The wall clock in Unix ms, rounded down, so that "not before" is a strict test.
   static var nowMs: Int64 { Int64((Date().timeIntervalSince1970 * 1_000).rounded(.down)) }
@@ -53,6 +62,8 @@ final class DemoLedger: Sendable {
       say("client", "connected again; subscriptions renewed, open requests repeated")
     case .lost(let reason): say("client", "connection lost: \(reason)")
     case .gaveUp(let reason): say("client", "gave up: \(reason)")
+    // Of a leader that has just ceased to be one; the message comes again.
+    case .refusedUnanswered(.notLeader, _): break
     case .refusedUnanswered(let code, let message):
       book.withLock { $0.faults.append("an acknowledgement was refused: \(code.rawValue) \(message)") }
     case .truncated(let topic, _, let from, let to):
@@ -62,10 +73,17 @@ final class DemoLedger: Sendable {
     }
   }
 
-  func serverWasDown(fromMs: Int64, toMs: Int64) {
-    book.withLock {
-      $0.downFromMs = fromMs
-      $0.downToMs = toMs
+  /// From now on nobody answers.
+  func outageBegins() { book.withLock { $0.outages.append((what: "", fromMs: Self.nowMs, toMs: .max)) } }
+
+  /// Somebody answers again; gives how long nobody did.
+  @discardableResult
+  func outageEnds(_ what: String) -> Int64 {
+    book.withLock { book in
+      let last = book.outages.count - 1
+      book.outages[last].what = what
+      book.outages[last].toMs = Self.nowMs
+      return book.outages[last].toMs - book.outages[last].fromMs
     }
   }
 
@@ -81,6 +99,7 @@ final class DemoLedger: Sendable {
     book.withLock { book in
       if outcome == .rescheduled(deliverAtMs: dueMs) {
         book.timeouts[order]?.dueMs = dueMs
+        book.timeouts[order]?.isMoved = true
       } else {
         book.faults.append("\(order): the time-out could not be moved: \(outcome)")
       }
@@ -118,9 +137,11 @@ final class DemoLedger: Sendable {
         book.faults.append("\(order): came \(-lateMs) ms early")
       }
       if isNew {
-        let isAroundCrash = message.deliverAtMs >= book.downFromMs - 50 && message.deliverAtMs <= book.downToMs
-        if isAroundCrash || (message.attempt > 1) {
-          book.crashLatenessMs.append(lateMs)
+        let isInOutage = book.outages.contains {
+          message.deliverAtMs >= $0.fromMs - 50 && message.deliverAtMs <= $0.toMs
+        }
+        if isInOutage || (message.attempt > 1) {
+          book.outageLatenessMs.append(lateMs)
         } else {
           book.latenessMs.append(lateMs)
         }
@@ -132,7 +153,7 @@ final class DemoLedger: Sendable {
 
   /// Returns when every awaited message has come, or patience is at its end; the check tells which.
   func waitForMessages() async throws {
-    let untilMs = Self.nowMs + Self.patienceMs
+    let untilMs = Self.nowMs + patienceMs
     while Self.nowMs < untilMs {
       let isAwaiting = book.withLock { book in
         book.timeouts.values.contains { $0.isAwaited } || book.reviews.values.contains { $0.isAwaited }
@@ -142,18 +163,28 @@ final class DemoLedger: Sendable {
     }
   }
 
+  /// Prints what happened and whether it was as promised; gives whether it was.
+  func judge(pendingAtEnd: Int64) -> Bool {
+    let faults = faults(pendingAtEnd: pendingAtEnd)
+    print(summary)
+    for fault in faults { print("WRONG: \(fault)") }
+    print(faults.isEmpty ? "\nEvery promise was kept." : "\n\(faults.count) promises were broken.")
+    return faults.isEmpty
+  }
+
   /// Everything that is not as promised.
-  func faults(pendingAtEnd: Int64) -> [String] {
+  private func faults(pendingAtEnd: Int64) -> [String] {
     book.withLock { book in
       var faults = book.faults
       if pendingAtEnd != 0 { faults.append("\(pendingAtEnd) messages are still pending at the end") }
-      if book.timeouts.count != DemoShop.orders.count {
-        faults.append("\(book.timeouts.count) orders have a time-out, not \(DemoShop.orders.count)")
+      if book.timeouts.count != orders {
+        faults.append("\(book.timeouts.count) orders have a time-out, not \(orders)")
       }
       for (what, entries) in [("time-out", book.timeouts), ("review", book.reviews)] {
         for (order, entry) in entries.sorted(by: { $0.key < $1.key }) {
           faults += Self.faults(entry).map { "\(order): the \(what) \($0)" }
         }
+        faults += Self.disorder(entries).map { "\($0): the \(what) came out of turn" }
       }
       let paid = book.timeouts.filter { $0.value.cancelOutcome == .cancelled }.keys
       for order in paid.sorted() where book.reviews[order] == nil {
@@ -161,6 +192,13 @@ final class DemoLedger: Sendable {
       }
       return faults
     }
+  }
+
+  /// Orders whose message stands in its topic behind one that was due later.
+  private static func disorder(_ entries: [String: Entry]) -> [String] {
+    let inTopic = entries.filter { $0.value.offsets.count == 1 && !$0.value.isMoved }
+      .sorted { $0.value.offsets.first! < $1.value.offsets.first! }
+    return zip(inTopic, inTopic.dropFirst()).filter { $0.value.dueMs > $1.value.dueMs }.map(\.1.key)
   }
 
   private static func faults(_ entry: Entry) -> [String] {
@@ -174,7 +212,7 @@ final class DemoLedger: Sendable {
   }
 
   /// A table of what happened.
-  var summary: String {
+  private var summary: String {
     book.withLock { book in
       func row(_ what: String, _ entries: [String: Entry]) -> [String] {
         let all = entries.values
@@ -196,8 +234,9 @@ final class DemoLedger: Sendable {
         + "\n\n"
         + Output.table(
           ["lateness in ms", "messages", "least", "median", "most"],
-          [["in normal running"] + span(book.latenessMs), ["due around the crash"] + span(book.crashLatenessMs)])
-        + "\n\nserver down for \(max(0, book.downToMs &- book.downFromMs)) ms, client reconnected \(book.reconnects) time(s)"
+          [["in normal running"] + span(book.latenessMs), ["due in an outage"] + span(book.outageLatenessMs)])
+        + "\n\n" + book.outages.map { "\($0.what) for \($0.toMs &- $0.fromMs) ms, " }.joined()
+        + "client reconnected \(book.reconnects) time(s)"
     }
   }
 }

@@ -7,15 +7,18 @@ import EscapementClient
 struct DemoShop: Sendable {
   static let timeoutTopic = "order-timeouts"
   static let reviewTopic = "reviews"
-  static let orders = 0..<40
 
-  private static let orderEveryMs: Int64 = 100
   private static let timeoutMs: Int64 = 3_000
   private static let reviewMs: Int64 = 2_000
   private static let deliveryMs: Int64 = 300
+  // A message that should not come is given this long to come after all.
+  private static let lingerMs: Int64 = 400
 
   let client: EscapementClient
   let ledger: DemoLedger
+  /// The numbers of the orders, and how far apart they are placed.
+  let orders: Range<Int>
+  let orderEveryMs: Int64
 
   /// How a buyer behaves; by the order's number, so that every run tells the same story.
   enum Buyer: Equatable {
@@ -38,10 +41,29 @@ struct DemoShop: Sendable {
 
   static func name(_ number: Int) -> String { "order-\(1001 + number)" }
 
+  /// Plays all orders, with `director` beside them, and waits for every message.
+  func play(beside director: @escaping @Sendable () async throws -> Void) async throws {
+    let timeouts = try await client.subscribe(topic: Self.timeoutTopic, group: "shop")
+    let reviews = try await client.subscribe(topic: Self.reviewTopic, group: "shop")
+    try await withThrowingTaskGroup(of: Void.self) { consumers in
+      consumers.addTask { try await cancelUnpaid(timeouts) }
+      consumers.addTask { try await writeReviews(reviews) }
+      try await withThrowingTaskGroup(of: Void.self) { actors in
+        for number in orders { actors.addTask { try await live(number) } }
+        actors.addTask { try await director() }
+        try await actors.waitForAll()
+      }
+      try await ledger.waitForMessages()
+      try await sleep(Self.lingerMs)
+      consumers.cancelAll()
+      try await consumers.waitForAll()
+    }
+  }
+
   /// One order from its placing to its end.
-  func live(_ number: Int) async throws {
+  private func live(_ number: Int) async throws {
     let order = Self.name(number)
-    try await sleep(Int64(number) * Self.orderEveryMs)
+    try await sleep(Int64(number) * orderEveryMs)
     let receipt = try await client.schedule(
       topic: Self.timeoutTopic, body: .value(["order": order]), id: order, when: .after(ms: Self.timeoutMs))
     ledger.say(order, "placed; time-out in \(Self.timeoutMs) ms")
@@ -83,7 +105,7 @@ struct DemoShop: Sendable {
   }
 
   /// Cancels orders whose time-out comes.
-  func cancelUnpaid(_ messages: Subscription) async throws {
+  private func cancelUnpaid(_ messages: Subscription) async throws {
     for try await message in messages {
       let order = try message.decode([String: String].self)["order"] ?? "?"
       ledger.receiveTimeout(order, message)
@@ -92,7 +114,7 @@ struct DemoShop: Sendable {
   }
 
   /// Writes the reviews that buyers did not.
-  func writeReviews(_ messages: Subscription) async throws {
+  private func writeReviews(_ messages: Subscription) async throws {
     for try await message in messages {
       let order = try message.decode([String: String].self)["order"] ?? "?"
       ledger.receiveReview(order, message)

@@ -1,16 +1,19 @@
-// Sessions: opening the first, replacing a lost one, the end.
+// Sessions of a connection: opening the first, replacing a lost one, the end.
 
 import Dispatch
 import Foundation
 import Synchronization
 
-extension EscapementClient {
+extension ServerConnection {
+  // How long the server may take to answer the last request.
+  private static let farewellMs: Int64 = 1_000
+
   /// Connects and introduces the client. Returns what the server says about itself.
   ///
   /// - Throws: `connectionLost` when nobody answers, `refused` when the server does not want us (`unauthenticated`),
   ///   `closed` after `close()`. Nothing is retried here; later losses are.
   @discardableResult
-  public func connect() async throws -> ServerInfo {
+  func connect(isAgain: Bool = false) async throws -> ServerInfo {
     try state.withLock { state throws(EscapementError) in
       switch state.phase {
       case .idle: state.phase = .connecting
@@ -19,7 +22,7 @@ extension EscapementClient {
       }
     }
     do {
-      return try await openSession(isAgain: false)
+      return try await openSession(isAgain: isAgain)
     } catch {
       leaveWire(for: .idle)
       throw error
@@ -28,11 +31,14 @@ extension EscapementClient {
 
   /// Sends what is gathered, waits until the server has it (1 s at most), and ends the connection. Requests that still
   /// wait fail with `closed`; subscriptions end.
-  public func close() async {
+  func close() async {
     if state.withLock({ $0.phase == .connected }) {
       // The reply to a ping comes after everything before it was dealt with.
-      let ping = Task { _ = try await self.request(RequestLine("ping"), isRepeatable: false) }
-      timers.asyncAfter(deadline: .now() + .seconds(1)) { ping.cancel() }
+      let ping = Task {
+        _ = try await self.request(
+          RequestLine("ping"), isRepeatable: false, deadlineNs: Self.deadlineNs(afterMs: Self.farewellMs))
+      }
+      timers.asyncAfter(deadline: .now() + .milliseconds(Int(Self.farewellMs))) { ping.cancel() }
       _ = await ping.result
     }
     let wire = state.withLock { state in
@@ -45,30 +51,10 @@ extension EscapementClient {
     endAll(.closed, subscriptions: .success(()))
   }
 
-  /// The server's introduction in the session of the moment; nil before the first.
-  public var server: ServerInfo? { state.withLock { $0.session } }
-
-  /// Asks for the server's time, in Unix ms.
-  public func ping() async throws -> Int64 {
-    try await request(RequestLine("ping"), isRepeatable: true).fields.int("nowMs")
-  }
-
-  /// Introduces the client again; gives the server's fresh answer.
-  public func hello() async throws -> ServerInfo {
-    try await ServerInfo(request(helloLine(), isRepeatable: true).fields)
-  }
-
-  private func helloLine() -> RequestLine {
-    var line = RequestLine("hello")
-    line.set("protocol", 1)
-    line.set("client", configuration.clientName)
-    line.set("token", configuration.token)
-    return line
-  }
-
   /// Connects, says hello, renews subscriptions and repeats requests.
   private func openSession(isAgain: Bool) async throws -> ServerInfo {
-    let socket = try await Dial.connect(host: host, port: port, timeoutMs: configuration.connectTimeoutMs)
+    let socket = try await Dial.connect(
+      host: address.host, port: address.port, timeoutMs: configuration.connectTimeoutMs)
     let seal = try await openTLS(socket)
     let wire = Wire(socket: socket, seal: seal, lineBytesMax: configuration.replyBytesMax)
     let generation: Int? = state.withLock { state in
@@ -83,7 +69,10 @@ extension EscapementClient {
     wire.start(
       onLine: { [weak self] in self?.receive($0, generation: generation) },
       onEnd: { [weak self] in self?.connectionEnded($0, generation: generation) })
-    let info = try await ServerInfo(request(helloLine(), isRepeatable: false, isSession: true).fields)
+    let hello = try await request(
+      .hello(configuration), isRepeatable: false, isSession: true,
+      deadlineNs: Self.deadlineNs(afterMs: configuration.requestTimeoutMs))
+    let info = try ServerInfo(hello.fields)
     let isOpen = state.withLock { state in
       guard state.generation == generation, state.wire != nil else { return false }
       state.session = info
@@ -102,7 +91,7 @@ extension EscapementClient {
   private func openTLS(_ socket: Int32) async throws(EscapementError) -> Seal? {
     guard let tls = configuration.tls else { return nil }
     return try await Seal.open(
-      socket, tls, host: tls.serverName ?? host, timeoutMs: configuration.connectTimeoutMs)
+      socket, tls, host: tls.serverName ?? address.host, timeoutMs: configuration.connectTimeoutMs)
   }
 
   private func renewSubscriptions(_ state: inout State) {
@@ -117,13 +106,18 @@ extension EscapementClient {
   }
 
   private func connectionEnded(_ reason: String, generation: Int) {
-    guard let loss = leaveWire(for: .reconnecting, generation: generation, reason: reason) else { return }
+    let cluster = state.withLock { $0.cluster }
+    guard let loss = leaveWire(for: cluster == nil ? .reconnecting : .closed, generation: generation, reason: reason)
+    else { return }
     // While a session is being opened, whoever opens it decides what comes next.
     guard loss.wasOpen else { return }
     report(.lost(reason: loss.reason))
+    if let cluster {
+      cluster.object?.lost(self, loss.subscriptions, reason: loss.reason)
+      return
+    }
     guard configuration.reconnect != nil else { return giveUp(loss.reason) }
-    let owner = WeakClient()
-    owner.client = self
+    let owner = Weak(self)
     let task = Task { await Self.reconnect(owner) }
     state.withLock { $0.reconnecting = task }
   }
@@ -135,39 +129,55 @@ extension EscapementClient {
   @discardableResult
   private func leaveWire(
     for phase: Phase, generation: Int? = nil, reason: String = "the session could not be opened"
-  ) -> (wasOpen: Bool, reason: String)? {
-    let left = state.withLock { state -> (wasOpen: Bool, reason: String, wire: Wire?, dead: [PendingRequest])? in
+  ) -> Loss? {
+    let left = state.withLock { state -> (loss: Loss, wire: Wire?, dead: [PendingRequest], isAlone: Bool)? in
       guard state.phase != .closed, generation ?? state.generation == state.generation else { return nil }
       let complaint = state.lastComplaint.map { "\($0) (\(reason))" } ?? reason
-      let wasOpen = state.phase == .connected
+      let loss = Loss(
+        wasOpen: state.phase == .connected, reason: complaint, subscriptions: Array(state.subscriptionsByNumber.values))
       let wire = state.wire
-      return (wasOpen, complaint, wire, state.leaveConnection(for: phase))
+      return (loss, wire, state.leaveConnection(for: phase), state.cluster == nil)
     }
     guard let left else { return nil }
     left.wire?.shutDown()
-    outbox.dropAllButAcks()
-    for request in left.dead { fail(request, .connectionLost(reason: left.reason)) }
-    return (left.wasOpen, left.reason)
+    if left.isAlone { outbox.dropAllButAcks() }
+    for request in left.dead {
+      if request.isOnWire && !request.isRepeatable {
+        fail(
+          request, .connectionLost(reason: "\(left.loss.reason); whether '\(request.op)' has taken effect is unknown"))
+      } else {
+        request.caller?.resume(throwing: RequestLost(mayHaveTakenEffect: request.sends > 0, reason: left.loss.reason))
+      }
+    }
+    return left.loss
+  }
+
+  /// What was lost with a connection.
+  private struct Loss {
+    var wasOpen: Bool
+    var reason: String
+    /// Those that were open on it.
+    var subscriptions: [SubscriptionState]
   }
 
   /// Tries again and again. The client is looked up each time, so that a forgotten one goes away.
-  private static func reconnect(_ owner: WeakClient) async {
+  private static func reconnect(_ owner: Weak<ServerConnection>) async {
     var attempt = 1
-    while let rule = owner.client?.configuration.reconnect {
+    while let rule = owner.object?.configuration.reconnect {
       let delayMs = rule.delayMs(attempt: attempt, random: .random(in: 0...UInt64.max))
-      owner.client?.report(.reconnecting(attempt: attempt, delayMs: delayMs))
+      owner.object?.report(.reconnecting(attempt: attempt, delayMs: delayMs))
       do { try await Task.sleep(for: .milliseconds(delayMs)) } catch { return }
-      guard let client = owner.client, client.state.withLock({ $0.phase != .closed }) else { return }
+      guard let connection = owner.object, connection.state.withLock({ $0.phase != .closed }) else { return }
       do {
-        _ = try await client.openSession(isAgain: true)
+        _ = try await connection.openSession(isAgain: true)
         return
       } catch {
-        client.leaveWire(for: .reconnecting)
+        connection.leaveWire(for: .reconnecting)
         let isFinal =
           if case EscapementError.refused(let code, _) = error {
             code == .unauthenticated || code == .forbidden || code == .badRequest
           } else { attempt >= rule.attemptsMax ?? .max }
-        if isFinal { return client.giveUp("\(error)") }
+        if isFinal { return connection.giveUp("\(error)") }
       }
       attempt += 1
     }
@@ -193,14 +203,15 @@ extension EscapementClient {
   }
 }
 
-extension EscapementClient.State {
-  /// Gives the requests that died with the connection; what may be repeated stays listed for the next one.
-  fileprivate mutating func leaveConnection(for phase: EscapementClient.Phase) -> [EscapementClient.PendingRequest] {
+extension ServerConnection.State {
+  /// Gives the requests that died with the connection; what may be repeated stays listed for the next one, when there is one.
+  fileprivate mutating func leaveConnection(for phase: ServerConnection.Phase) -> [ServerConnection.PendingRequest] {
     self.phase = phase
     wire = nil
     generation += 1
     subscriptionsByNumber = [:]
-    let dead = pending.filter { $0.value.isOnWire && !$0.value.isRepeatable }
+    let hasNext = cluster == nil
+    let dead = pending.filter { !hasNext || $0.value.isOnWire && !$0.value.isRepeatable }
     for rid in dead.keys { pending[rid] = nil }
     // A renewal of a subscription is asked for anew in the next session.
     pending = pending.filter { $0.value.caller != nil }
