@@ -100,7 +100,7 @@ extension DelayStore {
 /// Reads spilled messages, those that lie close together at once.
 private final class SpilledReadTask: IOTask, @unchecked Sendable {
   /// What lies between two messages is read along with them when it is no more than this.
-  private static let gapBytesMax = 4096
+  private static let gapBytesMax = 1024
 
   private struct Found {
     var memory: Chunk

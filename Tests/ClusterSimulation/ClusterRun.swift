@@ -59,7 +59,9 @@ final class ClusterRun {
     settings.minFreeBytes = 0
     settings.reserveBytes = 0
     let names = (0..<count).map { "node\($0)" }
-    for name in names {
+    for (number, name) in names.enumerated() {
+      // What has room in memory is a node's own affair.
+      settings.broker.nearBytesMax = [1 << 30, 1500, 0][(number + Int(seed % 3)) % 3]
       let node = SimulatedNode(name, stream, settings: settings, seed: world.random.next())
       node.rank = Placement.rank(of: name, forShard: 0, nodes: names)
       drawClock(node)

@@ -63,7 +63,8 @@ final class Simulation {
     self.bug = bug
     script = Script(seed: seed, turns: turns, deletesTopics: deletesTopics)
     random = SplitMix64(seed: seed)
-    settings = Self.settings(&random, nearBytes: [4000, 700, 1 << 30, 0][Int(seed % 4)])
+    settings = Self.settings(&random)
+    setNearBytes()
     disk = SimulatedStorage(seed: seed)
     ledger = Ledger(idWindowMs: settings.broker.idWindowMs)
   }
@@ -71,11 +72,8 @@ final class Simulation {
   deinit { for text in texts.values { text.deallocate() } }
 
   /// Everything small, so that a short script meets every border.
-  ///
-  /// - Parameter nearBytes: how much of what is near has room in memory.
-  private static func settings(_ random: inout SplitMix64, nearBytes: Int) -> EngineSettings {
+  private static func settings(_ random: inout SplitMix64) -> EngineSettings {
     var settings = EngineSettings()
-    settings.broker.nearBytesMax = nearBytes
     settings.broker.tickMs = Bool.random(using: &random) ? 1 : 10
     settings.broker.wheelSize = [4, 16, 512].randomElement(using: &random) ?? 512
     settings.broker.sliceMs = 1000
@@ -90,6 +88,11 @@ final class Simulation {
     settings.minFreeBytes = 16 << 10
     settings.reserveBytes = 64 << 10
     return settings
+  }
+
+  /// How much of what is near has room in memory: another amount in each life.
+  private func setNearBytes() {
+    settings.broker.nearBytesMax = [4000, 700, 1 << 30, 0][(Int(seed % 4) + crashes) % 4]
   }
 
   // MARK: Life of a process
@@ -121,6 +124,7 @@ final class Simulation {
   func losePower() {
     endProcess()
     crashes += 1
+    setNearBytes()
     disk = disk.crash(seed: random.next())
     if let medium { losePower(medium) }
     // Sooner or later in the next life, often while it recovers.

@@ -19,6 +19,8 @@ extension Pending {
 
   /// Begins to bring back what is due soon after `nowMs`: a part of each lane at most.
   func bringBack(nowMs: UnixMs) {
+    if near.spilledLanes.isEmpty { return }
+    makeRoom()
     for lane in near.spilledLanes {
       let fromMs = near.bringBackMs(lane, leadMs: Self.leadMs, isShort: isShort)
       guard let fromMs, fromMs <= nowMs else { continue }
@@ -27,15 +29,27 @@ extension Pending {
     }
   }
 
+  /// As `bringBack(nowMs:)` for a broker that only replays, if there is room: what it releases next, and when, others decide, and
+  /// what a release needs it brings back by itself.
+  func bringBackWhileFollowing(nowMs: UnixMs) {
+    if hasRoomNear { bringBack(nowMs: nowMs) }
+  }
+
   /// In replay: brings back everything that leaves by `watermarks`. `drain` does the disk work.
   func bringBack(through watermarks: Watermarks, drain: () -> Void) {
     for lane in near.spilledLanes {
       let limit = watermarks.reached(lane: lane)
       while let bound = near.spillBound(lane), bound <= limit, turn.failure == nil {
+        makeRoom()
         begin(lane, through: limit)
         drain()
       }
     }
+  }
+
+  /// With memory used up, released messages are retired before others come: they have their memory until then.
+  private func makeRoom() {
+    if !hasRoomNear { retire(limit: settings.releasesPerTurn) }
   }
 
   /// Brings back the next part of a lane, unless one is on its way.

@@ -87,8 +87,10 @@ final class Pending {
   var count: Int { store.index.count - retiringCount }
   /// Those that lie on disk only.
   var onDiskCount: Int { store.onDiskCount }
-  /// Whether some of those are near.
-  var hasSpilled: Bool { near.spilledCount > 0 }
+  /// Those of them that are near, and have no room in memory; those cancelled or moved since count until their time comes. O(lanes).
+  var spilledCount: Int { near.spilledCount }
+  /// Whether there are any, or some are on their way back.
+  var hasSpilled: Bool { !near.spilledLanes.isEmpty }
   /// Those that are due.
   var dueCount: Int { near.dueCount }
   /// Whether messages are due: they go before other work.
@@ -201,7 +203,8 @@ final class Pending {
     topic.addPending(bytes: record.length)
     if leaveMs > near.reachedMs {
       if store.belongsOnDisk(dueMs: leaveMs) { return store.insert(record, dueMs: leaveMs, hash: hash) }
-      if !hasRoomNear {
+      // A slice keeps when a message leaves, not when it was due: one that leaves later than it was due stays in memory.
+      if !hasRoomNear, record.dueMs == leaveMs {
         return near.noteSpilled(store.spill(record, dueMs: leaveMs, hash: hash), topic: topic.number)
       }
     }
@@ -337,8 +340,10 @@ final class Pending {
   /// Retires some messages, forgets outcomes that are out of the window, and brings near what is due soon after `aheadMs`: a
   /// broker that only replays has no timers and no turns.
   func tidyWhileFollowing(aheadMs: UnixMs) {
-    advance(nowMs: max(turn.nowMs, aheadMs))
+    let nowMs = max(turn.nowMs, aheadMs)
     retire(limit: settings.releasesPerTurn)
+    store.advance(nowMs: nowMs)
+    bringBackWhileFollowing(nowMs: nowMs)
     guard turn.nowMs >= nextSweepMs else { return }
     nextSweepMs = turn.nowMs + sweepIntervalMs
     outcomes.sweep(nowMs: turn.nowMs)
@@ -354,11 +359,9 @@ final class Pending {
   // MARK: Turns
 
   /// Brings messages into memory whose time is near.
-  func advance() { advance(nowMs: turn.nowMs) }
-
-  private func advance(nowMs: UnixMs) {
-    store.advance(nowMs: nowMs)
-    bringBack(nowMs: nowMs)
+  func advance() {
+    store.advance(nowMs: turn.nowMs)
+    bringBack(nowMs: turn.nowMs)
   }
 
   /// When there is something to do; nil for never.
