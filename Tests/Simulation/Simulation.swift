@@ -64,9 +64,9 @@ final class Simulation {
     script = Script(seed: seed, turns: turns, deletesTopics: deletesTopics)
     random = SplitMix64(seed: seed)
     settings = Self.settings(&random)
-    setNearBytes()
     disk = SimulatedStorage(seed: seed)
     ledger = Ledger(idWindowMs: settings.broker.idWindowMs)
+    setNearBytes()
   }
 
   deinit { for text in texts.values { text.deallocate() } }
