@@ -27,7 +27,9 @@ extension Broker {
     case .released:
       let released = Released(decoding: payload)
       pending.bringNear(through: released.watermarks, drain: drain)
-      if failure == nil { apply(released) }
+      guard failure == nil else { return }
+      apply(released)
+      evictWhileReplaying(drain: drain)
     case .published: apply(Published(decoding: payload))
     case .held: apply(MessageHeld(decoding: payload))
     case .heldReleased: apply(HeldReleased(decoding: payload))
