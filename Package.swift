@@ -71,7 +71,7 @@ let package = Package(
     program(
       "escapement",
       [
-        "Access", "EscapementClient", "Server", "Engine", "Broker", "DataFiles", "DecisionLog", "Journal",
+        "Access", "EscapementClient", "Server", "Engine", "Broker", "Cluster", "DataFiles", "DecisionLog", "Journal",
         "LineProtocol", "Logs", "NATS", "Node", "Platform", "Primitives", "RocketMQFrontEnd", "RabbitMQFrontEnd", "TLS",
       ]),
     program("OrderTimeouts", ["EscapementClient"], path: "Examples/OrderTimeouts"),

@@ -84,6 +84,12 @@ static inline int clinux_wait_readable_ns(int fd, int64_t timeout_ns) {
   return (int)syscall(SYS_ppoll, &watched, 1, timeout_ns < 0 ? NULL : &limit, NULL, (size_t)0);
 }
 
+static inline int clinux_wait_writable_ns(int fd, int64_t timeout_ns) {
+  struct pollfd watched = {.fd = fd, .events = POLLOUT};
+  struct timespec limit = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
+  return (int)syscall(SYS_ppoll, &watched, 1, timeout_ns < 0 ? NULL : &limit, NULL, (size_t)0);
+}
+
 static inline int clinux_ignore_sigpipe(void) { return signal(SIGPIPE, SIG_IGN) == SIG_ERR ? -1 : 0; }
 
 // Raises the limit of open files to the hard maximum and gives the new limit, or -1.

@@ -19,7 +19,8 @@
 //                 u16 n and n bytes: address for its clients
 //   records       bytes of frames (`DecisionLog/Frame`), cut anywhere; what is cut goes on at the start of the next such entry
 //   heartbeat     nothing
-//   checkpointed  u64 position in the stream, then the name of the node whose durable checkpoint holds all up to it
+//   checkpointed  u64 position in the stream up to which a durable checkpoint of a node holds all, u8 1 when the node is ready to
+//                 lead (otherwise 0), u8 n and n bytes: its name, then its address
 //   resign        the name of the node that shall lead next; empty: any
 //
 // All integers are little-endian.

@@ -60,28 +60,33 @@ public struct CheckpointNote: Equatable, Sendable {
   public var address: String
   /// The last message of the stream that its checkpoint holds; 0 when it has none.
   public var streamSequence: UInt64
+  /// Whether it has been at the end of the log for long enough to be given the leadership.
+  public var isReady: Bool
 
   /// Puts them together.
-  public init(node: String, address: String, streamSequence: UInt64) {
+  public init(node: String, address: String, streamSequence: UInt64, isReady: Bool = false) {
     precondition(node.utf8.count <= 255, "the name of a node is short")
     self.node = node
     self.address = address
     self.streamSequence = streamSequence
+    self.isReady = isReady
   }
 
   func encoded() -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.append(little: streamSequence)
+    bytes.append(isReady ? 1 : 0)
     bytes.append(UInt8(node.utf8.count))
     return bytes + node.utf8 + address.utf8
   }
 
   init?(decoding body: ArraySlice<UInt8>) {
     let bytes = Array(body)
-    guard bytes.count >= 9, bytes.count >= 9 + Int(bytes[8]) else { return nil }
-    let nodeEnd = 9 + Int(bytes[8])
+    guard bytes.count >= 10, bytes[8] <= 1, bytes.count >= 10 + Int(bytes[9]) else { return nil }
+    let nodeEnd = 10 + Int(bytes[9])
+    isReady = bytes[8] == 1
     streamSequence = bytes.little(UInt64.self, at: 0)
-    node = String(decoding: bytes[9..<nodeEnd], as: UTF8.self)
+    node = String(decoding: bytes[10..<nodeEnd], as: UTF8.self)
     address = String(decoding: bytes[nodeEnd...], as: UTF8.self)
   }
 }

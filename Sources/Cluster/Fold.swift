@@ -44,6 +44,9 @@ public enum Verdict: Equatable, Sendable {
   case void
   /// It counts.
   case valid(Entry, EntryContent)
+  /// The stream is a later generation of the log, and this is its beginning: what was before it is in the folders of nodes only.
+  /// Nothing has changed.
+  case laterGeneration
   /// Nothing may be folded any more. Nothing has changed.
   case stop(FoldFault)
 }
@@ -125,6 +128,7 @@ public struct Fold: Sendable {
       voidCount += 1
       return .void
     }
+    if isEpoch, position.epoch == 0, entry.firstRecord > 1 { return .laterGeneration }
     if let fault = misfit(entry, sequence) { return fault }
     let body = message[Entry.headerBytes...]
     let content: EntryContent

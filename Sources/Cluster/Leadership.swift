@@ -27,6 +27,13 @@ public struct LeadershipSettings: Sendable {
   public var graceNs: Int64 = 1_000_000_000
   /// How long a leader is silent at most.
   public var heartbeatNs: Int64 = 500_000_000
+  /// How long a node must have been at the end of the log, and another one must have led, before the one gives the leadership to
+  /// the other because it is the preferred one.
+  public var settledNs: Int64 = 30_000_000_000
+  /// How old the word of a node may be that is given the leadership: one that has died since would leave nobody leading.
+  public var wordNsMax: Int64 = 15_000_000_000
+  /// How often a leader notes where it is itself, as others do by telling it.
+  public var noteNs: Int64 = 60_000_000_000
   /// By how much a node's clock may differ from the leader's.
   public var clockDifferenceMsMax: Int64 = 250
   /// How long after a failed read of the end it is tried again.

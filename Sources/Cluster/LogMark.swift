@@ -8,9 +8,11 @@
 //
 // All integers are little-endian.
 //
-// Holds: no record was unfinished there.
+// Holds: no record was unfinished there. A mark whose stream has no name stands in front of a stream that is not there yet: the
+// next generation of the log, after the loss of the stream before it.
 // Leaves to others: the identity of the log, which stands in the checkpoint itself.
 
+import Primitives
 import ReplicatedStream
 
 /// A place in a stream to go on from.
@@ -28,6 +30,20 @@ public struct LogMark: Equatable, Sendable {
     self.stream = stream
     self.position = position
     self.leader = leader
+  }
+
+  /// The stream that the node goes on in; nil when it is to begin the next generation of the log.
+  public var knownStream: StreamIdentity? { stream.name.isEmpty ? nil : stream }
+
+  /// The mark with which a node goes on, in a new stream, with all that a checkpoint holds.
+  ///
+  /// - Parameter record: the last one that the checkpoint holds.
+  public func nextGeneration(behind record: Sequence) -> LogMark {
+    var mark = self
+    mark.stream = StreamIdentity(name: "", createdNs: 0)
+    mark.position.streamSequence = 0
+    mark.position.nextRecord = record + 1
+    return mark
   }
 
   /// The bytes.

@@ -18,9 +18,4 @@ public enum Placement {
     }
     return weighed.sorted { ($0.weight, $0.name) > ($1.weight, $1.name) }.map(\.name)
   }
-
-  /// The place of a node in that order, 0 for the preferred one; behind all others when it is not among them.
-  public static func rank(of node: String, forShard shard: Int, nodes: [String]) -> Int {
-    order(ofShard: shard, nodes: nodes).firstIndex(of: node) ?? Set(nodes).count
-  }
 }

@@ -35,6 +35,9 @@ extension ReplicatedLog {
       self.lastSentNs = lastSentNs
     }
 
+    /// In the order in which they came: of a node, the last word counts.
+    func takeNote() -> CheckpointNote? { notes.isEmpty ? nil : notes.removeFirst() }
+
     func wakeUpNs(_ leadership: Leadership, isSeekingEnd: Bool) -> Int64 {
       if window.isTroubled { return window.canSettle && !isSeekingEnd ? retryAtNs : .max }
       var next = window.isEmpty ? leadership.heartbeatNs(sentNs: lastSentNs) : .max
@@ -44,8 +47,6 @@ extension ReplicatedLog {
       return next
     }
   }
-
-  private static let ownNoteNs: Int64 = 60_000_000_000
 
   /// Takes what the loop has submitted and asked for.
   func takeRequests(_ nowNs: Int64) {
@@ -67,15 +68,12 @@ extension ReplicatedLog {
       isPaused = shared.folded.bytes > settings.waitingBytesMax
     }
     guard let lead else { return }
-    // Who has given the leadership away decides nothing more.
-    if lead.resignation == nil {
-      for buffer in buffers {
-        lead.frames.append(buffer)
-        lead.buffers.append((buffer.lastSequence, buffer.byteCount))
-      }
-      if !buffers.isEmpty, lead.queuedSinceNs == nil { lead.queuedSinceNs = nowNs }
-      if mustSync { lead.mustSend = true }
+    for buffer in buffers {
+      lead.frames.append(buffer)
+      lead.buffers.append((buffer.lastSequence, buffer.byteCount))
     }
+    if !buffers.isEmpty, lead.queuedSinceNs == nil { lead.queuedSinceNs = nowNs }
+    if mustSync { lead.mustSend = true }
     if let resignation { lead.resignation = resignation }
     lead.notes += notes
     if isStopping.load(ordering: .sequentiallyConsistent) {
@@ -96,7 +94,7 @@ extension ReplicatedLog {
     guard let lead else { return }
     if lead.window.canSettle, nowNs >= lead.retryAtNs { return intake.seekEnd(nowNs: nowNs) }
     if nowNs >= lead.nextOwnNoteNs {
-      lead.nextOwnNoteNs = nowNs + Self.ownNoteNs
+      lead.nextOwnNoteNs = nowNs + settings.leadership.noteNs
       lead.notes.append(shared.withLock { $0.status.checkpoint })
     }
     makeEntries(lead, nowNs)
@@ -121,7 +119,7 @@ extension ReplicatedLog {
           lead.mustSend = false
           lead.queuedSinceNs = nil
         }
-      } else if let note = lead.notes.popLast() {
+      } else if let note = lead.takeNote() {
         lead.window.add { $0.checkpointed(note, serviceMs: serviceMs) }
       } else if let node = lead.resignation, lead.window.isEmpty, lead.frames.isEmpty {
         lead.resignIndex = lead.window.writer.nextIndex

@@ -32,6 +32,7 @@ extension ReplicatedLog {
     foldWhatIsHere(nowNs)
     while !isFinished, let event = stream.nextEvent() { take(event, nowNs) }
     if !isFinished { goOn(nowNs) }
+    lookAround(nowNs)
     publish()
     if isFinished { return .finished }
     stream.turn(nowMs: nowNs / Self.nsPerMs)
@@ -44,11 +45,12 @@ extension ReplicatedLog {
     if intake.hasReachedEnd(folded: fold.position.streamSequence) { reachedEnd(nowNs) }
     if intake.hasGivenUp(nowNs: nowNs) { failedToReachEnd(nowNs) }
     if !isCurrent, nowNs >= seekEndAtNs { intake.seekEnd(nowNs: nowNs) }
-    campaign(nowNs)
+    if search == nil { campaign(nowNs) }
     // Nothing is asked of a stream that is away, or not found good yet.
     let isConnected = stream.link == .connected
     if isConnected { goOnLeading(nowNs) }
-    if isConnected, !isPaused {
+    if isConnected { goOnSearching(nowNs) }
+    if isConnected, !isPaused, search == nil {
       for wish in intake.wishes(folded: fold.position.streamSequence, nowNs: nowNs) { ask(wish) }
     }
     if isStopping.load(ordering: .sequentiallyConsistent), lead == nil { isFinished = true }
@@ -64,10 +66,10 @@ extension ReplicatedLog {
   private func wakeUpNs() -> Int64 {
     var next = stream.nextTurnMs == .max ? Int64.max : stream.nextTurnMs &* Self.nsPerMs
     guard stream.link == .connected else { return next }
+    if let search { return min(next, search.wakeUpNs) }
     if !isPaused { next = min(next, intake.wakeUpNs) }
     if let lead { return min(next, lead.wakeUpNs(leadership, isSeekingEnd: intake.isSeekingEnd)) }
-    let (mayLead, rank) = shared.withLock { ($0.mayLead, $0.rank) }
-    if mayLead, let campaignNs = leadership.wakeUpNs(rank: rank) {
+    if shared.withLock({ $0.mayLead }), let campaignNs = leadership.wakeUpNs(rank: rank) {
       next = min(next, campaignNs)
     }
     return next
@@ -85,6 +87,7 @@ extension ReplicatedLog {
       foldWhatIsHere(nowNs, isLive: true)
       intake.noticeHole(folded: fold.position.streamSequence, nowNs: nowNs)
     case .read(let call, let outcome):
+      if tookOfSearch(outcome, of: call, nowNs) { return }
       guard let entries = intake.read(outcome, of: call, folded: folded, nowNs: nowNs) else { return }
       for entry in entries where !isFinished && !isPaused { foldNext(entry, nowNs, isLive: false) }
       foldWhatIsHere(nowNs)
@@ -119,11 +122,11 @@ extension ReplicatedLog {
   }
 
   private func checkLoss() {
+    guard search == nil else { return }
     switch intake.loss {
     case .truncated(let first):
-      stop(
-        because: .truncated,
-        "the stream begins at \(first), and this node has read up to \(fold.position.streamSequence)")
+      depose("the stream begins at \(first)")
+      if !isFinished { search = NodeSearch(from: first) }
     case .wentBack(let last):
       stop(
         because: .damaged, "the stream ends at \(last), and this node has read up to \(fold.position.streamSequence)")
@@ -151,6 +154,9 @@ extension ReplicatedLog {
     case .known, .gap: return
     case .void: break
     case .valid(let entry, let content): folded(entry, content, message, nowNs, isLive: isLive)
+    case .laterGeneration:
+      if search == nil { search = NodeSearch(from: sequence) }
+      return
     case .stop(let fault):
       unreadable += 1
       if fault.kind == .unreadable, unreadable <= 8 { return intake.wantsAgain(nowNs: nowNs) }
@@ -166,7 +172,10 @@ extension ReplicatedLog {
   private func folded(
     _ entry: Entry, _ content: EntryContent, _ message: [UInt8], _ nowNs: Int64, isLive: Bool
   ) {
-    if case .checkpointed(let note) = content { truncation.heard(note, nowNs: nowNs) }
+    if case .checkpointed(let note) = content {
+      truncation.heard(note, nowNs: nowNs)
+      lookAtNs = .min
+    }
     if let beginning, beginning.message == message { return begun(beginning, nowNs) }
     if let lead, entry.epoch == lead.epoch { return committed(through: entry.index, nowNs) }
     if case .records(let frames) = content { shared.withLock { $0.folded.append(frames) } }
@@ -194,8 +203,8 @@ extension ReplicatedLog {
   // MARK: Campaigning
 
   private func campaign(_ nowNs: Int64) {
-    let (mayLead, rank) = shared.withLock { ($0.mayLead, $0.rank) }
-    let may = mayLead && stream.link == .connected && !isStopping.load(ordering: .sequentiallyConsistent)
+    let may =
+      shared.withLock { $0.mayLead } && stream.link == .connected && !isStopping.load(ordering: .sequentiallyConsistent)
     guard lead == nil, leadership.next(nowNs: nowNs, rank: rank, mayLead: may) != nil else { return }
     intake.seekEnd(nowNs: nowNs)
   }
@@ -301,7 +310,6 @@ extension ReplicatedLog {
       shared.status.voidCount = fold.voidCount
       shared.status.isClockOff = leadership.isClockOff
       shared.status.streamBytes = intake.streamBytes
-      shared.status.nodes = truncation.nodes(nowNs: surroundings.clock())
     }
     surroundings.notify()
   }

@@ -20,6 +20,8 @@ public struct ReplicatedLogSettings: Sendable {
   public var node: String
   /// Where clients find it.
   public var address: String
+  /// Which shard the log is of: it decides the order of the nodes (`Placement`).
+  public var shard = 0
   /// Times of leases and campaigns.
   public var leadership = LeadershipSettings()
   /// Bytes of records that may wait to be applied; then reading stops for a while.
@@ -69,7 +71,6 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     // From the loop.
     var queue: [RecordBuffer] = []
     var mustSync = false
-    var rank = 0
     var mayLead = false
     var resignation: String?
     var isSeizing = false
@@ -113,6 +114,16 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   var beginning: Beginning?
   var lead: Lead?
   var truncation: Truncation
+  /// The nodes that count, by name; a second old at most.
+  var alive: [KnownNode] = []
+  var lookAtNs: Int64 = .min
+  /// The node's place among them and itself.
+  var rank = 0
+  /// Since when this node has been at the end of the log, and when it was there last.
+  var currentSinceNs: Int64?
+  var atEndNs: Int64 = .min
+  /// What this node looks for when the stream does not go back as far as its checkpoint.
+  var search: NodeSearch?
   var isFinished = false
   /// How often a message was not a whole entry.
   var unreadable = 0
@@ -145,13 +156,13 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     nextSequence = position.nextRecord
     written = Atomic(position.nextRecord - 1)
     shown = Atomic(position.nextRecord - 1)
+    let checkpoint = CheckpointNote(
+      node: settings.node, address: settings.address, streamSequence: position.streamSequence)
     shared = Mutex(
       Shared(
         folded: FoldedRecords(next: position.nextRecord), marks: LogMarks(position), identity: identity,
-        status: ReplicationStatus(
-          checkpoint: CheckpointNote(
-            node: settings.node, address: settings.address, streamSequence: position.streamSequence))))
-    knownStream = mark?.stream
+        status: ReplicationStatus(checkpoint: checkpoint)))
+    knownStream = mark?.knownStream
     if let leader = mark?.leader {
       shared.withLock {
         $0.leaders[position.epoch] = leader
@@ -260,6 +271,12 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
         return false
       }
       precondition(shared.begunEpoch != nil, "records are taken by a log that has begun")
+      if shared.resignation != nil {
+        // Another node goes on behind what was submitted before.
+        nextSequence = buffer.nextSequence
+        shared.pool.recycle(buffer)
+        return false
+      }
       shared.queue.append(buffer)
       shared.mustSync = shared.mustSync || mustSync
       return true
@@ -277,7 +294,7 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
   }
 
   /// Notes that a durable checkpoint of this node holds the records up to `sequence`. The leader truncates the stream behind
-  /// the checkpoints of all nodes; one that follows has to tell it (`ReplicationStatus.checkpoint`).
+  /// the checkpoints of all nodes; the owner of one that follows tells it (`ReplicationStatus.checkpoint`).
   public func release(upTo sequence: Sequence) {
     shared.withLock { shared in
       guard let place = shared.marks.place(before: sequence) else { return }
@@ -288,7 +305,7 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     surroundings.wake()
   }
 
-  /// Says how far the checkpoint of another node reaches, which it has told this one.
+  /// Says what another node has told this one, which leads: it becomes an entry. Of a node that does not lead it is dropped.
   public func note(_ checkpoint: CheckpointNote) {
     shared.withLock { $0.notes.append(checkpoint) }
     surroundings.wake()
@@ -300,8 +317,8 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     surroundings.wake()
   }
 
-  /// Gives the leadership to `node` (empty: to any) as soon as everything submitted by now is committed. What is submitted after it
-  /// is void, and the log fails then, as that of a leader who was deposed.
+  /// Gives the leadership to `node` (empty: to any) as soon as everything submitted until now is committed; the log has failed
+  /// then, as that of a leader who was deposed. What is submitted after it is dropped: it is never committed, and never shown.
   public func resign(to node: String) {
     shared.withLock { $0.resignation = node }
     surroundings.wake()
@@ -313,17 +330,13 @@ public final class ReplicatedLog: DecisionLog, @unchecked Sendable {
     surroundings.wake()
   }
 
-  /// Says whether this node may lead, and its place among those that may.
-  ///
-  /// - Parameters:
-  ///   - mayLead: whether it has applied, or soon will have, all that was read.
-  ///   - rank: 0 for the preferred node (`Placement`).
-  public func setCandidacy(mayLead: Bool, rank: Int) {
-    shared.withLock {
-      $0.mayLead = mayLead
-      $0.rank = rank
+  /// Says whether this node may lead: it has applied, or soon will have, all that was read.
+  public func setCandidacy(mayLead: Bool) {
+    let isNew = shared.withLock { shared in
+      defer { shared.mayLead = mayLead }
+      return shared.mayLead != mayLead
     }
-    surroundings.wake()
+    if isNew { surroundings.wake() }
   }
 
   // MARK: Other threads

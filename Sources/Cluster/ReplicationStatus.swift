@@ -54,10 +54,14 @@ public struct ReplicationStatus: Sendable {
   public internal(set) var isClockOff = false
   /// About how many bytes the stream takes.
   public internal(set) var streamBytes: UInt64 = 0
-  /// This node and how far its last checkpoint reaches, for the leader to know.
+  /// What this node has to tell the leader: at once when it differs from what was told last, or when another one leads, and
+  /// each minute.
   public internal(set) var checkpoint: CheckpointNote
-  /// The nodes that were heard in the log lately, by name.
+  /// The nodes that were heard in the log lately, by name; a second old at most.
   public internal(set) var nodes: [KnownNode] = []
+  /// Of a leader: the node that should lead instead and is ready to. The owner gives it the leadership (`Shard.resign`), one
+  /// shard at a time.
+  public internal(set) var preferredLeader: String?
 
   init(checkpoint: CheckpointNote) { self.checkpoint = checkpoint }
 }

@@ -4,7 +4,7 @@
 //      ▲                              │ ▲                                                            │
 //      └──────────────────────────────┼─┴────────── another one leads: the folder is opened again ◄──┘
 //                                     ▼
-//                                  stopped: an operator, or another node's checkpoint, is needed
+//                                  stopped: an operator is needed; or needs the folder of another node, and reads again with it
 //
 // Holds: an engine that has led and does not any more is dropped, with everything that it holds in memory: it may not be in the
 // log. The folder is opened as after a crash, from its last durable checkpoint, and the log is read on from there.
@@ -55,6 +55,8 @@ public final class Shard {
     case following
     /// Takes commands.
     case leading
+    /// The stream does not go back as far as this node's folder, or the folder is empty: it needs that of another node. Says why.
+    case needsFolder(String)
     /// Does nothing any more.
     case stopped(LogStop?, String)
   }
@@ -65,6 +67,8 @@ public final class Shard {
     case began
     /// It leads no more: all that clients were not told is void, and they must go.
     case deposed
+    /// It needs the folder of another node: the owner fetches one (`FolderArchiveReader`), then calls `reopen`.
+    case needsFolder
     /// It has stopped.
     case stopped
   }
@@ -82,20 +86,20 @@ public final class Shard {
   private let surroundings: ShardSurroundings
   private let engineSettings: EngineSettings
   private let logSettings: ReplicatedLogSettings
-  private var rank: Int
+  /// Whether the leadership is being given away: the owner takes no commands any more, and makes no turns of the engine.
+  public private(set) var isResigning = false
 
-  /// Begins to read. `rank` is the node's place among those that may lead.
+  /// Begins to read.
   ///
   /// - Throws: when the folder cannot be read.
   public init(
-    _ stream: any ReplicatedStream, engine: EngineSettings, log: ReplicatedLogSettings, rank: Int,
+    _ stream: any ReplicatedStream, engine: EngineSettings, log: ReplicatedLogSettings,
     _ surroundings: ShardSurroundings
   ) throws(StorageError) {
     self.stream = stream
     self.surroundings = surroundings
     engineSettings = engine
     logSettings = log
-    self.rank = rank
     self.log = try Self.openLog(stream, log, surroundings)
   }
 
@@ -113,8 +117,14 @@ public final class Shard {
     return ReplicatedLog(stream, from: mark, identity: file?.identity, settings: settings, surroundings.log)
   }
 
-  /// The node's place among those that may lead has changed.
-  public func setRank(_ rank: Int) { self.rank = rank }
+  /// Gives the leadership to `node` (empty: to any) as soon as all that was decided until now is committed. To be called between
+  /// two turns of the engine. What waits for a gate may still be shown until `turn` gives `.deposed`; what the engine would
+  /// decide from now on is dropped. Changes nothing while the node does not lead.
+  public func resign(to node: String) {
+    guard case .leading = state else { return }
+    isResigning = true
+    log.resign(to: node)
+  }
 
   /// Goes on: opens, applies, begins to lead, starts again. To be called in each turn of the loop, before commands.
   ///
@@ -122,7 +132,7 @@ public final class Shard {
   /// - Returns: what has changed; nil for nothing that clients must know.
   public func turn(nowNs: Int64) -> Change? {
     switch state {
-    case .stopped: return nil
+    case .stopped, .needsFolder: return nil
     case .leading:
       guard log.failure != nil else { return nil }
       return isStopped() ? stop() : startAgain()
@@ -137,7 +147,7 @@ public final class Shard {
     if engine == nil {
       guard status.isIdentified else {
         // Nobody has ever led: whoever does gives the log its identity.
-        setCandidacy(mayLead: status.isCurrent && status.position == FoldPosition())
+        log.setCandidacy(mayLead: status.isCurrent && status.position == FoldPosition())
         return nil
       }
       try open(status)
@@ -145,7 +155,7 @@ public final class Shard {
     guard let engine, let lanes else { return nil }
     _ = try engine.follow(
       finished: lanes.takeFinished(), isWaitingForSpace: lanes.isWaitingForSpace, aheadMs: status.serviceMs)
-    setCandidacy(mayLead: true)
+    log.setCandidacy(mayLead: true)
     guard case .leading = log.status.role else { return nil }
     return try lead(engine, lanes, nowNs)
   }
@@ -173,8 +183,6 @@ public final class Shard {
     return .began
   }
 
-  private func setCandidacy(mayLead: Bool) { log.setCandidacy(mayLead: mayLead, rank: rank) }
-
   // MARK: Ends
 
   private func isStopped() -> Bool { log.status.stop != nil }
@@ -191,10 +199,20 @@ public final class Shard {
     }
   }
 
+  /// The folder is that of another node now: reads on from its checkpoint.
+  ///
+  /// - Throws: when the folder cannot be read.
+  public func reopen() throws(StorageError) {
+    guard case .needsFolder = state else { preconditionFailure("a folder was asked for before it is opened again") }
+    log = try Self.openLog(stream, logSettings, surroundings)
+    state = .reading
+  }
+
   private func close() {
     lanes?.abandon()
     lanes = nil
     engine = nil
+    isResigning = false
   }
 
   private func stop() -> Change { stop(log.status.stop, log.status.problem ?? "") }
@@ -203,6 +221,10 @@ public final class Shard {
 
   private func stop(_ reason: LogStop?, _ text: String) -> Change {
     close()
+    if reason == .truncated {
+      state = .needsFolder(text)
+      return .needsFolder
+    }
     state = .stopped(reason, text)
     return .stopped
   }

@@ -152,6 +152,9 @@ struct StreamIntake {
     return true
   }
 
+  /// Whether nothing is known that is not folded.
+  func isAtEnd(folded: EntrySequence) -> Bool { !needsMore(folded) }
+
   private func needsMore(_ folded: EntrySequence) -> Bool { max(highest, goal ?? 0) > folded }
 
   /// What is to be asked of the stream now; the calls are given back by `asked`.

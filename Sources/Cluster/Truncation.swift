@@ -31,6 +31,8 @@ public struct KnownNode: Equatable, Sendable {
   public let address: String
   /// The last message of the stream that its checkpoint holds; 0 when it has none.
   public let streamSequence: UInt64
+  /// Whether it said that it has been at the end of the log for long enough to be given the leadership.
+  public let isReady: Bool
   /// When its last note was read, by the boot-time clock of this node.
   public let heardNs: Int64
 }
@@ -56,11 +58,11 @@ struct Truncation: Sendable {
     while places.count > 1, bytes - places[1].bytes >= horizonBytes { places.removeFirst() }
   }
 
-  /// A valid `checkpointed` entry was folded.
+  /// A valid `checkpointed` entry was folded. The last word counts, even if it tells of less: a node may have lost its disk.
   mutating func heard(_ note: CheckpointNote, nowNs: Int64) {
-    let known = byName[note.node]?.streamSequence ?? 0
     byName[note.node] = KnownNode(
-      name: note.node, address: note.address, streamSequence: max(known, note.streamSequence), heardNs: nowNs)
+      name: note.node, address: note.address, streamSequence: note.streamSequence, isReady: note.isReady, heardNs: nowNs
+    )
   }
 
   /// The nodes that were heard lately, by name.

@@ -23,8 +23,10 @@ public struct CheckpointFile {
   /// What the log needs besides the sequence to go on behind it (`DecisionLog.mark`); empty for most.
   public var mark: [UInt8] = []
 
-  static let path = "checkpoint"
-  static let newPath = "checkpoint.new"
+  /// Where it stands in its folder.
+  public static let path = "checkpoint"
+  /// Where it stands before it is whole.
+  public static let newPath = "checkpoint.new"
   private static let magic: [UInt8] = Array("ESCAPECP".utf8)
   private static let version: UInt32 = 1
   private static let versionWithMark: UInt32 = 2
@@ -56,8 +58,11 @@ public struct CheckpointFile {
 
   /// Reads the checkpoint of a folder; nil when it has none.
   ///
+  /// - Parameter path: where it stands; another one only for a checkpoint that is not in place yet.
   /// - Throws: `damaged` when the file is not a whole checkpoint; `failed` when it is of a version that is not known.
-  public static func load(_ storage: any Storage) throws(StorageError) -> CheckpointFile? {
+  public static func load(
+    _ storage: any Storage, path: String = Self.path
+  ) throws(StorageError) -> CheckpointFile? {
     let file: FileID
     do throws(StorageError) {
       file = try storage.open(path, create: false)
@@ -101,7 +106,7 @@ public struct CheckpointFile {
   }
 
   /// Puts the checkpoint in the place of the one before, durably.
-  func save(_ storage: any Storage) throws(StorageError) {
+  public func save(_ storage: any Storage) throws(StorageError) {
     let file = try storage.open(Self.newPath, create: true)
     defer { storage.close(file) }
     try storage.truncate(file, to: 0)

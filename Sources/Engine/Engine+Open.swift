@@ -168,16 +168,6 @@ extension Engine {
   private static func removeStrangers(_ state: CheckpointState, _ storage: any Storage) throws(StorageError) {
     var known = Set(state.dataFiles)
     for path in state.dataFiles where path.hasSuffix(".log") { known.insert(path.dropLast(4) + ".index") }
-    for folder in ["delay", "settled"] {
-      for name in try storage.list(folder) where !known.contains("\(folder)/\(name)") {
-        try storage.remove("\(folder)/\(name)")
-      }
-    }
-    for topic in try storage.list("topics") {
-      let names = try storage.list("topics/\(topic)")
-      let strangers = names.filter { !known.contains("topics/\(topic)/\($0)") }
-      for name in strangers { try storage.remove("topics/\(topic)/\(name)") }
-      if strangers.count == names.count { try storage.removeDirectory("topics/\(topic)") }
-    }
+    try removeFiles(exceptFor: known, storage)
   }
 }

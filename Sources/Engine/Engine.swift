@@ -271,6 +271,19 @@ public final class Engine {
     drain()
   }
 
+  /// Takes a checkpoint of all that was applied, for a node that stops while it follows: its folder has all that it knows then,
+  /// also when the log should be lost, and its next start has less to read. Waits for the disk.
+  public func stopFollowing() {
+    guard broker.failure == nil else { return }
+    wantedSnapshot = nil
+    snapshot?.abandon()
+    drain()
+    guard broker.failure == nil, broker.isReadyForCheckpoint, !isCheckpointing else { return }
+    planCheckpoint()
+    beginCheckpointIfWritten()
+    drain()
+  }
+
   private func drain() {
     if let failure = io.drain() { broker.fail(failure) }
   }

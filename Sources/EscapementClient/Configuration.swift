@@ -92,6 +92,8 @@ public struct Configuration: Sendable {
   public var replyBytesMax: Int
   /// Called on every event, from any thread; must return soon.
   public var onEvent: (@Sendable (ConnectionEvent) -> Void)?
+  /// How often a leader of a cluster is asked for a sign of life while it answers nothing, in ms.
+  var pingEveryMs: Int64 = 1_000
 
   /// Makes settings.
   public init(

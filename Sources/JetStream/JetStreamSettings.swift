@@ -4,7 +4,11 @@ import ReplicatedStream
 
 /// The settings of a stream in JetStream.
 public struct JetStreamSettings: Equatable, Sendable {
-  /// The name of the stream, such as `ESC-0`: letters, digits, `-` and `_`.
+  /// The shard whose entries the stream holds, from 0 on.
+  public let shard: Int
+  /// How many shards the cluster has; that of its making counts for good, because topics belong to shards by it.
+  public let shards: Int
+  /// The name of the stream, such as `ESC-0`.
   public var name: String
   /// Where entries are published; nobody else may publish there.
   public var subject: String
@@ -32,13 +36,12 @@ public struct JetStreamSettings: Equatable, Sendable {
   /// How long one step of a truncation may take, in ms.
   public var purgeTimeoutMs: Int64 = 5000
 
-  /// The stream of one shard, by the usual names.
-  ///
-  /// - Parameters:
-  ///   - name: such as `ESC-0`.
-  ///   - shard: becomes part of the subjects `esc.<shard>` and `escr.<shard>`.
-  public init(name: String, shard: String, replicas: Int, bytesMax: Int64, mayCreate: Bool) {
-    self.name = name
+  /// The stream of one shard, by the usual names: `ESC-<shard>` with the subjects `esc.<shard>` and `escr.<shard>`.
+  public init(shard: Int, of shards: Int, replicas: Int, bytesMax: Int64, mayCreate: Bool) {
+    precondition(shard >= 0 && shard < shards, "a shard is one of those of its cluster")
+    self.shard = shard
+    self.shards = shards
+    name = "ESC-\(shard)"
     subject = "esc.\(shard)"
     tailSubject = "escr.\(shard)"
     self.replicas = replicas

@@ -48,6 +48,9 @@ extension JetStreamStream {
       return tryAgain("an answer about the stream that cannot be understood")
     }
     if let error = info.error { return takeError(error, wasMade: wasMade) }
+    if let shards = info.configuration.otherShards(than: settings) {
+      return giveUp(Problem.otherCluster(settings, shards: shards))
+    }
     let differences = info.configuration.differences(from: settings)
     guard differences.isEmpty else { return giveUp(Problem.different(settings, differences)) }
     guard let createdNs = ExactTime.unixNs(info.created) else {

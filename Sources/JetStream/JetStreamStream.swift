@@ -49,6 +49,8 @@ public final class JetStreamStream: ReplicatedStream {
   let jsonReader = JSONReader()
   private let tail: UInt64
   @exclusivity(unchecked) var works: [NATSCall: Work] = [:]
+  /// Calls that were made while the link was away: they come to nothing with the next turn.
+  @exclusivity(unchecked) private var unsent: [Work] = []
   @exclusivity(unchecked) private var lastCall: UInt64 = 0
   @exclusivity(unchecked) var events = EventQueue()
   @exclusivity(unchecked) var nowMs: Int64 = 0
@@ -94,9 +96,12 @@ public final class JetStreamStream: ReplicatedStream {
   public func append(_ bytes: UnsafeRawBufferPointer, expecting last: EntrySequence) -> StreamCall {
     precondition(!bytes.isEmpty && bytes.count <= entryBytesMax, "an entry has 1 to entryBytesMax bytes")
     let call = newCall()
-    ask(
-      settings.subject, bytes, header: NATSHeader("Nats-Expected-Last-Sequence", last),
-      timeoutMs: settings.appendTimeoutMs, for: .append(call, expecting: last))
+    let work = Work.append(call, expecting: last)
+    if isSent(work) {
+      ask(
+        settings.subject, bytes, header: NATSHeader("Nats-Expected-Last-Sequence", last),
+        timeoutMs: settings.appendTimeoutMs, for: work)
+    }
     return call
   }
 
@@ -104,14 +109,15 @@ public final class JetStreamStream: ReplicatedStream {
   public func read(from first: EntrySequence, maxBytes: Int) -> StreamCall {
     precondition(first >= 1 && maxBytes >= 1, "reading begins with an entry and takes at least one")
     let call = newCall()
-    read(Reading(call, from: first), maxBytes: maxBytes)
+    let reading = Reading(call, from: first)
+    if isSent(.read(reading)) { read(reading, maxBytes: maxBytes) }
     return call
   }
 
   /// Asks the leader for the bounds.
   public func last() -> StreamCall {
     let call = newCall()
-    askBounds(for: .last(call))
+    if isSent(.last(call)) { askBounds(for: .last(call)) }
     return call
   }
 
@@ -119,8 +125,16 @@ public final class JetStreamStream: ReplicatedStream {
   public func truncate(below first: EntrySequence) -> StreamCall {
     precondition(first >= 1, "a stream is truncated below an entry")
     let call = newCall()
-    askBounds(for: .truncateBounds(call, below: first))
+    let work = Work.truncateBounds(call, below: first)
+    if isSent(work) { askBounds(for: work) }
     return call
+  }
+
+  /// Whether a call has a chance. A connection without the stream found good is none: it may be another stream.
+  private func isSent(_ work: Work) -> Bool {
+    if link == .connected { return true }
+    unsent.append(work)
+    return false
   }
 
   private func newCall() -> StreamCall {
@@ -135,12 +149,14 @@ public final class JetStreamStream: ReplicatedStream {
 
   /// When `turn` is to be called at the latest.
   public var nextTurnMs: Int64 {
-    events.isEmpty ? min(client.nextTurnMs, nextReportMs) : nowMs
+    events.isEmpty && unsent.isEmpty ? min(client.nextTurnMs, nextReportMs) : nowMs
   }
 
   /// Moves bytes, and understands what has come.
   public func turn(nowMs: Int64) {
     self.nowMs = nowMs
+    for work in unsent { takeNothing(for: work) }
+    unsent = []
     client.turn(nowMs: nowMs)
     while let event = client.next() { take(event) }
     if nowMs >= nextReportMs, opening == .open { askForReports() }

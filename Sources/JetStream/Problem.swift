@@ -60,6 +60,12 @@ enum Problem {
       + "the tools of NATS, or use another name"
   }
 
+  static func otherCluster(_ settings: JetStreamSettings, shards: Int) -> String {
+    "the stream '\(settings.name)' is of a cluster that was made with \(shards) shards, and this node is set to "
+      + "\(settings.shards): the number cannot be changed, because topics belong to shards by it; start the node with '--shards "
+      + "\(shards)'"
+  }
+
   static func replaced(_ settings: JetStreamSettings) -> String {
     "the stream '\(settings.name)' is not the one that was here before: it was removed and made again, and holds nothing of "
       + "what this node knows; bring the servers back that had it, or begin a new generation"

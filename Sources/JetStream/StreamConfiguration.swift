@@ -20,9 +20,21 @@ struct StreamConfiguration {
     }
   }
 
+  private static func description(_ shard: Int, of shards: Int) -> String { "shard \(shard) of \(shards)" }
+
+  /// With how many shards the cluster was made that the stream belongs to, if it is our shard's and the number is another one.
+  func otherShards(than settings: JetStreamSettings) -> Int? {
+    let start = "\"shard \(settings.shard) of "
+    guard let text = members["description"], text.hasPrefix(start), text.hasSuffix("\""),
+      let shards = Int(text.dropFirst(start.count).dropLast()), shards != settings.shards
+    else { return nil }
+    return shards
+  }
+
   /// What must be so, as JSON.
   private static func required(_ settings: JetStreamSettings) -> [(name: String, value: String)] {
     [
+      ("description", "\"\(description(settings.shard, of: settings.shards))\""),
       ("subjects", "[\"\(settings.subject)\"]"),
       ("retention", "\"limits\""), ("storage", "\"file\""), ("num_replicas", "\(settings.replicas)"),
       ("discard", "\"new\""), ("max_bytes", "\(settings.bytesMax)"), ("max_msgs", "-1"), ("max_age", "0"),

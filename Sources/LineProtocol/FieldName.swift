@@ -19,7 +19,7 @@ public enum FieldName: String, CaseIterable, Sendable {
   // Topics.
   case retentionMs, retentionBytes, folder
   // Clusters.
-  case shard, node, address, secret, sequence, wire
+  case shard, node, address, secret, sequence, wire, isReady
   // RocketMQ front end.
   case keys, shardingKey, properties, delayTimeLevel, delayTimeSec, delayTimeMs, deliverTimeMs, recallHandle
   case consumerGroup, subExpression, maxReconsumeTimes, msgId, producerGroup, transactionId, state

@@ -22,7 +22,8 @@ public final class Node {
       // Before any thread begins: they inherit that the signals are blocked.
       let signals = try ProcessSignals()
       let doors = try FrontDoors(settings, log: log)
-      let shards = try (0..<settings.shards).map { try ShardLoop($0, settings, doors.places, log: log) }
+      let moves = LeaderMoves()
+      let shards = try (0..<settings.shards).map { try ShardLoop($0, settings, doors.places, moves, log: log) }
       self.shards = shards
       front = try Front(settings, doors, shards, signals, log: log)
       notes = try NoteSender(settings, shards)

@@ -20,6 +20,8 @@ public struct NodeSettings: Sendable {
   public var replicas = 3
   /// Whether a node without a data folder makes the streams that are not there.
   public var mayCreate = true
+  /// Whether a shard's leader gives way to the node that comes first in the shard's order, when that one is ready.
+  public var rebalances = true
   /// What nodes show to each other; nil: they come from this machine only.
   public var secret: String?
   /// For connections to other nodes, when they want TLS; nil: they are plain.

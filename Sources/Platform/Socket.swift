@@ -193,6 +193,9 @@ public enum Socket {
   /// Waits until a descriptor can be read, or `timeoutNs` have passed; whether it can.
   public static func waitReadable(_ fd: Int32, timeoutNs: Int64) -> Bool { clinux_wait_readable_ns(fd, timeoutNs) > 0 }
 
+  /// Waits until a descriptor can be written, or `timeoutNs` have passed; whether it can.
+  public static func waitWritable(_ fd: Int32, timeoutNs: Int64) -> Bool { clinux_wait_writable_ns(fd, timeoutNs) > 0 }
+
   /// Sends small writes at once instead of waiting for more.
   public static func setNoDelay(_ fd: Int32) {
     var yes: Int32 = 1

@@ -15,7 +15,8 @@ enum Program {
   static let commands: [Command] = [
     .serve, .schedule, .publish, .cancel, .reschedule, .get, .list,
     .listen, .redrive, .topics, .queues, .exchanges, .stats, .top, .wheel,
-    .cluster, .clusterMove, .clusterSeize, .accessAdd, .accessRemove, .accessList, .snapshot, .health, .check, .demo,
+    .cluster, .clusterMove, .clusterSeize, .clusterGeneration, .accessAdd, .accessRemove, .accessList, .snapshot,
+    .health, .check, .demo,
   ]
 
   static func main() {

@@ -12,7 +12,7 @@ import Testing
 @Suite("spilled messages")
 struct SpillTests {
   /// A broker with little memory, what must be pending in it, and what it has released.
-  private final class Run {
+  final class Run {
     static let startMs: UnixMs = 1_000_000
     let io = ManualIOQueue(storage: SimulatedStorage())
     let broker: Broker

@@ -34,7 +34,11 @@ extension ClusterRun {
         }, commands: false)
     else { return }
     guard let leader, let engine = leader.engine else { return }
-    for node in nodes where node !== leader { if let engine = node.engine { compare(engine) } }
+    let nowMs = engine.broker.nowMs
+    let state = engine.broker.digest(asOf: nowMs)
+    for node in nodes where node !== leader && node.engine?.broker.digest(asOf: nowMs) != state {
+      ledger.complain("\(node.name) ends with another state than \(leader.name)")
+    }
     truth.judgeFoldOfFold()
     let logs = Self.topics.map { read($0, leader) }
     for (topic, log) in logs.enumerated() { ledger.judge(topic: topic, log) }
@@ -60,7 +64,7 @@ extension ClusterRun {
         turnLog(node)
         turnLoop(node, commands: commands)
         tell(node)
-        while node.runLane(0) || node.runLane(1) {}
+        while node.runLane(0) || node.runLane(1) || node.runLane(2) {}
       }
     }
     return true

@@ -65,10 +65,24 @@ extension ClusterRun {
 
   private func resign(_ node: SimulatedNode) {
     guard node.isLeading, let to = nodes.randomElement(using: &world.random) else { return }
-    endedByForce.insert(truth.epoch)
-    // A server takes no command any more; here its engine goes on, and what it still decides is void.
-    node.shard?.log.resign(to: world.isDrawn(oneIn: 3) ? "" : to.name)
+    give(node, to: world.isDrawn(oneIn: 3) ? "" : to.name)
     count("resignations")
+  }
+
+  private func give(_ node: SimulatedNode, to name: String) {
+    guard let shard = node.shard, let engine = shard.engine, let epoch = node.epoch, !shard.isResigning else { return }
+    endedByForce.insert(truth.epoch)
+    // A good owner makes no turns any more; a bad one's engine goes on, and what it still decides is dropped.
+    node.goesOnResigning = world.isDrawn(oneIn: 2)
+    truth.resigned(epoch, behind: engine.broker.records.nextSequence - 1)
+    shard.resign(to: name)
+  }
+
+  /// A leader that is to move gives its place to the preferred node.
+  func move(_ node: SimulatedNode) {
+    guard let name = node.shard?.log.status.preferredLeader, world.isDrawn(oneIn: 20) else { return }
+    give(node, to: name)
+    count("moves")
   }
 
   /// Followers tell the leader how far their checkpoints reach, by a connection that loses some of it.
@@ -77,25 +91,13 @@ extension ClusterRun {
       return
     }
     for node in nodes where node !== leader && node.isRunning {
-      guard let note = node.shard?.log.status.checkpoint, !world.isDrawn(oneIn: 4) else { continue }
+      guard !world.isDrawn(oneIn: 4), let note = node.shard?.log.status.checkpoint else { continue }
       world.after(ns: world.draw(100_000...500_000_000)) { [weak leader] in leader?.shard?.log.note(note) }
     }
-    if let note = leader.shard?.log.status.checkpoint { leader.shard?.log.note(note) }
   }
 
-  /// A node that has stopped gets the folder of another one, if that is what it needs.
   func stopped(_ node: SimulatedNode) {
-    guard let shard = node.shard, case .stopped(let why, let text) = shard.state else { return }
-    guard why == .truncated else { return ledger.complain("\(node.name) stopped: \(text)") }
-    guard let source = nodes.first(where: { $0 !== node && $0.engine != nil && $0.engine?.broker.failure == nil })
-    else {
-      node.kill(losesPower: false)
-      world.after(ns: 1_000_000_000) { [weak self] in self?.start(node) }
-      return
-    }
-    node.kill(losesPower: false)
-    node.disk = source.disk.copy()
-    copies += 1
-    start(node)
+    guard let shard = node.shard, case .stopped(_, let text) = shard.state else { return }
+    ledger.complain("\(node.name) stopped: \(text)")
   }
 }

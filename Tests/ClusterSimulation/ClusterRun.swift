@@ -42,6 +42,8 @@ final class ClusterRun {
   /// Takes deliveries that are the judge's own.
   var reading: ((Delivery) -> Bool)?
 
+  private let settings: EngineSettings
+
   init(seed: UInt64, nodes count: Int = 3) {
     self.seed = seed
     world = SimulatedWorld(seed: seed)
@@ -58,19 +60,23 @@ final class ClusterRun {
     settings.checkpointBytes = [2000, 6000, 20_000][Int(seed % 3)]
     settings.minFreeBytes = 0
     settings.reserveBytes = 0
-    let names = (0..<count).map { "node\($0)" }
-    for (number, name) in names.enumerated() {
-      // What has room in memory is a node's own affair.
-      settings.broker.nearBytesMax = [1 << 30, 1500, 0][(number + Int(seed % 3)) % 3]
-      let node = SimulatedNode(name, stream, settings: settings, seed: world.random.next())
-      node.rank = Placement.rank(of: name, forShard: 0, nodes: names)
-      drawClock(node)
-      nodes.append(node)
-    }
+    self.settings = settings
+    for _ in 0..<count { _ = addNode() }
     stream.onStored = { [unowned self] sequence, bytes in truth.stored(sequence, bytes) }
   }
 
   deinit { for text in texts.values { text.deallocate() } }
+
+  /// One more node, with an empty folder.
+  func addNode() -> SimulatedNode {
+    var settings = settings
+    // What has room in memory is a node's own affair.
+    settings.broker.nearBytesMax = [1 << 30, 1500, 0][(nodes.count + Int(seed % 3)) % 3]
+    let node = SimulatedNode("node\(nodes.count)", stream, settings: settings, seed: world.random.next())
+    drawClock(node)
+    nodes.append(node)
+    return node
+  }
 
   func drawClock(_ node: SimulatedNode) {
     let limitNs: Int64 = world.isDrawn(oneIn: 4) ? 2_000_000_000 : 200_000_000
@@ -118,7 +124,7 @@ final class ClusterRun {
     case 0, 1, 2: turnLog(node)
     case 3, 4: turnLoop(node)
     case 5: tell(node)
-    case 6: _ = node.runLane(0)
+    case 6: _ = node.runLane(world.isDrawn(oneIn: 3) ? 2 : 0)
     default: _ = node.runLane(1)
     }
   }
@@ -137,11 +143,14 @@ final class ClusterRun {
       takeovers += 1
       subscribe(node)
     case .stopped: stopped(node)
+    case .needsFolder: needsFolder(node)
     case .deposed, nil: break
     }
     if let shard = node.shard, let engine = shard.engine, engine.broker.failure == nil {
       if case .following = shard.state, node.hasApplied(engine) { compare(engine) }
-      if case .leading = shard.state { turnEngine(node, shard, engine, commands: commands) }
+      guard case .leading = shard.state else { return }
+      if !shard.isResigning || node.goesOnResigning { turnEngine(node, shard, engine, commands: commands) }
+      move(node)
     }
   }
 

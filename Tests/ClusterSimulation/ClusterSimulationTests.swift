@@ -27,6 +27,29 @@ import Testing
     #expect(voidEntries > 0)
   }
 
+  @Test(
+    "a node that comes late, when the stream has been truncated, gets the folder of another one",
+    arguments: Seeds.some(1))
+  func late(seed: UInt64) {
+    let run = ClusterRun(seed: seed)
+    for node in run.nodes { run.start(node) }
+    var steps = 0
+    func step(until isSo: () -> Bool) {
+      while !isSo(), steps < 400_000, run.complaints.isEmpty {
+        run.step(hasFaults: true)
+        steps += 1
+      }
+    }
+    step { run.stream.first > 200 }
+    let late = run.addNode()
+    run.start(late)
+    step { run.copies > 0 && late.engine != nil }
+    run.reckon()
+    #expect(run.complaints == [], Seeds.replay(seed, "ClusterSimulationTests/late"))
+    #expect(run.copies > 0 && run.stream.first > 200 && late.engine != nil)
+    if ProcessInfo.processInfo.environment["ESCAPEMENT_TELL"] != nil { print(run.summary) }
+  }
+
   @Test("a leader that was paused shows nothing more, before it knows that another one leads", arguments: Seeds.some(3))
   func paused(seed: UInt64) throws {
     let run = ClusterRun(seed: seed)

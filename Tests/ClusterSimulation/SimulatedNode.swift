@@ -49,9 +49,14 @@ final class SimulatedNode {
   /// The epoch that it leads, as it believes.
   private(set) var epoch: UInt64?
   var waiting: [Waiting] = []
+  /// How often it has asked for the folder of another node.
+  var folderAttempts = 0
+  /// When something of the folder came last.
+  var folderHeardNs: Int64 = 0
+  /// Whether it makes turns of its engine although it is giving the leadership away.
+  var goesOnResigning = false
   /// Changes with each process and each leadership: what was in hand before is gone.
   private(set) var life = 0
-  var rank = 0
 
   init(_ name: String, _ stream: TrueStream, settings: EngineSettings, seed: UInt64) {
     self.name = name
@@ -76,6 +81,9 @@ final class SimulatedNode {
     log.truncation.intervalNs = 500_000_000
     log.truncation.silentNs = 12_000_000_000
     log.waitingBytesMax = 4000
+    log.leadership.settledNs = 1_500_000_000
+    log.leadership.wordNsMax = 500_000_000
+    log.leadership.noteNs = 1_000_000_000
     let world = world
     let offsetNs = clockOffsetNs
     let surroundings = ReplicatedLogSurroundings(
@@ -85,7 +93,7 @@ final class SimulatedNode {
     let disk = disk
     do {
       shard = try Shard(
-        connection, engine: settings, log: log, rank: rank,
+        connection, engine: settings, log: log,
         ShardSurroundings(storage: disk, openLanes: { ManualLanes(disk) }, log: surroundings))
     } catch {
       return "\(error)"
@@ -99,6 +107,7 @@ final class SimulatedNode {
     connection?.close()
     shard.lanes?.abandon()
     self.shard = nil
+    folderAttempts += 1
     forgetClients()
     if losesPower { disk = disk.crash(seed: world.random.next()) } else { disk.restartProcess() }
   }

@@ -14,6 +14,8 @@ struct TrueHistory {
   private var frames: [UInt8] = []
   /// For each epoch the first record that can belong to it.
   private var epochs: [(epoch: UInt64, firstRecord: Sequence)] = []
+  /// For each leader that gave its place away, the last record that it could have submitted.
+  private var resignations: [UInt64: Sequence] = [:]
   private(set) var complaints: [String] = []
 
   /// Takes the next entry.
@@ -24,9 +26,15 @@ struct TrueHistory {
       valid.append(message)
       if entry.kind == .epoch { epochs.append((entry.epoch, fold.position.nextRecord)) }
       if case .records(let more) = content { frames += more }
+      if let last = resignations[entry.epoch], fold.position.nextRecord > last + 1 {
+        complaints.append("the leader of epoch \(entry.epoch) resigned behind record \(last), and went on")
+      }
     case let other: complaints.append("message \(sequence) of the stream is neither valid nor void: \(other)")
     }
   }
+
+  /// The leader of `epoch` gives its place away, and decides nothing behind record `last`.
+  mutating func resigned(_ epoch: UInt64, behind last: Sequence) { resignations[epoch] = last }
 
   /// The current epoch.
   var epoch: UInt64 { fold.position.epoch }

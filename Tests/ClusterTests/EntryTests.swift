@@ -26,6 +26,35 @@ import Testing
     #expect(Entry(decoding: Array(message.dropLast(.random(in: 1...message.count, using: &random)))) == nil)
   }
 
+  @Test("a note of a node reads as it was written, and nothing else does")
+  func notes() throws {
+    var fold = Fold()
+    var leader = Leader(behind: fold, node: "n")
+    let begin = leader.begin()
+    for isReady in [false, true] {
+      var writer = leader.writer
+      let note = CheckpointNote(node: "knoten", address: "host:1", streamSequence: 77, isReady: isReady)
+      let message = writer.checkpointed(note, serviceMs: 1)
+      fold = Fold()
+      _ = fold.fold(begin, at: 1)
+      guard case .valid(_, .checkpointed(note)) = fold.fold(message, at: 2) else {
+        Issue.record("a note is not valid")
+        return
+      }
+      let entry = try #require(Entry(decoding: message))
+      let body = message[Entry.headerBytes...]
+      #expect(body.count == 8 + 1 + 1 + 6 + 6)
+      for spoiled in [body.prefix(9), body.prefix(15), body.prefix(8) + [2] + body.dropFirst(9)] {
+        fold = Fold()
+        _ = fold.fold(begin, at: 1)
+        guard case .stop = fold.fold(entry.encoded(body: spoiled), at: 2) else {
+          Issue.record("\(spoiled.count) bytes are taken for a note")
+          return
+        }
+      }
+    }
+  }
+
   @Test("the table says where each field is")
   func layout() {
     let entry = Entry(

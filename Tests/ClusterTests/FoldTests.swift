@@ -3,6 +3,7 @@
 import Cluster
 import DecisionLog
 import Primitives
+import ReplicatedStream
 import SeededRandom
 import TestSeeds
 import Testing
@@ -214,5 +215,31 @@ import Testing
     let other = LogIdentity(store: StoreID(low: 9, high: 9), hashKey: someIdentity.hashKey)
     var writer = EntryWriter(behind: position, newEpoch: true)
     #expect(kind(writer.begin(EpochStart(identity: other, node: "x", address: ""), serviceMs: 1)) == .foreign)
+  }
+
+  @Test("goes on in the next generation of the log with all that its folder holds; without a folder it needs one")
+  func generations() throws {
+    var random = SplitMix64(seed: 4)
+    var old = Fold()
+    var leader = Leader(behind: old, node: "a")
+    for sequence in UInt64(1)...30 {
+      _ = old.fold(sequence == 1 ? leader.begin() : leader.next(&random), at: sequence)
+    }
+    let record = old.position.nextRecord - 1
+    #expect(record > 0)
+    let stream = StreamIdentity(name: "old", createdNs: 1)
+    let mark = LogMark(stream: stream, position: old.position).nextGeneration(behind: record)
+    let read = try #require(LogMark(decoding: mark.encoded()))
+    #expect(read.knownStream == nil && LogMark(stream: stream, position: old.position).knownStream == stream)
+    var next = Fold(from: read.position, identity: old.identity)
+    var heir = Leader(behind: next, node: "b")
+    let first = heir.begin()
+    guard case .valid(_, .epoch) = next.fold(first, at: 1) else {
+      Issue.record("the new stream does not go on")
+      return
+    }
+    #expect(next.position.epoch == old.position.epoch + 1 && next.position.nextRecord == record + 1)
+    var empty = Fold()
+    #expect(empty.fold(first, at: 1) == .laterGeneration && empty.position == FoldPosition())
   }
 }

@@ -45,7 +45,7 @@ final class Replicas {
 
   /// Waits until the node leads.
   func lead() {
-    log?.setCandidacy(mayLead: true, rank: 0)
+    log?.setCandidacy(mayLead: true)
     pump { if case .leading = $0.status.role { true } else { false } }
   }
 

@@ -345,13 +345,27 @@ struct LeaderChangeTests {
     await client.close()
   }
 
+  @Test("a leader that is gone is not asked again")
+  func goneLeader() async throws {
+    let cluster = FakeCluster(nodes: 2, leaders: [0]) { _, line, connection in connection.send(line.ok(scheduled)) }
+    defer { cluster.stop() }
+    let client = cluster.client([0, 1])
+    try await client.connect()
+    for leader in [0, 1] {
+      cluster.lead(0, by: leader)
+      #expect(try await client.schedule(topic: "t0", body: .null, when: .after(ms: 5)).outcome == .scheduled)
+      cluster[0].stop()
+    }
+    await client.close()
+  }
+
   @Test("a leader that says nothing any more is left for the next one")
   func silentLeader() async throws {
     let cluster = FakeCluster(nodes: 2, leaders: [0]) { number, line, connection in
       if number == 1 { connection.send(line.ok(scheduled)) }
     }
     defer { cluster.stop() }
-    let client = cluster.client([0, 1])
+    let client = cluster.client([0, 1], pingEveryMs: 1000)
     try await client.connect()
     let waiting = Task { try await client.schedule(topic: "t0", body: .null, when: .after(ms: 5)) }
     await cluster[0].wait(for: "schedule")
@@ -367,14 +381,14 @@ struct LeaderChangeTests {
     let cluster = FakeCluster(nodes: 1, leaders: [0]) { _, line, connection in slow.withLock { $0 = (line, connection) }
     }
     defer { cluster.stop() }
-    let client = cluster.client([0])
+    let client = cluster.client([0], pingEveryMs: 1000)
     try await client.connect()
     let waiting = Task { try await client.publish(topic: "t0", body: .null) }
     await cluster[0].wait(for: "publish")
     let (line, connection) = try #require(slow.withLock { $0 })
     cluster[0].fallSilent(on: connection)
-    // The client's, and two more that look whether it is there.
-    await cluster[0].wait(for: "hello", count: 3)
+    // Another connection has looked whether it is there, and takes its leave.
+    await cluster[0].wait { $0.contains { $0.op == "ping" && $0.connection > line.connection } }
     connection.send(line.ok("\"id\":\"x\",\"offset\":1"))
     #expect(try await waiting.value.offset == 1)
     await client.close()

@@ -48,10 +48,14 @@ final class FakeCluster: Sendable {
     }
   }
 
-  func client(_ numbers: [Int], _ configuration: Configuration = Configuration(requestTimeoutMs: 10_000))
-    -> EscapementClient
-  {
-    EscapementClient(addresses: numbers.map(address), configuration: configuration)
+  /// A client; leaders on a busy machine are given time to answer, unless `pingEveryMs` says otherwise.
+  func client(
+    _ numbers: [Int], _ configuration: Configuration = Configuration(requestTimeoutMs: 60_000),
+    pingEveryMs: Int64 = 60_000
+  ) -> EscapementClient {
+    var configuration = configuration
+    configuration.pingEveryMs = pingEveryMs
+    return EscapementClient(addresses: numbers.map(address), configuration: configuration)
   }
 
   func stop() { for node in state.withLock({ $0.nodes }) { node.stop() } }

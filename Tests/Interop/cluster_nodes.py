@@ -29,10 +29,12 @@ LEASE_S = 2.5
 class Line:
     """A connection of the line protocol."""
 
-    def __init__(self, address, timeout=1.5):
+    def __init__(self, address, timeout=1.5, context=None):
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), 2)
         self.socket.settimeout(timeout)
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_hostname=host)
         self.stream = self.socket.makefile("rb")
 
     def ask(self, **request):
@@ -68,7 +70,7 @@ class Node:
     def start(self, offset_ms=0):
         with open(self.cluster.folder / f"{self.name}.log", "ab") as log:
             self.process = subprocess.Popen(
-                [self.cluster.binary, "serve", "--cluster", self.cluster.servers.address(), "--node", self.name,
+                [self.cluster.binary, "serve", "--cluster", self.cluster.nats(), "--node", self.name,
                  "--advertise", self.address, "--listen", self.address, "--shards", str(SHARDS), "--data", self.folder,
                  *[word for wire in self.wires.items() for word in wire], *self.cluster.flags],
                 stdout=log, stderr=log, env=os.environ | {"ESCAPEMENT_WALL_OFFSET_MS": str(offset_ms)})
@@ -84,7 +86,7 @@ class Node:
             self.process.wait()
 
     def shards(self):
-        line = Line(self.address)
+        line = self.cluster.line(self.address)
         try:
             return {one["shard"]: one for one in line.ask(op="shards")["shards"]}
         finally:
@@ -94,8 +96,9 @@ class Node:
 class Cluster:
     """Servers, nodes and where they are."""
 
-    def __init__(self, binary, servers, *flags, speaks_all=False):
-        self.binary, self.servers, self.flags = pathlib.Path(binary).resolve(), servers, flags
+    def __init__(self, binary, servers, *flags, speaks_all=False, context=None):
+        """With `context`, what trusts the nodes' certificates, they and the servers speak TLS."""
+        self.binary, self.servers, self.flags, self.context = pathlib.Path(binary).resolve(), servers, flags, context
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="escapement-cluster-"))
         ports = nats_servers.free_ports(len(NODES))
         self.nodes = [Node(self, name, port) for name, port in zip(NODES, ports)]
@@ -107,6 +110,13 @@ class Cluster:
                 node.wires = {"--http": f"127.0.0.1:{http}", "--amqp": f"127.0.0.1:{amqp}", "--rocketmq": f"127.0.0.1:{blocks[place]}"}
         for node in self.nodes:
             node.start()
+
+    def nats(self):
+        address = self.servers.address()
+        return address.replace("nats:", "tls:") if self.context else address
+
+    def line(self, address, timeout=1.5):
+        return Line(address, timeout, self.context)
 
     def node(self, address):
         return next((node for node in self.nodes if node.address == address), None)
@@ -151,6 +161,14 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def until(what, is_so, seconds=60):
+    """Waits until something is so."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.02)
+
+
 def _free_blocks(count, size):
     """The first ports of blocks that nobody listens on at the moment."""
     found, first = [], 21000 + os.getpid() % 100 * 50
@@ -181,7 +199,7 @@ class Client:
             try:
                 line = self.lines.get(address)
                 if line is None:
-                    line = self.lines[address] = Line(address)
+                    line = self.lines[address] = self.cluster.line(address)
                 reply = line.ask(topic=topic, **request)
             except (OSError, ValueError):
                 if address in self.lines:
@@ -324,7 +342,7 @@ class Ledger:
         end = time.monotonic() + 60
         while True:
             for node in self.cluster.nodes:
-                line = Line(node.address, timeout=30)
+                line = self.cluster.line(node.address, timeout=30)
                 for shard in range(SHARDS):
                     assert line.ask(op="digestShard", shard=shard)["ok"]
                 line.close()
@@ -394,6 +412,18 @@ class Strikes:
         self.servers.signal(name, signal.SIGSTOP)
         return [lambda: self.servers.signal(name, signal.SIGCONT), self._current]
 
+    def late(self, shard, leader):
+        """The stream is truncated while a node is away: it has to copy the folder of another one."""
+        node = self.chance.choice([node for node in self.cluster.nodes if node is not leader])
+        node.kill()
+        stream = f"ESC-{shard}"
+        first, end = self.servers.last_sequence(stream), time.monotonic() + 30
+        while self.servers.last_sequence(stream) < first + 1500 and time.monotonic() < end:
+            time.sleep(0.2)
+        # The others are at the end, or a moment behind it.
+        self.servers.purge(stream, below=self.servers.last_sequence(stream) - 500)
+        return [node.start]
+
     def both(self, shard, leader):
         leader.kill()
         return self.server(shard, leader) + [leader.start]
@@ -414,14 +444,14 @@ class Strikes:
 
 def _tell(node, **request):
     try:
-        line = Line(node.address)
+        line = node.cluster.line(node.address)
         line.ask(**request)
         line.close()
     except (OSError, ValueError):
         pass
 
 
-COMMON = ("kill", "seize", "pause", "move", "server", "blink", "seize", "both", "clock", "kill", "server_pause")
+COMMON = ("kill", "seize", "pause", "move", "server", "blink", "seize", "both", "clock", "kill", "server_pause", "late")
 
 
 def faults(binary, count=10, seed=1):

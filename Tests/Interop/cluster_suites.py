@@ -24,15 +24,15 @@ CLOCKS_MS = {"a": 0, "b": 120, "c": -120}
 class Node:
     """One node; started again in the same folder after it was killed."""
 
-    def __init__(self, cluster, name, rank):
-        self.cluster, self.name, self.rank = cluster, name, rank
+    def __init__(self, cluster, name):
+        self.cluster, self.name = cluster, name
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"escapement-node-{name}-"))
         self.process = None
 
     def start(self):
         program = pathlib.Path(self.cluster.binary).resolve().parent / "ShardShell"
         self.process = subprocess.Popen(
-            [program, self.cluster.servers.address(), STREAM, "3", self.name, str(self.rank), self.folder, "create",
+            [program, self.cluster.servers.address(), "0", "3", self.name, self.folder, "create",
              f"clock={CLOCKS_MS[self.name]}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self._hear, args=(self.process,), daemon=True).start()
 
@@ -65,7 +65,7 @@ class Cluster:
         self.answers, self.wrong = {}, []
         self.leader, self.led = None, 0
         self.last_accepted = time.monotonic()
-        self.nodes = [Node(self, name, rank) for rank, name in enumerate(NODES)]
+        self.nodes = [Node(self, name) for name in NODES]
         self.is_sending = True
         for node in self.nodes:
             node.start()

@@ -5,6 +5,8 @@ Leaves to others: nodes (cluster_nodes.py), servers (nats_servers.py), what the 
 
 import contextlib
 import json
+import shutil
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -23,9 +25,9 @@ ROCKETMQ_CASES = [name for name in rocketmq_suites.CASES if name != "members"]
 
 @contextlib.contextmanager
 def _cluster(binary):
-    """Three nodes; the last one leads nothing."""
+    """Three nodes, whose leaders stay: these clients begin anew when one changes."""
     with nats_servers.servers(3) as servers:
-        cluster = cluster_nodes.Cluster(binary, servers, *LEVELS, speaks_all=True)
+        cluster = cluster_nodes.Cluster(binary, servers, *LEVELS, "--cluster-rebalance", "off", speaks_all=True)
         try:
             cluster.until_led()
             yield cluster
@@ -74,7 +76,7 @@ def rocketmq(binary):
     with _cluster(binary) as cluster:
         leader = cluster.leader(0)
         other = _leads_least(cluster)
-        line = cluster_nodes.Line(leader.address)
+        line = cluster.line(leader.address)
         line.ask(op="moveLeader", shard=0, to=other.name)
         cluster.until_led()
         for case in ROCKETMQ_CASES:
@@ -109,6 +111,43 @@ def http(binary):
             pending += _sum(lines, "escapement_pending_messages{")
             leading += _sum(lines, "escapement_shard_leading{")
         assert (pending, leading) == (3 * len(cluster_nodes.TOPICS), cluster_nodes.SHARDS), (pending, leading)
+
+
+def tls(binary):
+    """Nodes that speak TLS to clients, to each other and to the servers of NATS: redirects, splices, notes, and a folder that is copied."""
+    folder = nats_servers.tools.HOME / "cluster-tls"
+    authority, block = nats_servers.certificates(folder)
+    flags = ["--tls-cert", folder / "server.pem", "--tls-key", folder / "server.key", "--cluster-tls-ca", authority]
+    context = ssl.create_default_context(cafile=authority)
+    with nats_servers.servers(3, extra=block, context=context) as servers:
+        cluster = cluster_nodes.Cluster(binary, servers, *flags, speaks_all=True, context=context)
+        try:
+            cluster.until_led()
+            client = cluster_nodes.Client(cluster)
+            for node in cluster.nodes:
+                for topic in cluster_nodes.TOPICS:
+                    assert client.ask(topic, op="schedule", id=f"l-{node.name}", delayMs=600_000, body=1)["ok"]
+                    assert _post(node, op="get", topic=topic, id=f"l-{node.name}")["state"] == "pending"
+                _until_known(node)
+            new = _leads_least(cluster)
+            new.kill()
+            shards = range(cluster_nodes.SHARDS)
+            cluster_nodes.until("other leaders", lambda: all(cluster.leader(shard) not in (None, new) for shard in shards))
+            shutil.rmtree(new.folder)
+            for shard in shards:
+                servers.purge(f"ESC-{shard}", below=servers.last_sequence(f"ESC-{shard}"))
+            new.start()
+            cluster.until_led()
+            for shard in shards:
+                cluster_nodes.until(f"shard {shard} is followed", lambda: new.shards()[shard]["role"] in ("following", "leading"))
+            assert "folder_copied" in (cluster.folder / f"{new.name}.log").read_text()
+            try:
+                cluster_nodes.Line(new.address).ask(op="ping")
+                raise AssertionError("a client without TLS was answered")
+            except (OSError, ValueError):
+                pass
+        finally:
+            cluster.end()
 
 
 def _until_known(node):
@@ -151,10 +190,12 @@ def _post(node, status=200, **request):
 
 def _get(node, path, data=None):
     try:
-        with urllib.request.urlopen(f"http://{node.wires['--http']}{path}", data, timeout=10) as answer:
+        context = node.cluster.context
+        scheme = "https" if context else "http"
+        with urllib.request.urlopen(f"{scheme}://{node.wires['--http']}{path}", data, timeout=10, context=context) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
 
 
-OWN_SERVERS = {"cluster-amqp": amqp, "cluster-rocketmq": rocketmq, "cluster-http": http, "cluster-page": page}
+OWN_SERVERS = {"cluster-amqp": amqp, "cluster-rocketmq": rocketmq, "cluster-http": http, "cluster-page": page, "cluster-tls": tls}

@@ -64,7 +64,9 @@ system_account: SYS
 class Servers:
     """Servers of one cluster, by name: n1, n2, n3."""
 
-    def __init__(self, count, sync="always", accounts=None, extra=""):
+    def __init__(self, count, sync="always", accounts=None, extra="", context=None):
+        """With `context`, what trusts their certificates, they speak TLS; `extra` says so to them."""
+        self.context = context
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="escapement-nats-"))
         self.names = [f"n{number + 1}" for number in range(count)]
         ports = free_ports(2 * count)
@@ -101,6 +103,12 @@ jetstream {{ store_dir: "{self.folder}/{name}", sync_interval: {sync} }}
         if number == signal.SIGKILL:
             self.processes.pop(name).wait()
 
+    def lose_disks(self):
+        """Kills all, and removes what they have stored."""
+        for name in list(self.processes):
+            self.signal(name, signal.SIGKILL)
+            shutil.rmtree(self.folder / name)
+
     def address(self, *names, user=USER, password=PASSWORD):
         """What a client is given."""
         who = f"{user}:{password.replace('@', '%40')}@"
@@ -110,8 +118,11 @@ jetstream {{ store_dir: "{self.folder}/{name}", sync_interval: {sync} }}
         """One question, through one server; the answer as a value, or None."""
         with socket.create_connection(("127.0.0.1", self.ports[name]), 2) as connection:
             connection.settimeout(2)
-            stream = connection.makefile("rb")
+            stream = connection.makefile("rb", buffering=0)
             stream.readline()
+            if self.context:
+                connection = self.context.wrap_socket(connection, server_hostname="127.0.0.1")
+            stream = connection.makefile("rb")
             hello = json.dumps({"user": USER, "pass": PASSWORD, "verbose": False, "headers": True, "no_responders": True})
             connection.sendall(
                 f"CONNECT {hello}\r\nSUB _INBOX.ask 1\r\nPUB {subject} _INBOX.ask {len(payload)}\r\n{payload}\r\n".encode())
@@ -134,6 +145,15 @@ jetstream {{ store_dir: "{self.folder}/{name}", sync_interval: {sync} }}
                     return leader
             return None
         return _until(look, f"{stream} has a leader")
+
+    def last_sequence(self, stream):
+        """The sequence of the last message of a stream."""
+        return _until(lambda: self.ask(self.leader(stream), f"$JS.API.STREAM.INFO.{stream}"), f"{stream} is known")["state"]["last_seq"]
+
+    def purge(self, stream, below):
+        """Removes all messages below a sequence."""
+        _until(lambda: (self.ask(self.leader(stream), f"$JS.API.STREAM.PURGE.{stream}", json.dumps({"seq": below})) or {}).get("success"),
+               f"{stream} is purged")
 
     def are_current(self, stream):
         """Whether every replica has all that is stored."""

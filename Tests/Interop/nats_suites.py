@@ -25,7 +25,7 @@ class Shell:
     def __init__(self, binary, address, replicas, *words, bytes_max=BYTES_MAX):
         program = pathlib.Path(binary).resolve().parent / "StreamShell"
         self.process = subprocess.Popen(
-            [program, address, STREAM, str(replicas), str(bytes_max), *words], stdin=subprocess.PIPE,
+            [program, address, "0", str(replicas), str(bytes_max), *words], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True)
         self.lines = queue.Queue()
         self.seen = []

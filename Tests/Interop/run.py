@@ -12,6 +12,7 @@ import time
 
 import amqp_suites
 import cluster_clients
+import cluster_copies
 import cluster_nodes
 import cluster_suites
 import cluster_wires
@@ -43,7 +44,7 @@ def main():
     if not options.port:
         # Suites that start and kill servers themselves.
         own = rocketmq_suites.OWN_SERVERS | nats_suites.OWN_SERVERS | cluster_suites.OWN_SERVERS
-        own |= cluster_nodes.OWN_SERVERS | cluster_clients.OWN_SERVERS | cluster_wires.OWN_SERVERS | MEASUREMENTS
+        own |= cluster_nodes.OWN_SERVERS | cluster_copies.OWN_SERVERS | cluster_clients.OWN_SERVERS | cluster_wires.OWN_SERVERS | MEASUREMENTS
         known |= {name: (None, None, suite) for name, suite in own.items()}
     unknown = set(options.suites) - set(known)
     if unknown:

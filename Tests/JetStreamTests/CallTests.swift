@@ -75,6 +75,27 @@ struct CallTests {
         || bench.events == [.appended(call, .unknown), .link(.away)])
   }
 
+  @Test("while the link is away every call comes to nothing, with the next turn and not before, and nothing is sent")
+  func away() {
+    let bench = StreamBench()
+    // Connected, but the stream is not found good.
+    bench.server.answerInstead = { $0.subject.contains("INFO") ? [] : nil }
+    bench.wait { !bench.server.requests.isEmpty }
+    #expect(bench.stream.link == .away && bench.stream.client.isConnected)
+    let before = bench.server.requests.count
+    let append = "a".withBytes { bench.stream.append($0, expecting: 0) }
+    let (read, last, cut) = (
+      bench.stream.read(from: 1, maxBytes: 1), bench.stream.last(), bench.stream.truncate(below: 2)
+    )
+    #expect(bench.stream.nextEvent() == nil && bench.stream.nextTurnMs <= bench.nowMs)
+    bench.turn()
+    #expect(
+      bench.events == [
+        .appended(append, .unknown), .read(read, .unknown), .last(last, .unknown), .truncated(cut, .unknown),
+      ])
+    #expect(bench.server.requests.count == before && bench.server.stored.isEmpty)
+  }
+
   @Test("the link is away behind the outcomes of all that was in flight")
   func lost() {
     let bench = StreamBench()

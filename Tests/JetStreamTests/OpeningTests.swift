@@ -56,6 +56,9 @@ struct OpeningTests {
       (#""dest":"escr.0""#, #""dest":"escr.0","headers_only":true"#, "republish is"),
       (#""name":"ESC-0""#, #""name":"ESC-0","allow_msg_ttl":true"#, "allow_msg_ttl must not be true"),
       (#""name":"ESC-0""#, #""name":"ESC-0","sources":[{"name":"x"}]"#, "sources must not be"),
+      ("shard 0 of 8", "shard 1 of 8", "description is"), ("shard 0 of 8", "shard 0 of many", "description is"),
+      ("shard 0 of 8", "shard 0 of 4", "made with 4 shards"), ("shard 0 of 8", "shard 0 of 4", "'--shards 4'"),
+      (#""description":"shard 0 of 8","#, "", "description is not set"),
       (#"["esc.0"]"#, #"["esc.0","esc.1"]"#, "subjects is"),
     ])
   func different(_ part: String, _ other: String, _ words: String) {

@@ -13,7 +13,7 @@ final class StreamBench {
   var events: [StreamEvent] = []
 
   init(seed: UInt64 = 1, _ change: (inout JetStreamSettings) -> Void = { _ in }) {
-    var settings = JetStreamSettings(name: "ESC-0", shard: "0", replicas: 1, bytesMax: 1_000_000, mayCreate: true)
+    var settings = JetStreamSettings(shard: 0, of: 8, replicas: 1, bytesMax: 1_000_000, mayCreate: true)
     change(&settings)
     let client = NATSSettings(servers: try! ServerAddress.list("nats://one,nats://two"), name: "test")
     server.configuration = StreamConfiguration.text(settings)

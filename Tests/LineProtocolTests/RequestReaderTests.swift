@@ -231,7 +231,8 @@ struct RequestReaderTests {
   func codes() {
     let expected = """
       bad_json line_too_long bad_request unknown_op unauthenticated forbidden not_found exists delay_out_of_range \
-      body_too_large limit_exceeded busy disk_full storage_failed shutting_down precondition_failed bad_state
+      body_too_large limit_exceeded busy disk_full storage_failed shutting_down precondition_failed bad_state \
+      not_leader
       """
     #expect(Set(WireError.allCases.map(\.rawValue)) == Set(expected.split(separator: " ").map(String.init)))
   }

@@ -37,7 +37,7 @@ final class ShardShell {
   private var waiting: [(sequence: Sequence, line: String)] = []
 
   init(
-    _ client: NATSSettings, _ settings: JetStreamSettings, name: String, rank: Int, folder: String, clockOffsetMs: Int64
+    _ client: NATSSettings, _ settings: JetStreamSettings, name: String, folder: String, clockOffsetMs: Int64
   ) throws {
     transport = try SocketTransport()
     stream = JetStreamStream(settings, over: NATSClient(client, transport: transport, seed: SystemRandom.next()))
@@ -50,7 +50,7 @@ final class ShardShell {
     engine.checkpointBytes = 200_000
     let log = ReplicatedLogSettings(node: name, address: "\(name):1")
     shard = try Shard(
-      stream, engine: engine, log: log, rank: rank,
+      stream, engine: engine, log: log,
       ShardSurroundings(
         storage: storage, openLanes: { LoopLanes(storage) },
         log: ReplicatedLogSurroundings(
@@ -83,6 +83,7 @@ final class ShardShell {
       CommandLines.say("leads \(shard.log.status.position.epoch)")
       subscribe()
     case .deposed: CommandLines.say("deposed")
+    case .needsFolder: CommandLines.say("needs a folder")
     case .stopped:
       if case .stopped(_, let text) = shard.state { CommandLines.say("stopped \(text)") }
     }

@@ -9,7 +9,7 @@
 //
 // By itself it prints `leads EPOCH`, `deposed`, `stopped REASON`, and `released ID OFFSET DUE-MS AT-MS` for what a consumer is shown.
 //
-// Started with: SERVERS STREAM REPLICAS NAME RANK FOLDER [create] [clock=MS]
+// Started with: SERVERS SHARD REPLICAS NAME FOLDER [create] [clock=MS]
 
 import Engine
 import Glibc
@@ -19,17 +19,17 @@ import Platform
 import Primitives
 
 let words = Array(CommandLine.arguments.dropFirst())
-guard words.count >= 6, let replicas = Int(words[2]), let rank = Int(words[4]) else {
-  print("usage: ShardShell SERVERS STREAM REPLICAS NAME RANK FOLDER [create] [clock=MS]")
+guard words.count >= 5, let number = Int(words[1]), let replicas = Int(words[2]) else {
+  print("usage: ShardShell SERVERS SHARD REPLICAS NAME FOLDER [create] [clock=MS]")
   exit(2)
 }
 do {
   let settings = JetStreamSettings(
-    name: words[1], shard: String(words[1].split(separator: "-").last ?? "0"), replicas: replicas, bytesMax: 1 << 30,
+    shard: number, of: number + 1, replicas: replicas, bytesMax: 1 << 30,
     mayCreate: words.contains("create"))
   let client = NATSSettings(servers: try ServerAddress.list(words[0]), name: words[3])
   let offsetMs = words.first { $0.hasPrefix("clock=") }.flatMap { Int64($0.dropFirst(6)) } ?? 0
-  try ShardShell(client, settings, name: words[3], rank: rank, folder: words[5], clockOffsetMs: offsetMs).run()
+  try ShardShell(client, settings, name: words[3], folder: words[4], clockOffsetMs: offsetMs).run()
 } catch {
   print("failed \(error)")
   exit(1)

@@ -29,6 +29,8 @@ public final class SimulatedStorage: Storage {
     var nextFile = 1
     var open: [Int32: (path: String, file: Int)] = [:]
     var nextDescriptor: Int32 = 3
+    /// The first one of this process.
+    var firstDescriptor: Int32 = 3
     var capacityBytes = Int.max
     var operations = 0
     var faults: [Int: Fault] = [:]
@@ -112,6 +114,7 @@ public final class SimulatedStorage: Storage {
     state.withLock {
       $0.hasCrashed = false
       $0.open = [:]
+      $0.firstDescriptor = $0.nextDescriptor
       $0.operations = 0
     }
   }

@@ -4,14 +4,14 @@
 // of requests, so a ping may wait, too. Whether it is there, a connection of its own tells.
 
 extension Cluster {
-  private static let pingEveryMs = 1_000
   // With the time for the other connection that is three to four seconds. After three, another leader may be there.
   private static let silentPingsMax = 2
 
   func watch() {
     Task { [weak self] in
       while true {
-        do { try await Task.sleep(for: .milliseconds(Self.pingEveryMs)) } catch { return }
+        guard let everyMs = self?.configuration.pingEveryMs else { return }
+        do { try await Task.sleep(for: .milliseconds(everyMs)) } catch { return }
         guard let self, state.withLock({ !$0.isClosed }) else { return }
         await withTaskGroup(of: Void.self) { group in
           for connection in state.withLock({ Array($0.open.values) })

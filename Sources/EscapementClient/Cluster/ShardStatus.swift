@@ -4,7 +4,7 @@
 public struct ShardStatus: Sendable, Codable, Equatable {
   /// Its number, from 0.
   public let shard: Int
-  /// What the node is in it: `leading`, `following`, `reading` what it lacks, or `stopped`.
+  /// What the node is in it: `leading`, `following`, `reading` what it lacks, `copying` the folder of another node, or `stopped`.
   public let role: String
   /// The name of the node that leads it, as far as the node knows.
   public let leader: String?

@@ -211,6 +211,28 @@ final class Front {
     return true
   }
 
+  /// Gives the folder of a shard to the node at the other end of a connection, behind what is sent on it now.
+  ///
+  /// - Returns: false while it is given to another one.
+  func give(folderOf shard: Int, to note: CheckpointNote, through connection: FrontConnection) -> Bool {
+    guard connection.shards[shard] == nil, !shards[shard].isGiving.exchange(true, ordering: .acquiring) else {
+      return false
+    }
+    do throws(SystemError) {
+      let (near, far) = try Socket.pair()
+      if let socket = watch(near, .shard(shard), connection) {
+        connection.add(socket, shard: shard)
+        try FolderGift.begin(shards[shard], to: note, far)
+        return true
+      }
+      Socket.close(far)
+    } catch {
+      log(.warning, "folder_not_given", "the folder of shard \(shard) cannot be given: \(error)")
+    }
+    shards[shard].isGiving.store(false, ordering: .releasing)
+    return false
+  }
+
   /// Opens the way to a shard, on this node or through the one that leads it.
   ///
   /// - Returns: false when nobody is known to lead it.

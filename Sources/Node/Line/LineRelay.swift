@@ -116,6 +116,8 @@ final class LineRelay: Relay {
       try splice(rid)
     } else if name == "cluster.note" {
       try note(rid)
+    } else if name == "cluster.copy" {
+      try copy(rid)
     } else if let operation = NodeOperation(rawValue: name) {
       var bytes = ByteBuffer()
       try request.perform(operation, rid: rid, to: &bytes)
@@ -146,19 +148,47 @@ final class LineRelay: Relay {
   /// Another node tells how far its checkpoint of a shard reaches.
   private func note(_ rid: UnsafeRawBufferPointer?) throws(Refusal) {
     let reader = front.reader
-    try reader.requireOnly([.shard, .node, .address, .sequence, .secret], operation: "cluster.note")
+    try reader.requireOnly([.shard, .node, .address, .sequence, .isReady, .secret], operation: "cluster.note")
     try requireNode()
-    guard let shard = try request.shardField() else { throw .missing(.shard) }
-    guard let node = try reader.string(.node), (1...255).contains(node.count) else { throw .missing(.node) }
-    guard let address = try reader.string(.address), address.count <= 1024 else { throw .missing(.address) }
+    var (shard, note) = try nodeAndShard()
     guard let sequence = try reader.integer(.sequence), sequence >= 0 else { throw .missing(.sequence) }
     let view = front.shards[shard].view
     guard view.isServing else { return answer { NotLeader(view, front.settings.name).append(to: &$0, rid: rid) } }
-    front.shards[shard].post(
-      .note(
-        CheckpointNote(
-          node: String(decoding: node, as: UTF8.self), address: String(decoding: address, as: UTF8.self),
-          streamSequence: UInt64(sequence))))
+    note.streamSequence = UInt64(sequence)
+    note.isReady = try reader.boolean(.isReady) ?? false
+    front.shards[shard].post(.note(note))
+    answer {
+      $0.beginReply(rid: rid)
+      $0.endLine()
+    }
+  }
+
+  /// The shard that another node speaks of, and who it is.
+  private func nodeAndShard() throws(Refusal) -> (shard: Int, note: CheckpointNote) {
+    let reader = front.reader
+    guard let shard = try request.shardField() else { throw .missing(.shard) }
+    guard let node = try reader.string(.node), (1...255).contains(node.count) else { throw .missing(.node) }
+    guard let address = try reader.string(.address), address.count <= 1024 else { throw .missing(.address) }
+    let note = CheckpointNote(
+      node: String(decoding: node, as: UTF8.self), address: String(decoding: address, as: UTF8.self),
+      streamSequence: 0)
+    return (shard, note)
+  }
+
+  /// Another node wants the folder of a shard: its bytes follow the answer.
+  private func copy(_ rid: UnsafeRawBufferPointer?) throws(Refusal) {
+    try front.reader.requireOnly([.shard, .node, .address, .secret], operation: "cluster.copy")
+    try requireNode()
+    let (shard, note) = try nodeAndShard()
+    guard front.shards[shard].view.isReady else {
+      throw Refusal(code: .badState, message: "this node has no good folder of shard \(shard) itself")
+    }
+    guard front.give(folderOf: shard, to: note, through: connection) else {
+      throw Refusal(
+        code: .busy, message: "the folder of shard \(shard) is being given to another node; try again later")
+    }
+    isSpliced = true
+    connection.relay = PipeRelay(connection, to: shard)
     answer {
       $0.beginReply(rid: rid)
       $0.endLine()

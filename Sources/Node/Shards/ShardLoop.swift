@@ -38,6 +38,10 @@ final class ShardLoop: @unchecked Sendable {
     case note(CheckpointNote)
     /// A digest of the state is to be shown.
     case digest
+    /// Another node wants the folder.
+    case give(FolderGift)
+    /// The folder of another node was fetched, or not: the shard reads again.
+    case fetched
     /// The node goes down.
     case stop
   }
@@ -45,6 +49,8 @@ final class ShardLoop: @unchecked Sendable {
   let number: Int
   let settings: NodeSettings
   let log: ServerLog
+  /// Whether the folder is being given to another node.
+  let isGiving = Atomic(false)
   private let mail = Mutex<[Mail]>([])
   private let notify: EventSignal
   private let published: Mutex<ShardView>
@@ -60,17 +66,24 @@ final class ShardLoop: @unchecked Sendable {
   private var isStopping = false
   private var toldProblem: String?
   private var wantsDigest = false
-  /// The nodes among which this one has its place.
-  private var rankedAmong: [String] = []
   private var digest: ShardDigest?
+  /// A snapshot that is being made for another node.
+  private var gift: FolderGift?
+  private var fetch: FolderFetch?
   private var access: AccessFile?
   private let rocketMQ: NodeAddress?
+  private let moves: LeaderMoves
 
   /// Opens the folder of the shard; nothing runs yet.
   ///
-  /// - Parameter places: where the node is.
-  init(_ number: Int, _ settings: NodeSettings, _ places: NodePlaces, log: @escaping ServerLog) throws {
+  /// - Parameters:
+  ///   - places: where the node is.
+  ///   - moves: of all shards of the node.
+  init(
+    _ number: Int, _ settings: NodeSettings, _ places: NodePlaces, _ moves: LeaderMoves, log: @escaping ServerLog
+  ) throws {
     self.number = number
+    self.moves = moves
     rocketMQ = places.broker(ofShard: number)
     self.settings = settings
     self.log = log
@@ -81,7 +94,8 @@ final class ShardLoop: @unchecked Sendable {
     let storage = try DiskStorage(root: "\(settings.server.dataFolder)/shard-\(number)")
     try storage.lock()
     self.storage = storage
-    let known = try CheckpointFile.load(storage).flatMap { LogMark(decoding: $0.mark) }?.stream
+    FolderGift.removeLeftovers(of: number, settings)
+    let known = try CheckpointFile.load(storage).flatMap { LogMark(decoding: $0.mark) }?.knownStream
     stream = JetStreamStream(
       Self.streamSettings(number, settings, known),
       over: NATSClient(settings.nats, transport: transport, seed: SystemRandom.next()))
@@ -89,7 +103,7 @@ final class ShardLoop: @unchecked Sendable {
     var engine = settings.server.engine
     engine.salvages = false
     shard = try Shard(
-      stream, engine: engine, log: Self.logSettings(settings, places), rank: 0,
+      stream, engine: engine, log: Self.logSettings(number, settings, places),
       ShardSurroundings(
         storage: storage,
         openLanes: { ThreadedLanes(storage, notify, log) },
@@ -103,14 +117,17 @@ final class ShardLoop: @unchecked Sendable {
     _ number: Int, _ settings: NodeSettings, _ known: StreamIdentity?
   ) -> JetStreamSettings {
     var stream = JetStreamSettings(
-      name: "ESC-\(number)", shard: "\(number)", replicas: settings.replicas, bytesMax: settings.streamBytesMax,
+      shard: number, of: settings.shards, replicas: settings.replicas, bytesMax: settings.streamBytesMax,
       mayCreate: settings.mayCreate && known == nil)
     stream.identity = known
     return stream
   }
 
-  private static func logSettings(_ settings: NodeSettings, _ places: NodePlaces) -> ReplicatedLogSettings {
+  private static func logSettings(
+    _ number: Int, _ settings: NodeSettings, _ places: NodePlaces
+  ) -> ReplicatedLogSettings {
     var log = ReplicatedLogSettings(node: settings.name, address: places.text)
+    log.shard = number
     log.streamBytesMax = UInt64(settings.streamBytesMax)
     return log
   }
@@ -226,19 +243,65 @@ final class ShardLoop: @unchecked Sendable {
       case .access(let file):
         access = file
         server?.take(file)
-      case .resign(let node): if server != nil { shard.log.resign(to: node) }
+      case .resign(let node): if server != nil { shard.resign(to: node) }
       case .seize: shard.log.seize()
       case .note(let note): if server != nil { shard.log.note(note) }
       case .digest: wantsDigest = true
+      case .give(let gift): give(gift)
+      case .fetched: reopen()
       case .stop: isStopping = true
       }
     }
   }
 
+  // MARK: Folders
+
+  private func give(_ gift: FolderGift) {
+    guard let engine = shard.engine, engine.broker.failure == nil else {
+      return gift.fail("the shard is not open here")
+    }
+    let hasBegun = engine.makeSnapshot(gift.target) { [unowned self] result in
+      self.gift = nil
+      gift.finished(result)
+    }
+    if hasBegun { self.gift = gift } else { gift.fail("another snapshot is being made") }
+  }
+
+  /// The engine is gone, and with it the snapshot that it was making.
+  private func endGift() {
+    gift?.fail("the shard is not open here any more")
+    gift = nil
+  }
+
+  private func beginFetch() {
+    let fetched = { @Sendable [unowned self] in post(.fetched) }
+    do {
+      fetch = try FolderFetch(number, into: storage, shard.log.status, settings, log: log, done: fetched)
+    } catch {
+      log(.error, "no_thread", "the folder of shard \(number) cannot be fetched: \(error)")
+      isStopping = true
+    }
+  }
+
+  private func reopen() {
+    fetch?.stop()
+    fetch = nil
+    do throws(StorageError) { try shard.reopen() } catch {
+      log(.error, "folder_not_opened", "the folder of shard \(number) cannot be opened: \(error)")
+      isStopping = true
+    }
+  }
+
   private func tell(_ change: Shard.Change) {
+    if change != .began { endGift() }
     switch change {
     case .began: log(.info, "shard_led", "leads shard \(number) from epoch \(shard.log.status.position.epoch) on")
     case .deposed: log(.warning, "shard_deposed", "does not lead shard \(number) any more, and reads its log again")
+    case .needsFolder:
+      if case .needsFolder(let text) = shard.state {
+        log(.warning, "shard_needs_folder", "shard \(number) needs the folder of another node: \(text)")
+      }
+      beginFetch()
     case .stopped:
       if case .stopped(_, let text) = shard.state { log(.error, "shard_stopped", "shard \(number) stopped: \(text)") }
     }
@@ -251,14 +314,17 @@ final class ShardLoop: @unchecked Sendable {
       if let problem = status.problem { log(.warning, "shard_problem", "shard \(number): \(problem)") }
     }
     takeDigest()
-    let names = status.nodes.map(\.name)
-    if names != rankedAmong {
-      rankedAmong = names
-      shard.setRank(Placement.rank(of: settings.name, forShard: number, nodes: names + [settings.name]))
-    }
+    if let node = status.preferredLeader { giveWay(to: node) }
     let view = ShardView(
       number: number, status: status, state: shard.state, isServing: server != nil, digest: digest)
     published.withLock { $0 = view }
+  }
+
+  /// The shards of a cluster are spread over its nodes, and come back to a node that was away.
+  private func giveWay(to node: String) {
+    guard settings.rebalances, server != nil, !shard.isResigning, moves.begin() else { return }
+    log(.info, "leader_moved", "gives the leadership of shard \(number) to \(node), which comes first there")
+    shard.resign(to: node)
   }
 
   /// Between turns, so that it is of whole records.
@@ -269,11 +335,14 @@ final class ShardLoop: @unchecked Sendable {
   }
 
   private func end() {
+    endGift()
+    fetch?.stop()
     // The log goes on elsewhere: what was submitted is sent, the leadership given away; there is nothing to be waited for.
     if let server {
       _ = server.shutDown()
       self.server = nil
     } else {
+      shard.engine?.stopFollowing()
       Self.finish(shard.log, transport)
       (shard.lanes as? ThreadedLanes)?.threads.stop()
     }

@@ -13,9 +13,9 @@ struct ShardDigest: Sendable {
 struct ShardView: Sendable {
   let number: Int
   let status: ReplicationStatus
-  /// As people read it: `reading`, `following`, `leading` or `stopped`.
+  /// As people read it: `reading`, `following`, `leading`, `copying` or `stopped`.
   let role: String
-  /// Why it has stopped.
+  /// Why it has stopped, or needs the folder of another node.
   let stopReason: String?
   /// Whether connections are taken.
   let isServing: Bool
@@ -36,6 +36,11 @@ struct ShardView: Sendable {
       case .reading: "reading"
       case .following: "following"
       case .leading: "leading"
+      case .needsFolder(let text):
+        {
+          reason = text
+          return "copying"
+        }()
       case .stopped(_, let text):
         {
           reason = text

@@ -116,6 +116,7 @@ struct ResolvedSettings: Sendable {
     node.shards = cluster.shards
     node.replicas = cluster.replicas
     node.mayCreate = cluster.mayCreate
+    node.rebalances = cluster.rebalances
     node.streamBytesMax = cluster.streamBytes
     node.secret = try cluster.secretFile.map { (file) throws(UsageError) in try Self.secret(file) }
     let host = cluster.advertised.prefix { $0 != ":" }

@@ -14,6 +14,7 @@ struct ClusterSettings: Sendable {
   var shards = 8
   var replicas = 3
   var mayCreate = true
+  var rebalances = true
   var secretFile: String?
   var authorities: String?
   var streamBytes: Int64 = 8 << 30
@@ -57,6 +58,9 @@ extension SettingsTable {
     .number("cluster-replicas", 1...5, .count, "servers of NATS that keep each shard's log", \.cluster.replicas),
     .onOff(
       "cluster-create", "whether a node without data makes the streams that are not there", \.cluster.mayCreate),
+    .onOff(
+      "cluster-rebalance", "whether leaders give way to the nodes among which shards are spread evenly",
+      \.cluster.rebalances),
     .text("cluster-secret", "FILE", "what nodes show to each other; needed unless all are on this machine") {
       $0.cluster.secretFile = $1
     } shown: {
