@@ -251,11 +251,11 @@ struct NearMessages: ~Copyable {
   }
 
   /// From when on the next part of a lane may be brought back; nil when another turn must come first. With memory short, a lane
-  /// has one part in memory at a time, so that none waits for another one's messages to go.
+  /// has two parts in memory, one that leaves and one that is next, so that none waits for another one's messages to go.
   func bringBackMs(_ lane: Int, leadMs: Int64, isShort: Bool) -> UnixMs? {
     guard let next = spills.next(lane) else { return nil }
     if !isShort { return next.dueMs - leadMs }
-    return lanes[lane].hasDue(spills.bound(lane)) ? nil : max(next.dueMs - leadMs, next.broughtDueMs)
+    return lanes[lane].hasDue(spills.bound(lane)) ? nil : max(next.dueMs - leadMs, next.broughtBeforeDueMs)
   }
 
   /// Takes the next part of a lane, to be read; see `SpillQueue.takePart`. Empty when one is on its way.

@@ -14,7 +14,7 @@ extension Pending {
 
   private var partBytes: Int { min(Self.partBytesMax, max(1, settings.nearBytesMax / 8)) }
 
-  /// Whether what comes back must make do with one part a lane. Those whose time has come may take an eighth more than the rest.
+  /// Whether what comes back must make do with two parts a lane. Those whose time has come may take an eighth more than the rest.
   private var isShort: Bool { near.memoryBytes >= settings.nearBytesMax + settings.nearBytesMax / 8 }
 
   /// Begins to bring back what is due soon after `nowMs`: a part of each lane at most.

@@ -20,7 +20,9 @@ final class SpillQueue {
   private var firstOnTheWay: Watermark?
   private var lastOnTheWayMs: UnixMs = 0
   /// When the last one that was brought back is due.
-  private(set) var broughtDueMs: UnixMs = 0
+  private var broughtDueMs: UnixMs = 0
+  /// When the last one of the part before that is due.
+  private(set) var broughtBeforeDueMs: UnixMs = 0
 
   /// References, those of messages that were cancelled among them.
   var count: Int { run.count + heap.count }
@@ -69,6 +71,7 @@ final class SpillQueue {
   /// The part that was taken has come.
   func noteBroughtBack() {
     firstOnTheWay = nil
+    broughtBeforeDueMs = broughtDueMs
     broughtDueMs = lastOnTheWayMs
   }
 

@@ -25,10 +25,11 @@ struct Spills: ~Copyable {
   /// Whether a part of a lane is being read.
   func isOnTheWay(_ lane: Int) -> Bool { queues[lane]?.isOnTheWay ?? false }
 
-  /// When the first message of a lane is due, and the last one that was brought back; nil while a part is on its way.
-  func next(_ lane: Int) -> (dueMs: UnixMs, broughtDueMs: UnixMs)? {
+  /// When the first message of a lane is due, and the last one of the last but one part that was brought back; nil while a part is on
+  /// its way.
+  func next(_ lane: Int) -> (dueMs: UnixMs, broughtBeforeDueMs: UnixMs)? {
     guard let queue = queues[lane], !queue.isOnTheWay, let dueMs = queue.firstDueMs else { return nil }
-    return (dueMs, queue.broughtDueMs)
+    return (dueMs, queue.broughtBeforeDueMs)
   }
 
   mutating func append(_ message: SpilledMessage, _ lane: Int) {
