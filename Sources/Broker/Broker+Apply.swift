@@ -26,8 +26,10 @@ extension Broker {
     case .cancelled: pending.apply(Cancelled(decoding: payload))
     case .released:
       let released = Released(decoding: payload)
-      pending.bringNear(throughMs: released.through.dueMs, drain: drain)
-      if failure == nil { apply(released) }
+      pending.bringNear(through: released.watermarks, drain: drain)
+      guard failure == nil else { return }
+      apply(released)
+      evictWhileReplaying(drain: drain)
     case .published: apply(Published(decoding: payload))
     case .held: apply(MessageHeld(decoding: payload))
     case .heldReleased: apply(HeldReleased(decoding: payload))

@@ -12,7 +12,9 @@ public struct BrokerGauges: Sendable {
   public var expiring: Int
   /// Pending messages and expiry timers that lie on disk only.
   public var onDisk: Int
-  /// Pending messages that are due and not released yet.
+  /// Those of them that are near, and lie there for want of memory; what was cancelled or moved since counts until its time comes.
+  public var spilled: Int
+  /// Pending messages in memory that are due and not released yet.
   public var dueNow: Int
   /// Bytes of the messages in memory.
   public var pendingBytes: Int
@@ -37,8 +39,8 @@ extension Broker {
   public var gauges: BrokerGauges {
     let expiring = queues.inOrder.reduce(0) { $0 + ($1.topic.isRelay ? 0 : $1.topic.pendingCount) }
     return BrokerGauges(
-      pending: pending.count - expiring, expiring: expiring, onDisk: pending.onDiskCount, dueNow: pending.dueCount,
-      pendingBytes: pending.recordBytes,
+      pending: pending.count - expiring, expiring: expiring, onDisk: pending.onDiskCount,
+      spilled: pending.spilledCount, dueNow: pending.dueCount, pendingBytes: pending.recordBytes,
       recentOutcomes: pending.outcomeCount, held: held.count, topics: topics.count, groups: groups.count,
       consumers: groups.consumerCount,
       inFlight: groups.inOrder.reduce(0) { $0 + $1.inFlight }, cacheBytes: topics.cacheBytes)

@@ -5,6 +5,8 @@ import Primitives
 
 /// Settings of a broker.
 public struct BrokerSettings: Sendable {
+  /// Memory for near messages, about; those beyond it stay on disk until shortly before their time.
+  public var nearBytesMax = 1 << 30
   /// Resolution of the timing wheel in milliseconds.
   public var tickMs: Int64 = 1
   /// Slots of each wheel.

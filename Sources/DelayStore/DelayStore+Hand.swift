@@ -72,7 +72,8 @@ extension DelayStore {
   }
 
   private func finish(_ slice: Slice) {
-    precondition(slice.onDiskCount == 0, "slice \(slice.file.path) was passed with messages in it")
-    slice.phase = slice.key.level == 0 ? .inMemory : .emptied
+    precondition(
+      slice.onDiskCount == 0 || slice.key.level == 0, "slice \(slice.file.path) was passed with messages in it")
+    slice.phase = slice.key.level == 0 ? .near : .emptied
   }
 }

@@ -1,4 +1,5 @@
-// A start: the slices that a checkpoint names are read back into the index and, if they are near, into memory.
+// A start: the slices that a checkpoint names are read back into the index and, if they are near, into memory, as far as there is
+// room.
 
 import DataFiles
 import Primitives
@@ -19,7 +20,7 @@ extension DelayStore {
     for state in states {
       let isNear = layout.endMs(state.key) <= routedMs
       let slice = addSlice(
-        state.key, generation: state.generation, length: state.length, phase: isNear ? .inMemory : .ahead)
+        state.key, generation: state.generation, length: state.length, phase: isNear ? .near : .ahead)
       try cut(slice.file.path, to: state.length, files)
       found.append((slice, try SliceOutline(files, path: slice.file.path, length: state.length)))
     }
@@ -37,12 +38,16 @@ extension DelayStore {
         let position = from + found.place
         let record = MessageRecord(block.memory.base + found.place)
         guard dead.isEmpty || !dead.contains(position), isPending(record) else { continue }
-        if slice.phase == .inMemory {
-          owner?.cameNear(record, hash: found.hash, slice: slice.number, position: position)
-        } else {
-          slice.onDiskCount += 1
-          onDiskCount += 1
-          index.set(found.hash, .disk(slice: slice.number, position: position))
+        if slice.phase == .near, let owner, owner.hasRoomNear {
+          owner.cameNear(record, hash: found.hash, slice: slice.number, position: position)
+          continue
+        }
+        slice.onDiskCount += 1
+        onDiskCount += 1
+        index.set(found.hash, .disk(slice: slice.number, position: position))
+        if slice.phase == .near {
+          let spilled = SpilledMessage(record, dueMs: record.dueMs, position: position)
+          owner?.wasSpilled(spilled, topic: record.topic)
         }
       }
     }

@@ -2,7 +2,8 @@
 // for each stretch of time. When their time is near they are demoted to finer slices and at last into memory.
 //
 // Holds: a message due before `routedMs` is in memory or on its way there, any other one lies in a slice ahead of the hand;
-// messages due before `loadedMs` are all in memory, so the owner may release up to there. `routedMs` is the hand.
+// messages due before `loadedMs` are all in memory or known to the owner as spilled, so the owner may release up to there what
+// stands in front of all that is spilled. `routedMs` is the hand.
 // Leaves to others: the journal (which holds everything that a checkpoint has not synced here yet), what a message is to
 // its owner, when to release.
 
@@ -11,6 +12,10 @@ import Primitives
 
 /// What the store asks of the owner of the messages.
 public protocol DelayStoreOwner: AnyObject {
+  /// Whether a message that comes near may come into memory. Otherwise it stays where it is, and `wasSpilled` is told.
+  var hasRoomNear: Bool { get }
+  /// A message on disk has come near, and has no room in memory: its owner must have it brought back before its time.
+  func wasSpilled(_ message: SpilledMessage, topic: UInt32)
   /// A message on disk has come near: copies it into memory and lets the index say so. Its record stays in `slice` at
   /// `position`.
   func cameNear(_ record: MessageRecord, hash: IDHash, slice: UInt32, position: Int)
@@ -28,7 +33,7 @@ public final class DelayStore {
   public let layout: SliceLayout
   /// Messages due before this are in memory or on the way.
   public internal(set) var routedMs: UnixMs = 0
-  /// Messages due before this are in memory.
+  /// Messages due before this are in memory, or spilled and known to the owner.
   public internal(set) var loadedMs: UnixMs = 0
   /// Messages that lie on disk only.
   @exclusivity(unchecked) public internal(set) var onDiskCount = 0
@@ -85,7 +90,7 @@ public final class DelayStore {
   /// Writes a copy of a message in memory into the slice of its due time, for a checkpoint. O(1).
   public func keepCopy(_ record: MessageRecord, dueMs: UnixMs) -> (slice: UInt32, position: Int) {
     let key = SliceKey(level: 0, number: dueMs / layout.sliceMs)
-    let slice = slice(for: key, phase: .inMemory)
+    let slice = slice(for: key, phase: .near)
     return (slice.number, slice.append(record, dueMs: dueMs))
   }
 
@@ -164,7 +169,7 @@ public final class DelayStore {
   private func isObsolete(_ slice: Slice, _ watermarkMs: UnixMs) -> Bool {
     switch slice.phase {
     case .emptied: true
-    case .inMemory: layout.endMs(slice.key) <= watermarkMs
+    case .near: layout.endMs(slice.key) <= watermarkMs
     case .ahead: slice.onDiskCount == 0
     case .moving: false
     }
@@ -175,7 +180,7 @@ public final class DelayStore {
   public func checkpoint(watermarkMs: UnixMs, unsynced: inout [String]) -> [SliceState] {
     precondition(isAtRest, "a checkpoint while messages move")
     for slice in inOrder where slice.phase == .emptied { drop(slice) }
-    for slice in inOrder where slice.phase == .inMemory && layout.endMs(slice.key) <= watermarkMs { drop(slice) }
+    for slice in inOrder where slice.phase == .near && layout.endMs(slice.key) <= watermarkMs { drop(slice) }
     for slice in inOrder where slice.phase == .ahead && slice.onDiskCount == 0 { drop(slice) }
     return inOrder.map {
       SliceState(key: $0.key, generation: $0.generation, length: $0.file.checkpoint(unsynced: &unsynced))

@@ -10,7 +10,7 @@
 import Primitives
 
 /// Where a pending message is.
-public enum MessagePlace: Equatable, Sendable {
+public enum MessagePlace: Hashable, Sendable {
   /// In memory, at this index of its owner's slab.
   case memory(UInt32)
   /// In the slice of this number, at this file position (a multiple of 8, below 1 TiB).

@@ -15,8 +15,8 @@ final class Slice {
     case ahead
     /// Being read into memory or into finer slices.
     case moving
-    /// All its messages are in memory; takes only what a checkpoint writes out.
-    case inMemory
+    /// Its messages are in memory, or their owner knows that they are spilled; takes spilled ones and what a checkpoint writes out.
+    case near
     /// All its messages went to finer slices; the next checkpoint removes the file.
     case emptied
   }

@@ -54,6 +54,10 @@ final class SliceMover {
   }
 
   private func move(_ record: MessageRecord, _ hash: IDHash, _ filePosition: Int) {
+    if slice.key.level == 0, let owner = store.owner, !owner.hasRoomNear, owner.isAlive(topic: record.topic) {
+      let spilled = SpilledMessage(record, dueMs: record.dueMs, position: filePosition)
+      return owner.wasSpilled(spilled, topic: record.topic)
+    }
     slice.onDiskCount -= 1
     store.onDiskCount -= 1
     store.cameNearCount += 1

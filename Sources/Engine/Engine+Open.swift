@@ -150,11 +150,16 @@ extension Engine {
   static func replay(
     _ log: any DecisionLog, from first: Sequence, _ broker: Broker, _ io: any IOQueue, salvages: Bool
   ) throws(LogError) -> RecoveryReport {
-    try log.recover(from: first, salvages ? .salvage : .strict) { sequence, kind, payload in
+    var bytes = 0
+    return try log.recover(from: first, salvages ? .salvage : .strict) { sequence, kind, payload in
       let drain = { if let failure = io.drain() { broker.fail(failure) } }
       try broker.replay(sequence: sequence, kind: kind, payload: payload, drain: drain)
       // The files that replay writes go to the disk meanwhile, so that a long log needs little memory.
-      if sequence & 0xFFFF == 0 { drain() }
+      bytes += payload.count
+      if bytes > 16 << 20 {
+        bytes = 0
+        drain()
+      }
       if let failure = broker.failure { throw failure }
     }
   }

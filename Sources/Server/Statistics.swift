@@ -72,7 +72,12 @@ extension Services {
         "expiring", "escapement_expiring_messages", "Messages in queues that have a time to live.", gauges.expiring),
       .gauge(
         "pendingOnDisk", "escapement_disk_pending_messages", "Pending messages that lie on disk only.", gauges.onDisk),
-      .gauge("dueNow", "escapement_due_messages", "Messages that are due and not released yet.", gauges.dueNow),
+      .gauge(
+        "pendingSpilled", "escapement_spilled_messages",
+        "Messages due soon that lie on disk for want of memory; those cancelled since count until their time.",
+        gauges.spilled),
+      .gauge(
+        "dueNow", "escapement_due_messages", "Messages in memory that are due and not released yet.", gauges.dueNow),
       .gauge(
         "pendingBytes", "escapement_pending_bytes", "Bytes of pending messages in memory.", gauges.pendingBytes),
       .gauge(

@@ -16,6 +16,8 @@ final class NotingOwner: DelayStoreOwner {
 
   init(_ store: DelayStore) { self.store = store }
 
+  var hasRoomNear: Bool { true }
+  func wasSpilled(_ message: SpilledMessage, topic: UInt32) { preconditionFailure("there is room") }
   func cameNear(_ record: MessageRecord, hash: IDHash, slice: UInt32, position: Int) {
     precondition(near[hash] == nil, "a message came near twice")
     near[hash] = (String(decoding: record.id, as: UTF8.self), record.dueMs)

@@ -45,6 +45,7 @@ class PowerCutRun {
     var settings = EngineSettings()
     settings.broker.sliceMs = 1000
     settings.broker.segmentBytes = 600
+    if seed % 3 == 0 { settings.broker.nearBytesMax = 1500 }
     settings.checkpointBytes = checkpointBytes
     settings.salvages = salvages
     settings.minFreeBytes = 0

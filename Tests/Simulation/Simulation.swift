@@ -66,6 +66,7 @@ final class Simulation {
     settings = Self.settings(&random)
     disk = SimulatedStorage(seed: seed)
     ledger = Ledger(idWindowMs: settings.broker.idWindowMs)
+    setNearBytes()
   }
 
   deinit { for text in texts.values { text.deallocate() } }
@@ -87,6 +88,11 @@ final class Simulation {
     settings.minFreeBytes = 16 << 10
     settings.reserveBytes = 64 << 10
     return settings
+  }
+
+  /// How much of what is near has room in memory: another amount in each life.
+  private func setNearBytes() {
+    settings.broker.nearBytesMax = [4000, 700, 1 << 30, 0][(Int(seed % 4) + crashes) % 4]
   }
 
   // MARK: Life of a process
@@ -118,6 +124,7 @@ final class Simulation {
   func losePower() {
     endProcess()
     crashes += 1
+    setNearBytes()
     disk = disk.crash(seed: random.next())
     if let medium { losePower(medium) }
     // Sooner or later in the next life, often while it recovers.

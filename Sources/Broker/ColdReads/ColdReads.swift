@@ -54,11 +54,14 @@ final class ColdReads {
     if let listing = listings[command.connection] {
       guard !listing.isRunning else { throw .waitForDisk }
       listings[command.connection] = nil
-      return page(topic, command, onDisk: listing.found.filter(isStillThere))
+      // What was found may have left since.
+      return page(
+        topic, command, onDisk: listing.found.filter(isStillThere), isCut: listing.found.count > command.limit)
     }
     let near = page(topic, command, onDisk: [])
-    if near.hasMore || pending.onDiskCount == 0 { return near }
-    let listing = Listing(topic: topic, command)
+    // What is spilled may stand in front of what is in memory.
+    if near.hasMore && !pending.hasSpilled || pending.onDiskCount == 0 { return near }
+    let listing = Listing(topic: topic, command, behind: pending.watermarks.reached(topic: topic))
     let dueMs = command.dueMs
     listing.slices = pending.slicesOnDisk(
       min(max(dueMs.lowerBound, listing.after.dueMs), dueMs.upperBound)...dueMs.upperBound)
@@ -73,7 +76,12 @@ final class ColdReads {
     while let slice = listing.slices.first, listing.found.count <= listing.command.limit {
       listing.slices.removeFirst()
       let isReading = pending.list(slice: slice, listing.request) { [unowned self] entries in
-        listing.found += entries
+        listing.found += entries.filter(isStillThere)
+        // What was asked for may stand behind copies of messages in memory.
+        if entries.count == listing.request.limit, let last = entries.last {
+          listing.after = (last.dueMs, last.sequence)
+          listing.slices.insert(slice, at: 0)
+        }
         readNextSlice(listing, connection)
       }
       if isReading { return }
@@ -88,7 +96,11 @@ final class ColdReads {
   }
 
   /// The first messages of memory and disk together.
-  private func page(_ topic: UInt32, _ command: ListCommand, onDisk: [SliceListEntry]) -> ListPage {
+  ///
+  /// - Parameter isCut: whether there is more on disk than `onDisk`.
+  private func page(
+    _ topic: UInt32, _ command: ListCommand, onDisk: [SliceListEntry], isCut: Bool = false
+  ) -> ListPage {
     let after = command.after ?? (.min, 0)
     var messages = onDisk.map { ListedMessage(bytes: $0.bytes, dueMs: $0.dueMs, sequence: $0.sequence) }
     var near: [(dueMs: UnixMs, sequence: Sequence, record: MessageRecord)] = []
@@ -104,27 +116,32 @@ final class ColdReads {
         ListedMessage(bytes: Array(one.record.bytes.prefix(shown)), dueMs: one.dueMs, sequence: one.sequence))
     }
     messages.sort { ($0.dueMs, $0.sequence) < ($1.dueMs, $1.sequence) }
-    return ListPage(messages: Array(messages.prefix(command.limit)), hasMore: messages.count > command.limit)
+    return ListPage(
+      messages: Array(messages.prefix(command.limit)), hasMore: messages.count > command.limit || isCut)
   }
 }
 
 /// A listing that reads slices.
 private final class Listing {
   let command: (topic: UInt32, dueMs: ClosedRange<UnixMs>, limit: Int)
-  let after: (dueMs: UnixMs, sequence: Sequence)
+  var after: (dueMs: UnixMs, sequence: Sequence)
   var slices: [UInt32] = []
   var found: [SliceListEntry] = []
   var isRunning = true
 
-  init(topic: UInt32, _ command: ListCommand) {
+  /// - Parameter reached: what stands there or before has left, but its copies may still lie on disk.
+  init(topic: UInt32, _ command: ListCommand, behind reached: Watermark) {
     self.command = (topic, command.dueMs, command.limit)
-    after = command.after ?? (.min, 0)
+    let after = command.after ?? (.min, 0)
+    self.after = after > (reached.dueMs, reached.sequence) ? after : (reached.dueMs, reached.sequence)
   }
 
+  /// A slice of near messages has copies of those in memory, too, for each page no more than the page shows of them: twice as many
+  /// entries as it needs are enough to read such a slice once for a page.
   var request: SliceListRequest {
     SliceListRequest(
       topic: command.topic, dueMs: command.dueMs, afterDueMs: after.dueMs, afterSequence: after.sequence,
-      limit: command.limit + 1)
+      limit: 2 * (command.limit + 1))
   }
 }
 

@@ -10,6 +10,8 @@ struct DueMessage: BitwiseCopyable {
   var sequence: Sequence
   var index: UInt32
 
+  var place: Watermark { Watermark(dueMs: dueMs, sequence: sequence) }
+
   static func isBefore(_ left: DueMessage, _ right: DueMessage) -> Bool {
     (left.dueMs, left.sequence) < (right.dueMs, right.sequence)
   }
@@ -34,6 +36,24 @@ struct DueQueue {
   /// The element `distance` positions behind the first.
   func ahead(_ distance: Int) -> DueMessage? {
     head + distance < elements.count ? elements[head + distance] : nil
+  }
+
+  /// How many stand in front of `bound`; with nil all. O(log n), once sorted.
+  func count(inFrontOf bound: Watermark?) -> Int {
+    guard let bound, let last, last.place >= bound else { return count }
+    var low = head
+    var high = elements.count
+    while low < high {
+      let middle = (low + high) / 2
+      if elements[middle].place < bound { low = middle + 1 } else { high = middle }
+    }
+    return low - head
+  }
+
+  /// Whether one may stand in front of `bound`.
+  func hasAny(inFrontOf bound: Watermark?) -> Bool {
+    guard let bound, isSorted else { return !isEmpty }
+    return first.map { $0.place < bound } ?? false
   }
 
   /// Makes room for `count` more at once: growing by doubling would copy a burst's elements again and again.

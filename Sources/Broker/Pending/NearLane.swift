@@ -42,8 +42,10 @@ struct NearLane: ~Copyable {
 
   /// Messages that are due.
   var dueCount: Int { due.count + arriving.count }
-  /// Those that may be released.
-  @inline(__always) var releasableCount: Int { due.count }
+  /// Those that may be released: what stands behind `bound` waits for messages that are spilled.
+  @inline(__always) func releasableCount(_ bound: Watermark?) -> Int { due.count(inFrontOf: bound) }
+  /// Whether there may be such ones, now or when the rest of the tick has come.
+  @inline(__always) func hasDue(_ bound: Watermark?) -> Bool { !arriving.isEmpty || due.hasAny(inFrontOf: bound) }
   /// No message that is due has a later time than this; of a tick that arrives in parts, none has a later one than its end.
   var lastDueMs: UnixMs? { arriving.isEmpty ? due.lastDueMs : wheel.currentTimeMs }
 
@@ -88,9 +90,10 @@ struct NearLane: ~Copyable {
 
   // MARK: Releasing
 
-  /// The last of the first `limit` messages that may be released; nil when none may. Stale elements in front of the others go.
-  mutating func lastDue(limit: Int, _ slab: PendingSlab) -> Watermark? {
-    let count = min(limit, due.count)
+  /// The last of the first `limit` messages that may be released, all of them in front of `bound`; nil when none may. Stale elements
+  /// in front of the others go.
+  mutating func lastDue(limit: Int, bound: Watermark?, _ slab: PendingSlab) -> Watermark? {
+    let count = min(limit, releasableCount(bound))
     var position = count
     while position > 0 {
       position -= 1
@@ -102,8 +105,8 @@ struct NearLane: ~Copyable {
   }
 
   /// Whether a release through `planned`, or of nothing, leaves no message that is due at `reachedMs`.
-  func isComplete(behind planned: Watermark?, throughMs reachedMs: UnixMs) -> Bool {
-    guard arriving.isEmpty, wheel.completedTimeMs >= reachedMs else { return false }
+  func isComplete(behind planned: Watermark?, throughMs reachedMs: UnixMs, bound: Watermark?) -> Bool {
+    guard arriving.isEmpty, wheel.completedTimeMs >= reachedMs, bound?.dueMs ?? .max > reachedMs else { return false }
     guard let last = due.last else { return true }
     return planned.map { $0 >= Watermark(dueMs: last.dueMs, sequence: last.sequence) } ?? false
   }

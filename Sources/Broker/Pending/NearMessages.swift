@@ -1,10 +1,12 @@
 // The pending messages in memory: slots for them, and lanes that say when each is due and in which order they leave.
 //
-// Holds: a message has a timer in its lane, or is due there, or has been released and waits to be retired.
+// Holds: a message has a timer in its lane, or is due there, or has been released and waits to be retired. What is spilled lies on disk
+// and is known by a reference; nothing of a lane is released that stands behind what is spilled there.
 // Leaves to others: where a message is found by id (PendingIndex), what happens to it when it is due (Pending).
 //
 // No exclusivity checks on what every message touches: one thread owns it, and the checks took 13 % of a burst's time.
 
+import DelayStore
 import Primitives
 import TimingWheel
 
@@ -20,6 +22,7 @@ struct NearMessages: ~Copyable {
   /// The time to which the wheels were last moved.
   private(set) var reachedMs: UnixMs = 0
   private var expired = ExpiredTimers()
+  private var spills = Spills()
   /// Slots of messages without a copy on disk, for the next checkpoint; some have been freed since.
   private var uncopied = Fifo<UInt32>(keptMax: 1 << 16)
 
@@ -32,6 +35,9 @@ struct NearMessages: ~Copyable {
 
   /// Bytes of the messages.
   var recordBytes: Int { slab.recordBytes }
+
+  /// About how much memory they take: each has its block, a slot and a timer.
+  @inline(__always) var memoryBytes: Int { slab.blockBytes + slab.count * 112 }
 
   /// When the next message is due; nil for never.
   var nextWakeUpMs: UnixMs? {
@@ -104,6 +110,7 @@ struct NearMessages: ~Copyable {
     self.tickMs = tickMs
     self.wheelSize = wheelSize
     reachedMs = startMs
+    for lane in spills.lanes { begin(lane) }
     // In the order of acceptance, which is the order that the wheel keeps within a millisecond.
     var waiting: [(sequence: Sequence, slot: UInt32)] = []
     slab.forEach { slot, message in
@@ -123,8 +130,9 @@ struct NearMessages: ~Copyable {
     return count
   }
 
+  /// Whether messages may be released, now or when the rest of their tick has come.
   @inline(__always) var hasDue: Bool {
-    for lane in usedLanes where lanes[lane].dueCount > 0 { return true }
+    for lane in usedLanes where lanes[lane].hasDue(spills.bound(lane)) { return true }
     return false
   }
 
@@ -150,6 +158,7 @@ struct NearMessages: ~Copyable {
       leastMs = min(
         leastMs, lanes[lane].dueCount > 0 ? watermarks.reached(lane: lane).dueMs : lanes[lane].completedTimeMs)
     }
+    for lane in spills.lanes { leastMs = min(leastMs, spills.bound(lane)?.dueMs ?? .max) }
     return leastMs
   }
 
@@ -169,20 +178,22 @@ struct NearMessages: ~Copyable {
   /// due. Nil when none may be released.
   mutating func planRelease(limit: Int, after before: Watermarks) -> Watermarks? {
     var waiting = LaneSet()
-    for lane in usedLanes where lanes[lane].releasableCount > 0 { waiting.insert(lane) }
+    for lane in usedLanes where lanes[lane].releasableCount(spills.bound(lane)) > 0 { waiting.insert(lane) }
     if waiting.isEmpty { return nil }
     // Those that have little due release it all, the others share the rest.
     let fairCount = max(1, limit / waiting.count)
     var many = LaneSet()
     var remaining = limit
     for lane in waiting {
-      if lanes[lane].releasableCount > fairCount { many.insert(lane) } else { remaining -= lanes[lane].releasableCount }
+      let count = lanes[lane].releasableCount(spills.bound(lane))
+      if count > fairCount { many.insert(lane) } else { remaining -= count }
     }
     let share = many.isEmpty ? fairCount : max(1, remaining / many.count)
     var through = before.overall
     var planned: [(lane: Int, through: Watermark)] = []
     for lane in waiting {
-      guard let last = lanes[lane].lastDue(limit: many.contains(lane) ? share : fairCount, slab) else { continue }
+      let limit = many.contains(lane) ? share : fairCount
+      guard let last = lanes[lane].lastDue(limit: limit, bound: spills.bound(lane), slab) else { continue }
       planned.append((lane, last))
       through = max(through, last)
     }
@@ -202,7 +213,7 @@ struct NearMessages: ~Copyable {
         reached = planned[next].through
         next += 1
       }
-      if lanes[lane].isComplete(behind: reached, throughMs: through.dueMs) { continue }
+      if lanes[lane].isComplete(behind: reached, throughMs: through.dueMs, bound: spills.bound(lane)) { continue }
       behind.append(LaneWatermark(lane: lane, reached: reached ?? before.reached(lane: lane)))
     }
     return behind
@@ -211,13 +222,54 @@ struct NearMessages: ~Copyable {
   /// Lanes with messages that may be released.
   var releasableLanes: LaneSet {
     var waiting = LaneSet()
-    for lane in usedLanes where lanes[lane].releasableCount > 0 { waiting.insert(lane) }
+    for lane in usedLanes where lanes[lane].releasableCount(spills.bound(lane)) > 0 { waiting.insert(lane) }
     return waiting
   }
 
   /// Takes the next message of a lane out of its due queue if it stands at or in front of `limit`. It keeps its slot.
   @inline(__always)
   mutating func takeDue(_ lane: Int, through limit: Watermark) -> UInt32? { lanes[lane].takeDue(through: limit, slab) }
+
+  // MARK: What is spilled
+
+  /// References to spilled messages, those of cancelled ones among them.
+  var spilledCount: Int { spills.count }
+  /// Lanes with spilled messages.
+  var spilledLanes: LaneSet { spills.lanes }
+
+  /// Everything in a lane that is spilled, or on its way back, stands here or behind it; nil when there is nothing.
+  func spillBound(_ lane: Int) -> Watermark? { spills.bound(lane) }
+
+  /// Whether a part of a lane is being read.
+  func isOnTheWay(_ lane: Int) -> Bool { spills.isOnTheWay(lane) }
+
+  /// Notes a message that has no room in memory.
+  mutating func noteSpilled(_ message: SpilledMessage, topic: UInt32) {
+    let lane = Lane.of(topic: topic)
+    if !usedLanes.contains(lane) { begin(lane) }
+    spills.append(message, lane)
+  }
+
+  /// From when on the next part of a lane may be brought back; nil when another turn must come first. With memory short, a lane
+  /// has two parts in memory, one that leaves and one that is next, so that none waits for another one's messages to go.
+  func bringBackMs(_ lane: Int, leadMs: Int64, isShort: Bool) -> UnixMs? {
+    guard let next = spills.next(lane) else { return nil }
+    if !isShort { return next.dueMs - leadMs }
+    return lanes[lane].hasDue(spills.bound(lane)) ? nil : max(next.dueMs - leadMs, next.broughtBeforeDueMs)
+  }
+
+  /// Takes the next part of a lane, to be read; see `SpillQueue.takePart`. Empty when one is on its way.
+  mutating func takeSpilled(
+    _ lane: Int, bytesMax: Int, sliceMs: Int64, through limit: Watermark
+  ) -> [SpilledMessage] {
+    spills.takePart(lane, bytesMax: bytesMax, sliceMs: sliceMs, through: limit)
+  }
+
+  /// The part that was taken has come.
+  mutating func noteBroughtBack(_ lane: Int) { spills.noteBroughtBack(lane) }
+
+  /// Calls `body` with every reference that is not on its way, in no order.
+  func forEachSpilled(_ body: (SpilledMessage) -> Void) { spills.forEach(body) }
 
   // MARK: Copies for checkpoints
 
@@ -267,6 +319,7 @@ struct LaneSet: Swift.Sequence, IteratorProtocol, BitwiseCopyable {
   var count: Int { bits.nonzeroBitCount }
   @inline(__always) func contains(_ lane: Int) -> Bool { bits >> UInt64(lane) & 1 == 1 }
   mutating func insert(_ lane: Int) { bits |= 1 << UInt64(lane) }
+  mutating func remove(_ lane: Int) { bits &= ~(1 << UInt64(lane)) }
 
   @inline(__always) mutating func next() -> Int? {
     guard bits != 0 else { return nil }

@@ -1,5 +1,7 @@
 // The room of pending messages: accepted and not released yet, in memory or on disk; and what became of messages lately.
 //
+// Near messages that find no room in memory are spilled (`Pending+Spilling`).
+//
 // Holds: messages of a lane are released in (time, sequence) order, and `watermarks` says how far. A released message is retired later:
 // until then it stays in the index and, marked, in its slot. No command can see that, because `place(of:)` retires a marked
 // message that it finds, and whatever goes through all messages retires them first.
@@ -47,13 +49,14 @@ final class Pending {
   /// So many released messages may wait to be retired at most: 4 MiB.
   static let retiringMax = 1 << 17
 
-  private let settings: BrokerSettings
-  private let turn: Turn
+  let settings: BrokerSettings
+  let turn: Turn
   private let timers: Timers
   private let topics: Topics
   private let hasher: SipHash128
-  private let store: DelayStore
-  @exclusivity(unchecked) private var near = NearMessages()
+  // `Pending+Spilling` is the only other file that uses these.
+  let store: DelayStore
+  @exclusivity(unchecked) var near = NearMessages()
   private let outcomes: RecentOutcomes
   @exclusivity(unchecked) private var retiring = Fifo<RetiringMessage>(keptMax: retiringMax)
   private var isSweeping = false
@@ -84,6 +87,10 @@ final class Pending {
   var count: Int { store.index.count - retiringCount }
   /// Those that lie on disk only.
   var onDiskCount: Int { store.onDiskCount }
+  /// Those of them that are near, and have no room in memory; those cancelled or moved since count until their time comes. O(lanes).
+  var spilledCount: Int { near.spilledCount }
+  /// Whether there are any, or some are on their way back.
+  var hasSpilled: Bool { !near.spilledLanes.isEmpty }
   /// Those that are due.
   var dueCount: Int { near.dueCount }
   /// Whether messages are due: they go before other work.
@@ -94,7 +101,7 @@ final class Pending {
   /// thousand: an entry of the index takes 44 bytes with its share of the free places, a message in memory a slot, a timer and
   /// an allocation of its own.
   var memoryBytes: Int {
-    near.recordBytes + (store.index.count - store.onDiskCount) * 112 + store.index.count * 44 + outcomes.count * 48
+    near.memoryBytes + store.index.count * 44 + near.spilledCount * 24 + outcomes.count * 48
   }
   /// Released messages that have not been retired.
   var retiringCount: Int { retiring.count }
@@ -194,9 +201,12 @@ final class Pending {
       withdraw(hash, old)
     }
     topic.addPending(bytes: record.length)
-    if leaveMs > near.reachedMs, store.belongsOnDisk(dueMs: leaveMs) {
-      store.insert(record, dueMs: leaveMs, hash: hash)
-      return
+    if leaveMs > near.reachedMs {
+      if store.belongsOnDisk(dueMs: leaveMs) { return store.insert(record, dueMs: leaveMs, hash: hash) }
+      // A slice keeps when a message leaves, not when it was due: one that leaves later than it was due stays in memory.
+      if !hasRoomNear, record.dueMs == leaveMs {
+        return near.noteSpilled(store.spill(record, dueMs: leaveMs, hash: hash), topic: topic.number)
+      }
     }
     let slot = near.insert(copyOf: record, leaveMs: leaveMs, hash: hash)
     near.noteUncopied(slot)
@@ -244,16 +254,19 @@ final class Pending {
   /// Whether something that was due at the beginning of the turn has not been released.
   var isBehind: Bool {
     near.hasDue || store.loadedMs <= turn.nowMs || (near.nextWakeUpMs ?? .max) <= turn.nowMs
+      || hasSpilledDue(turn.nowMs)
   }
 
-  /// In replay: brings everything that was due at `limitMs` into the due queue. `drain` does the disk work that this needs.
-  func bringNear(throughMs limitMs: UnixMs, drain: () -> Void) {
+  /// In replay: brings everything that leaves by `watermarks` into the due queue. `drain` does the disk work that this needs.
+  func bringNear(through watermarks: Watermarks, drain: () -> Void) {
+    let limitMs = watermarks.overall.dueMs
     while store.loadedMs <= limitMs {
       store.advance(nowMs: limitMs)
       if store.loadedMs > limitMs { break }
       drain()
       if turn.failure != nil { return }
     }
+    bringBack(through: watermarks, drain: drain)
     near.takeExpired(toMs: limitMs, limit: .max)
   }
 
@@ -327,8 +340,10 @@ final class Pending {
   /// Retires some messages, forgets outcomes that are out of the window, and brings near what is due soon after `aheadMs`: a
   /// broker that only replays has no timers and no turns.
   func tidyWhileFollowing(aheadMs: UnixMs) {
-    store.advance(nowMs: max(turn.nowMs, aheadMs))
+    let nowMs = max(turn.nowMs, aheadMs)
     retire(limit: settings.releasesPerTurn)
+    store.advance(nowMs: nowMs)
+    bringBackWhileFollowing(nowMs: nowMs)
     guard turn.nowMs >= nextSweepMs else { return }
     nextSweepMs = turn.nowMs + sweepIntervalMs
     outcomes.sweep(nowMs: turn.nowMs)
@@ -344,13 +359,17 @@ final class Pending {
   // MARK: Turns
 
   /// Brings messages into memory whose time is near.
-  func advance() { store.advance(nowMs: turn.nowMs) }
+  func advance() {
+    store.advance(nowMs: turn.nowMs)
+    bringBack(nowMs: turn.nowMs)
+  }
 
   /// When there is something to do; nil for never.
   var nextWakeUpMs: UnixMs? {
     if near.hasDue || !retiring.isEmpty { return turn.nowMs }
-    guard let near = near.nextWakeUpMs else { return store.nextWakeUpMs }
-    return min(near, store.nextWakeUpMs ?? .max)
+    var next = UnixMs.max
+    for one in [near.nextWakeUpMs, store.nextWakeUpMs, nextBringBackMs] { next = min(next, one ?? .max) }
+    return next == .max ? nil : next
   }
 
   /// Ends replay: the wheel gets its real resolution.
@@ -529,10 +548,15 @@ final class Pending {
     }
     precondition(inMemory == slots, "\(slots) messages in memory, \(inMemory) in the index")
     precondition(onDisk == store.onDiskCount, "\(store.onDiskCount) messages on disk, \(onDisk) in the index")
+    checkSpilled()
   }
 }
 
 extension Pending: DelayStoreOwner {
+  var hasRoomNear: Bool { near.memoryBytes < settings.nearBytesMax }
+
+  func wasSpilled(_ message: SpilledMessage, topic: UInt32) { near.noteSpilled(message, topic: topic) }
+
   func cameNear(_ record: MessageRecord, hash: IDHash, slice: UInt32, position: Int) {
     let slot = near.insert(copyOf: record, leaveMs: record.dueMs, hash: hash)
     near[slot].pointee.copySlice = slice

@@ -29,6 +29,8 @@ final class PendingSlab {
   @exclusivity(unchecked) private var free: [UInt32] = []
   @exclusivity(unchecked) private(set) var count = 0
   @exclusivity(unchecked) private(set) var recordBytes = 0
+  /// Bytes of the blocks in which the records lie.
+  @exclusivity(unchecked) private(set) var blockBytes = 0
 
   private let pool = RecordPool()
 
@@ -53,6 +55,7 @@ final class PendingSlab {
     elements.pointer(index).pointee = PendingMessage(record: memory)
     count += 1
     recordBytes += length
+    blockBytes += RecordPool.blockBytes(length)
     return index
   }
 
@@ -62,6 +65,7 @@ final class PendingSlab {
     guard let record = element.pointee.record else { preconditionFailure("a free slot was freed") }
     let length = MessageRecord(record).length
     recordBytes -= length
+    blockBytes -= RecordPool.blockBytes(length)
     pool.free(record, length)
     element.pointee.record = nil
     free.append(index)

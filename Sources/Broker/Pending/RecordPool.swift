@@ -57,6 +57,10 @@ final class RecordPool {
     slabCounts.deallocate()
   }
 
+  /// Bytes that a record of `count` bytes takes.
+  @inline(__always)
+  static func blockBytes(_ count: Int) -> Int { count <= blockBytesMax ? (count + grain - 1) & ~(grain - 1) : count }
+
   /// Memory of `count` bytes at least, at a multiple of 8. O(1).
   @inline(__always)
   func allocate(_ count: Int) -> UnsafeMutableRawPointer {

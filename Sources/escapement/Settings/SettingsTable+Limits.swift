@@ -65,6 +65,10 @@ extension SettingsTable {
       \.server.engine.broker.heldBytesMax),
     .number(
       "max-fetch-bytes", 1 ... .max, .bytes, "messages in the reply to one fetch", \.server.engine.broker.fetchBytesMax),
+    .number(
+      "near-memory-bytes", 1 << 20 ... .max, .bytes,
+      "memory, about, for messages due within two minutes; those beyond it stay on disk until shortly before their time",
+      \.server.engine.broker.nearBytesMax),
     .number("cache-bytes", 1 << 20 ... .max, .bytes, "memory for topic logs", \.server.engine.broker.cacheBytes),
   ]
 
