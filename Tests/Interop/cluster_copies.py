@@ -31,7 +31,7 @@ def copies(binary):
         cluster = cluster_nodes.Cluster(binary, servers)
         try:
             cluster.until_led()
-            ledger = cluster_nodes.Ledger(cluster)
+            ledger = cluster_nodes.Ledger(cluster, floods=False)
             try:
                 time.sleep(3)
                 for is_new, dies in ((True, False), (False, False), (True, True)):
