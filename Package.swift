@@ -155,7 +155,9 @@ let package = Package(
     tests("DataFilesTests", ["DataFiles", "SimulatedDisk", "Primitives"]),
     tests("DelayStoreTests", ["DelayStore", "DataFiles", "SimulatedDisk", "Primitives"]),
     tests("TopicLogTests", ["TopicLog", "DataFiles", "SimulatedDisk", "Primitives"]),
-    tests("BrokerTests", ["Broker", "DataFiles", "DelayStore", "DecisionLog", "SimulatedDisk", "Primitives", "SeededRandom"]),
+    tests(
+      "BrokerTests",
+      ["Broker", "DataFiles", "DelayStore", "DecisionLog", "SimulatedDisk", "Primitives", "SeededRandom"]),
     .testTarget(
       name: "SimulationTests",
       dependencies: [

@@ -128,7 +128,7 @@ public struct Fold: Sendable {
       voidCount += 1
       return .void
     }
-    if isEpoch, position.epoch == 0, entry.firstRecord > 1 { return .laterGeneration }
+    if isEpoch, position.epoch == 0, entry.chain != position.chain { return .laterGeneration }
     if let fault = misfit(entry, sequence) { return fault }
     let body = message[Entry.headerBytes...]
     let content: EntryContent

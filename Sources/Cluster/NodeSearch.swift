@@ -6,7 +6,7 @@
 
 import ReplicatedStream
 
-/// The way through the messages that are left, up to one that tells of another node.
+/// The way through the messages that are left.
 struct NodeSearch {
   private static let retryNs: Int64 = 100_000_000
 
@@ -16,6 +16,10 @@ struct NodeSearch {
   private(set) var next: EntrySequence
   private var call: StreamCall?
   private var readAtNs = Int64.min
+  /// How much was read.
+  private(set) var bytes = 0
+  /// The nodes that are there have told of themselves within this much, but for what comes within a minute.
+  static let bytesMax = 256 << 20
 
   init(from first: EntrySequence) {
     self.first = first
@@ -35,10 +39,14 @@ struct NodeSearch {
     self.call = nil
     switch outcome {
     case .entries(let entries):
-      next = (entries.last?.sequence ?? next) + 1
+      guard let last = entries.last else { return ([], true) }
+      next = last.sequence + 1
+      bytes += entries.reduce(0) { $0 + $1.bytes.count }
       return (entries.compactMap(Self.note), false)
     case .nothingYet: return ([], true)
-    case .truncated(let first): next = max(next, first)
+    case .truncated(let first):
+      next = max(next, first)
+      readAtNs = nowNs + Self.retryNs
     case .unknown: readAtNs = nowNs + Self.retryNs
     }
     return ([], false)
@@ -63,11 +71,14 @@ extension ReplicatedLog {
     guard let first = search?.first, let read = search?.read(outcome, of: call, nowNs: nowNs) else { return false }
     for note in read.notes where note.node != settings.node { truncation.heard(note, nowNs: nowNs) }
     let found = truncation.nodes(nowNs: nowNs).contains { $0.name != settings.node }
-    guard found || read.isAtEnd else { return true }
+    guard read.isAtEnd || found && (search?.bytes ?? 0) > NodeSearch.bytesMax else { return true }
     lookAtNs = .min
+    let position = fold.position.streamSequence
     stop(
       because: .truncated,
-      "the stream begins at \(first), and this node has read up to \(fold.position.streamSequence)")
+      first > position + 1
+        ? "the stream begins at \(first), and this node has read up to \(position)"
+        : "the stream goes on with what a folder held, and this node has none")
     return true
   }
 }

@@ -20,6 +20,8 @@ public struct ReplicatedLogSettings: Sendable {
   public var node: String
   /// Where clients find it.
   public var address: String
+  /// Whether the node may begin a log that nobody has begun: not when it has lost the folder of one that was there.
+  public var mayBegin = true
   /// Which shard the log is of: it decides the order of the nodes (`Placement`).
   public var shard = 0
   /// Times of leases and campaigns.

@@ -147,7 +147,8 @@ public final class Shard {
     if engine == nil {
       guard status.isIdentified else {
         // Nobody has ever led: whoever does gives the log its identity.
-        log.setCandidacy(mayLead: status.isCurrent && status.position == FoldPosition())
+        let isEmpty = status.isCurrent && status.position == FoldPosition()
+        log.setCandidacy(mayLead: isEmpty && logSettings.mayBegin)
         return nil
       }
       try open(status)
@@ -209,6 +210,7 @@ public final class Shard {
   }
 
   private func close() {
+    engine?.abandonSnapshot()
     lanes?.abandon()
     lanes = nil
     engine = nil

@@ -250,11 +250,16 @@ public final class Engine {
     return true
   }
 
+  /// Gives up a snapshot that is being made: who waits for the disk work to end need not wait for all of it.
+  public func abandonSnapshot() {
+    wantedSnapshot = nil
+    snapshot?.abandon()
+  }
+
   /// Takes a checkpoint for a clean stop. `waitForLog` must return when the log has written what was submitted.
   public func stop(waitForLog: () -> Void) {
     guard broker.failure == nil else { return }
-    wantedSnapshot = nil
-    snapshot?.abandon()
+    abandonSnapshot()
     while !broker.isReadyForCheckpoint || isCheckpointing {
       _ = endTurn(mustSync: true)
       waitForLog()
@@ -275,10 +280,9 @@ public final class Engine {
   /// also when the log should be lost, and its next start has less to read. Waits for the disk.
   public func stopFollowing() {
     guard broker.failure == nil else { return }
-    wantedSnapshot = nil
-    snapshot?.abandon()
+    abandonSnapshot()
     drain()
-    guard broker.failure == nil, broker.isReadyForCheckpoint, !isCheckpointing else { return }
+    guard broker.failure == nil, broker.isReadyForCheckpoint, !isCheckpointing, bytesSinceCheckpoint > 0 else { return }
     planCheckpoint()
     beginCheckpointIfWritten()
     drain()

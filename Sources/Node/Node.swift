@@ -2,6 +2,7 @@
 //
 // Leaves to others: everything but their beginning and their end.
 
+import Engine
 import Platform
 import Primitives
 import Server
@@ -23,13 +24,25 @@ public final class Node {
       let signals = try ProcessSignals()
       let doors = try FrontDoors(settings, log: log)
       let moves = LeaderMoves()
-      let shards = try (0..<settings.shards).map { try ShardLoop($0, settings, doors.places, moves, log: log) }
+      let isNew = try Self.isNew(settings)
+      let shards = try (0..<settings.shards).map {
+        try ShardLoop($0, settings, doors.places, moves, isNew: isNew, log: log)
+      }
       self.shards = shards
       front = try Front(settings, doors, shards, signals, log: log)
       notes = try NoteSender(settings, shards)
     } catch {
       throw (error as? NodeError) ?? NodeError(description: "\(error)")
     }
+  }
+
+  /// Whether the node has no checkpoint of any shard.
+  private static func isNew(_ settings: NodeSettings) throws -> Bool {
+    for shard in 0..<settings.shards {
+      let folder = "\(settings.server.dataFolder)/shard-\(shard)"
+      if try CheckpointFile.load(try DiskStorage(root: folder)) != nil { return false }
+    }
+    return true
   }
 
   /// Where it listens, in the order of the settings.

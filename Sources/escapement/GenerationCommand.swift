@@ -18,24 +18,13 @@ extension Command {
     options: [.value("begin", "SHARD", "begin the next generation of this shard; 'all' for each")]
   ) { options in
     do {
-      let chosen = try shards(in: options.arguments[0], options.text("begin"))
-      for shard in chosen {
-        let storage = try DiskStorage(root: "\(options.arguments[0])/shard-\(shard)")
-        try storage.lock()
-        guard var file = try CheckpointFile.load(storage), let mark = LogMark(decoding: file.mark) else {
-          Output.line("shard \(shard): empty")
-          continue
-        }
-        let place = "record \(file.sequence), epoch \(mark.position.epoch)"
-        guard options.text("begin") != nil else {
-          Output.line("shard \(shard): \(place)")
-          continue
-        }
-        file.mark = mark.nextGeneration(behind: file.sequence).encoded()
-        try file.save(storage)
-        Output.line("shard \(shard): goes on behind \(place), in a new stream")
+      let begin = options.text("begin")
+      let found = try shards(in: options.arguments[0], begin).map {
+        try ShardFolder($0, in: options.arguments[0], isChanged: begin != nil)
       }
-      return 0
+      if begin != nil { for shard in found { try shard.requireMark() } }
+      for shard in found { Output.line(begin == nil ? shard.words : try shard.beginNext()) }
+      return found.contains { $0.problem != nil } ? 1 : 0
     } catch let error as StorageError {
       printError("escapement cluster generation: \(error)")
       return 1
@@ -52,5 +41,51 @@ extension Command {
       throw UsageError("'\(named)' is none of the shards in \(folder), and not 'all'")
     }
     return [shard]
+  }
+}
+
+/// What a node at rest holds of a shard.
+private struct ShardFolder {
+  let number: Int
+  let problem: String?
+  private let storage: DiskStorage
+  private let file: CheckpointFile?
+  private let mark: LogMark?
+
+  /// - Throws: when a server uses the folder that is to be changed.
+  init(_ number: Int, in folder: String, isChanged: Bool) throws(StorageError) {
+    self.number = number
+    storage = try DiskStorage(root: "\(folder)/shard-\(number)", readOnly: !isChanged)
+    if isChanged { try storage.lock() }
+    do throws(StorageError) {
+      file = try CheckpointFile.load(storage)
+      problem = nil
+    } catch {
+      file = nil
+      problem = "\(error)"
+    }
+    mark = file.flatMap { LogMark(decoding: $0.mark) }
+  }
+
+  /// What it holds, in a line.
+  var words: String {
+    if let problem { return "shard \(number): \(problem)" }
+    guard let file, let mark else { return "shard \(number): nothing" }
+    let place = "shard \(number): record \(file.sequence), epoch \(mark.position.epoch)"
+    return mark.knownStream == nil ? "\(place); begins the next generation" : place
+  }
+
+  /// - Throws: when there is nothing that could be gone on with.
+  func requireMark() throws(UsageError) {
+    guard let mark, problem == nil else { throw UsageError("nothing is begun: \(words)") }
+    if mark.knownStream == nil { throw UsageError("nothing is begun, it was told to already: \(words)") }
+  }
+
+  /// Has the node go on in a new stream; says from where.
+  func beginNext() throws(StorageError) -> String {
+    guard var file, let mark else { preconditionFailure("a shard that is begun anew has a mark") }
+    file.mark = mark.nextGeneration(behind: file.sequence).encoded()
+    try file.save(storage)
+    return "\(words); begins the next generation"
   }
 }

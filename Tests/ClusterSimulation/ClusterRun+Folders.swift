@@ -45,7 +45,7 @@ extension ClusterRun {
         tellLeader(
           CheckpointNote(
             node: node.name, address: "\(node.name):1", streamSequence: writer.mark.position.streamSequence))
-        send(Carriage(writer, FolderArchiveReader(node.disk)), to: node, attempt: attempt)
+        send(Carriage(writer, FolderArchiveReader(node.disk), world), to: node, attempt: attempt)
       } catch {
         ledger.complain("a snapshot cannot be sent: \(error)")
       }
@@ -91,16 +91,21 @@ private final class Carriage {
   private let writer: FolderArchiveWriter
   let reader: FolderArchiveReader
   private(set) var isSpoiled = false
+  /// So many blocks come as they are; nil for all.
+  private var goodBlocks: Int?
 
-  init(_ writer: FolderArchiveWriter, _ reader: FolderArchiveReader) {
+  init(_ writer: FolderArchiveWriter, _ reader: FolderArchiveReader, _ world: SimulatedWorld) {
     self.writer = writer
     self.reader = reader
+    goodBlocks = world.isDrawn(oneIn: 3) ? Int(world.draw(0...40)) : nil
   }
 
-  /// The next block as it arrives: some lose a bit, some do not come.
+  /// The next block as it arrives: one loses a bit, or does not come.
   func next(_ world: SimulatedWorld) throws(StorageError) -> [UInt8]? {
     guard var block = try writer.next() else { return nil }
-    guard world.isDrawn(oneIn: 400) else { return block }
+    guard let left = goodBlocks else { return block }
+    goodBlocks = left > 0 ? left - 1 : nil
+    guard left == 0 else { return block }
     isSpoiled = true
     if world.isDrawn(oneIn: 2) { return try next(world) }
     block[Int.random(in: 0..<block.count, using: &world.random)] ^= 1

@@ -101,9 +101,10 @@ final class SimulatedNode {
     return nil
   }
 
-  /// The process ends without another word.
+  /// The process ends: one that follows at times as it is meant to, all others without another word.
   func kill(losesPower: Bool) {
     guard let shard else { return }
+    if case .following = shard.state, world.isDrawn(oneIn: 3) { shard.engine?.stopFollowing() }
     connection?.close()
     shard.lanes?.abandon()
     self.shard = nil

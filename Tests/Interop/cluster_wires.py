@@ -76,6 +76,7 @@ def rocketmq(binary):
     with _cluster(binary) as cluster:
         leader = cluster.leader(0)
         other = _leads_least(cluster)
+        _until_known(leader)
         line = cluster.line(leader.address)
         line.ask(op="moveLeader", shard=0, to=other.name)
         cluster.until_led()

@@ -23,8 +23,10 @@ final class FolderFetch: @unchecked Sendable {
   private let isStopping = Atomic(false)
   private var thread: Thread?
 
-  /// How long nothing may come: the other node takes a checkpoint first.
-  private static let silenceNs: Int64 = 120_000_000_000
+  /// How long nothing may come at first: the other node takes a checkpoint.
+  private static let beginNs: Int64 = 300_000_000_000
+  /// And from then on.
+  private static let silenceNs: Int64 = 15_000_000_000
   private static let pauseNs: Int64 = 3_000_000_000
 
   /// Begins.
@@ -50,7 +52,7 @@ final class FolderFetch: @unchecked Sendable {
     }
   }
 
-  /// Ends it, in about a second.
+  /// Ends it: in seconds, unless the disk takes longer for what has come.
   func stop() {
     isStopping.store(true, ordering: .releasing)
     wake.raise()
@@ -58,17 +60,23 @@ final class FolderFetch: @unchecked Sendable {
   }
 
   private func run() {
+    var reasons: [String] = []
     for source in sources.shuffled() where !isStopping.load(ordering: .acquiring) {
-      if fetch(from: source) { return }
+      guard let reason = fetch(from: source) else { return }
+      reasons.append("\(source.name) (\(source.address)): \(reason)")
     }
-    log(.warning, "no_folder", "no node has given its folder of shard \(number); it is asked for again")
+    guard !isStopping.load(ordering: .acquiring) else { return }
+    let why = reasons.isEmpty ? "no other node is known yet" : reasons.joined(separator: "; ")
+    log(.warning, "no_folder", "no node has given its folder of shard \(number), it is asked for again: \(why)")
     wake.wait(timeoutNs: Self.pauseNs)
   }
 
-  private func fetch(from source: KnownNode) -> Bool {
-    guard let address = NodeAddress(NodePlaces(source.address).line), let link = NodeLink(to: address, settings),
-      let begun = link.ask(NodeLink.copyLine(ofShard: number, for: note, settings))
-    else { return false }
+  /// Why the folder has not come; nil when it has.
+  private func fetch(from source: KnownNode) -> String? {
+    guard let address = NodeAddress(NodePlaces(source.address).line), let link = NodeLink(to: address, settings) else {
+      return "it cannot be reached"
+    }
+    guard let begun = link.ask(NodeLink.copyLine(ofShard: number, for: note, settings)) else { return link.refusal }
     log(.info, "folder_begun", "copies the folder of shard \(number) from node \(source.name)")
     let reader = FolderArchiveReader(storage)
     var failure: StorageError?
@@ -77,20 +85,22 @@ final class FolderFetch: @unchecked Sendable {
     }
     begun.withUnsafeBytes(take)
     var heardNs = SystemClock.bootNs()
+    var patienceNs = Self.beginNs
     while failure == nil, !reader.isFinished, link.isOpen, !isStopping.load(ordering: .acquiring),
-      SystemClock.bootNs() - heardNs < Self.silenceNs
+      SystemClock.bootNs() - heardNs < patienceNs
     {
       link.receive(withinNs: 500_000_000) { bytes in
-        heardNs = SystemClock.bootNs()
         take(bytes)
+        // Behind the work on what has come: a slow disk of this node is not the silence of the other one.
+        heardNs = SystemClock.bootNs()
+        patienceNs = Self.silenceNs
       }
     }
-    guard !reader.isFinished else {
+    if reader.isFinished {
       log(.info, "folder_copied", "has the folder of shard \(number) from node \(source.name)")
-      return true
+      return nil
     }
-    let why = failure.map(String.init(describing:)) ?? "node \(source.name) has ended it"
-    log(.warning, "folder_not_copied", "the folder of shard \(number) did not come whole: \(why)")
-    return false
+    if let failure { return "\(failure)" }
+    return link.isOpen ? "nothing came for \(patienceNs / 1_000_000_000) s" : "it ended the connection"
   }
 }

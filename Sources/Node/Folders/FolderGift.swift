@@ -22,7 +22,6 @@ final class FolderGift: @unchecked Sendable {
   private let wake: EventSignal
   private let result = Mutex<Result<SnapshotSummary, StorageError>?>(nil)
 
-  private static let snapshotNs: Int64 = 600_000_000_000
   /// The other side must take something in this time.
   private static let patienceNs: Int64 = 60_000_000_000
   private static let tellEveryNs: Int64 = 60_000_000_000
@@ -31,15 +30,16 @@ final class FolderGift: @unchecked Sendable {
   ///
   /// - Parameter descriptor: where the bytes go; closed at the end. Its other end must be read.
   static func begin(_ shard: ShardLoop, to note: CheckpointNote, _ descriptor: Int32) throws(SystemError) {
-    let gift: FolderGift
-    do throws(SystemError) { gift = try FolderGift(shard, note, descriptor) } catch {
+    do throws(SystemError) {
+      let gift = try FolderGift(shard, note, descriptor)
+      _ = try Thread(name: "give-\(shard.number)") {
+        gift.run()
+        Socket.close(descriptor)
+        shard.isGiving.store(false, ordering: .releasing)
+      }
+    } catch {
       Socket.close(descriptor)
       throw error
-    }
-    _ = try Thread(name: "give-\(shard.number)") {
-      gift.run()
-      Socket.close(descriptor)
-      shard.isGiving.store(false, ordering: .releasing)
     }
   }
 
@@ -86,7 +86,8 @@ final class FolderGift: @unchecked Sendable {
     Self.removeLeftovers(of: shard.number, shard.settings)
     defer { Self.removeLeftovers(of: shard.number, shard.settings) }
     shard.post(.give(self))
-    _ = wake.wait(timeoutNs: Self.snapshotNs)
+    // The shard says how it ended, also when it is not there any more to make one.
+    _ = wake.wait(timeoutNs: -1)
     do throws(StorageError) {
       switch result.withLock({ $0 }) {
       case .success: try send(FolderArchiveWriter(try DiskStorage(root: path, readOnly: true)))
@@ -99,7 +100,9 @@ final class FolderGift: @unchecked Sendable {
   }
 
   private func send(_ writer: FolderArchiveWriter) throws(StorageError) {
-    guard tellLeader(writer.mark) else { return }
+    guard tellLeader(writer.mark) else {
+      return shard.log(.warning, "folder_not_given", "the leader of shard \(shard.number) cannot be told of a folder")
+    }
     var toldNs = SystemClock.bootNs()
     while let block = try writer.next() {
       if SystemClock.bootNs() - toldNs >= Self.tellEveryNs {
@@ -108,7 +111,7 @@ final class FolderGift: @unchecked Sendable {
       }
       guard block.withUnsafeBytes(write) else { return }
     }
-    shard.log(.info, "folder_given", "node \(note.node) has the folder of shard \(shard.number)")
+    shard.log(.info, "folder_given", "the folder of shard \(shard.number) was sent to node \(note.node)")
   }
 
   private func tellLeader(_ mark: LogMark) -> Bool {

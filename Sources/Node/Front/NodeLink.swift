@@ -16,7 +16,9 @@ import TLS
 final class NodeLink {
   private let socket: FrontSocket
   private let descriptor: Int32
-  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
+  private let buffer: UnsafeMutableRawBufferPointer
+  /// Why the last line was not answered well.
+  private(set) var refusal = "no answer"
 
   private static let answerNs: Int64 = 2_000_000_000
   private static let answerBytesMax = 4096
@@ -37,6 +39,7 @@ final class NodeLink {
     }
     self.descriptor = descriptor
     socket = FrontSocket(descriptor, generation: 0, .shard(0), nil, secure: secure)
+    buffer = .allocate(byteCount: 256 << 10, alignment: 16)
   }
 
   deinit {
@@ -60,7 +63,9 @@ final class NodeLink {
         if answer.count > Self.answerBytesMax { return nil }
         continue
       }
-      return answer.starts(with: "{\"ok\":true".utf8) ? Array(answer[(newline + 1)...]) : nil
+      if answer.starts(with: "{\"ok\":true".utf8) { return Array(answer[(newline + 1)...]) }
+      refusal = String(decoding: answer[..<newline], as: UTF8.self)
+      return nil
     }
     return nil
   }

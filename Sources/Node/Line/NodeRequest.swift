@@ -67,7 +67,11 @@ struct NodeRequest {
       guard let to = try reader.string(.to) else { throw .missing(.to) }
       let view = shard.view
       guard view.isServing else { return NotLeader(view, front.settings.name).append(to: &out, rid: rid) }
-      shard.post(.resign(to: String(decoding: to, as: UTF8.self)))
+      let name = String(decoding: to, as: UTF8.self)
+      guard view.status.nodes.contains(where: { $0.name == name }) else {
+        throw Refusal(code: .notFound, message: "no node '\(name)' was heard of in shard \(number) lately")
+      }
+      if name != front.settings.name { shard.post(.resign(to: name)) }
     case .seizeLeader: shard.post(.seize)
     case .digestShard: shard.post(.digest)
     case .shards: preconditionFailure("answered above")

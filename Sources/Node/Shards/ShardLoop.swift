@@ -79,8 +79,10 @@ final class ShardLoop: @unchecked Sendable {
   /// - Parameters:
   ///   - places: where the node is.
   ///   - moves: of all shards of the node.
+  ///   - isNew: whether the node has no folder of any shard yet.
   init(
-    _ number: Int, _ settings: NodeSettings, _ places: NodePlaces, _ moves: LeaderMoves, log: @escaping ServerLog
+    _ number: Int, _ settings: NodeSettings, _ places: NodePlaces, _ moves: LeaderMoves, isNew: Bool,
+    log: @escaping ServerLog
   ) throws {
     self.number = number
     self.moves = moves
@@ -95,15 +97,17 @@ final class ShardLoop: @unchecked Sendable {
     try storage.lock()
     self.storage = storage
     FolderGift.removeLeftovers(of: number, settings)
-    let known = try CheckpointFile.load(storage).flatMap { LogMark(decoding: $0.mark) }?.knownStream
+    let mark = try CheckpointFile.load(storage).flatMap { LogMark(decoding: $0.mark) }
+    // A node that has folders of other shards is not new: what it lacks was there, and is on other nodes.
+    let mayBegin = isNew || mark != nil
     stream = JetStreamStream(
-      Self.streamSettings(number, settings, known),
+      Self.streamSettings(number, settings, mark?.knownStream, mayBegin: mayBegin),
       over: NATSClient(settings.nats, transport: transport, seed: SystemRandom.next()))
     network = try LinuxNetwork(notify: notify, others: [transport.descriptor])
     var engine = settings.server.engine
     engine.salvages = false
     shard = try Shard(
-      stream, engine: engine, log: Self.logSettings(number, settings, places),
+      stream, engine: engine, log: Self.logSettings(number, settings, places, mayBegin: mayBegin),
       ShardSurroundings(
         storage: storage,
         openLanes: { ThreadedLanes(storage, notify, log) },
@@ -114,20 +118,21 @@ final class ShardLoop: @unchecked Sendable {
   }
 
   private static func streamSettings(
-    _ number: Int, _ settings: NodeSettings, _ known: StreamIdentity?
+    _ number: Int, _ settings: NodeSettings, _ known: StreamIdentity?, mayBegin: Bool
   ) -> JetStreamSettings {
     var stream = JetStreamSettings(
       shard: number, of: settings.shards, replicas: settings.replicas, bytesMax: settings.streamBytesMax,
-      mayCreate: settings.mayCreate && known == nil)
+      mayCreate: settings.mayCreate && mayBegin && known == nil)
     stream.identity = known
     return stream
   }
 
   private static func logSettings(
-    _ number: Int, _ settings: NodeSettings, _ places: NodePlaces
+    _ number: Int, _ settings: NodeSettings, _ places: NodePlaces, mayBegin: Bool
   ) -> ReplicatedLogSettings {
     var log = ReplicatedLogSettings(node: settings.name, address: places.text)
     log.shard = number
+    log.mayBegin = mayBegin
     log.streamBytesMax = UInt64(settings.streamBytesMax)
     return log
   }
