@@ -71,7 +71,7 @@ final class ClusterRun {
   func addNode() -> SimulatedNode {
     var settings = settings
     // What has room in memory is a node's own affair.
-    settings.broker.nearBytesMax = [1 << 30, 1500, 0][(nodes.count + Int(seed % 3)) % 3]
+    settings.broker.nearBytesMax = [1 << 30, 20_000, 8000][(nodes.count + Int(seed % 3)) % 3]
     let node = SimulatedNode("node\(nodes.count)", stream, settings: settings, seed: world.random.next())
     drawClock(node)
     nodes.append(node)
