@@ -35,7 +35,7 @@ final class ClusterProcess {
           [
             binary, "serve", "--cluster", own, "--node", "node-\(port)", "--advertise", "127.0.0.1:\(port)", "--listen",
             "127.0.0.1:\(port)", "--shards", "\(shards)", "--data", "\(place)/data", "--amqp", "off", "--http", "off",
-            "--log-level", "warning",
+            "--log-level", "warning", "--cluster-rebalance", "off",
           ], in: place, listeningOn: port))
     }
     waitUntilLed(shards)
@@ -82,7 +82,7 @@ final class ClusterProcess {
     let endNs = SystemClock.bootNs() + 60_000_000_000
     while SystemClock.bootNs() < endNs {
       let text = ask("{\"op\":\"shards\"}\n", nodePorts[0])
-      if text.components(separatedBy: "\"address\":").count - 1 == shards { return }
+      if text.components(separatedBy: "\"leader\":").count - 1 == shards { return }
       SystemClock.pause(ns: 100_000_000)
     }
     fail("the cluster has no leaders after a minute; see \(folder)")
