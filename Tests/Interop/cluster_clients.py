@@ -101,6 +101,9 @@ def commands(binary):
             while leaders().get(shard, ("",))[0] != name:
                 assert time.monotonic() < end, f"{name} does not lead shard {shard}: {leaders()}"
 
+        run("cluster", "move", "1", "nobody", status=1)
+        cluster_nodes.until("all nodes are known", lambda: all(
+            len(one["nodes"]) == len(cluster.nodes) for node in cluster.nodes for one in node.shards().values()))
         name = next(node.name for node in cluster.nodes if node.name != leaders()[1][0])
         run("cluster", "move", "1", name)
         until_led_by(1, name)
