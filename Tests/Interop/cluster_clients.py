@@ -77,7 +77,7 @@ def commands(binary):
         def run(*words, status=0, server=None):
             command = [binary, *words] + (["--server", server] if server else [])
             done = subprocess.run(command, env=_environment(cluster), capture_output=True, text=True, timeout=PATIENCE_S)
-            assert done.returncode == status, f"{words}: {done.returncode} {done.stdout} {done.stderr}"
+            assert status in (done.returncode, None), f"{words}: {done.returncode} {done.stdout} {done.stderr}"
             return done.stdout
 
         for node in cluster.nodes:
@@ -93,7 +93,8 @@ def commands(binary):
         assert "pending 12 " in run("top", "--once") and "wheel 1" in run("wheel")
 
         def leaders():
-            nodes = json.loads(run("cluster", "--json"))
+            # For a moment nobody may lead a shard that is moved, and the status says so.
+            nodes = json.loads(run("cluster", "--json", status=None))
             return {one["shard"]: (node["node"], one["epoch"]) for node in nodes for one in node["shards"] if one["role"] == "leading"}
 
         def until_led_by(shard, name):
