@@ -69,9 +69,6 @@ final class ClusterRun {
 
   /// One more node, with an empty folder.
   func addNode() -> SimulatedNode {
-    var settings = settings
-    // What has room in memory is a node's own affair.
-    settings.broker.nearBytesMax = [1 << 30, 20_000, 8000][(nodes.count + Int(seed % 3)) % 3]
     let node = SimulatedNode("node\(nodes.count)", stream, settings: settings, seed: world.random.next())
     drawClock(node)
     nodes.append(node)
