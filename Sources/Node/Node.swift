@@ -2,7 +2,6 @@
 //
 // Leaves to others: everything but their beginning and their end.
 
-import Engine
 import Platform
 import Primitives
 import Server
@@ -24,9 +23,9 @@ public final class Node {
       let signals = try ProcessSignals()
       let doors = try FrontDoors(settings, log: log)
       let moves = LeaderMoves()
-      let isNew = try Self.isNew(settings)
+      let mayBegin = try NodeFolder.mayBeginLogs(in: settings.server.dataFolder)
       let shards = try (0..<settings.shards).map {
-        try ShardLoop($0, settings, doors.places, moves, isNew: isNew, log: log)
+        try ShardLoop($0, settings, doors.places, moves, mayBegin: mayBegin, log: log)
       }
       self.shards = shards
       front = try Front(settings, doors, shards, signals, log: log)
@@ -34,15 +33,6 @@ public final class Node {
     } catch {
       throw (error as? NodeError) ?? NodeError(description: "\(error)")
     }
-  }
-
-  /// Whether the node has no checkpoint of any shard.
-  private static func isNew(_ settings: NodeSettings) throws -> Bool {
-    for shard in 0..<settings.shards {
-      let folder = "\(settings.server.dataFolder)/shard-\(shard)"
-      if try CheckpointFile.load(try DiskStorage(root: folder)) != nil { return false }
-    }
-    return true
   }
 
   /// Where it listens, in the order of the settings.

@@ -4,6 +4,7 @@
 
 import Cluster
 import Engine
+import Node
 import Platform
 import Primitives
 
@@ -22,7 +23,10 @@ extension Command {
       let found = try shards(in: options.arguments[0], begin).map {
         try ShardFolder($0, in: options.arguments[0], isChanged: begin != nil)
       }
-      if begin != nil { for shard in found { try shard.requireMark() } }
+      if begin != nil {
+        for shard in found { try shard.requireMark() }
+        try NodeFolder.noteGeneration(in: options.arguments[0])
+      }
       for shard in found { Output.line(begin == nil ? shard.words : try shard.beginNext()) }
       return found.contains { $0.problem != nil } ? 1 : 0
     } catch let error as StorageError {
@@ -55,7 +59,7 @@ private struct ShardFolder {
   /// - Throws: when a server uses the folder that is to be changed.
   init(_ number: Int, in folder: String, isChanged: Bool) throws(StorageError) {
     self.number = number
-    storage = try DiskStorage(root: "\(folder)/shard-\(number)", readOnly: !isChanged)
+    storage = try DiskStorage(root: NodeFolder.path(ofShard: number, in: folder), readOnly: !isChanged)
     if isChanged { try storage.lock() }
     do throws(StorageError) {
       file = try CheckpointFile.load(storage)

@@ -1,6 +1,7 @@
 """Nodes that are new, or were away for too long: the stream does not go back as far as their folders, so they copy that of another node.
 
 Holds: what was said to be scheduled is in its topic once, whichever node leads; nodes hold the same state in the end, by digests.
+The same for shards that were begun in part, streams that were lost, and shards that go back to their nodes.
 Leaves to others: clusters and their ledger (cluster_nodes.py), starting servers (nats_servers.py).
 """
 
@@ -119,6 +120,25 @@ def generation(binary):
             cluster.end()
 
 
+def half_begun(binary):
+    """A first start that got some streams and not the others, as when the servers have no room: the next start makes the rest."""
+    rights = {**nats_servers.RIGHTS, "publish": [*nats_servers.RIGHTS["publish"], "$JS.API.STREAM.DELETE.*"]}
+    with nats_servers.servers(3, accounts=nats_servers.account(rights)) as servers:
+        cluster = cluster_nodes.Cluster(binary, servers)
+        try:
+            cluster.until_led()
+            for node in cluster.nodes:
+                node.kill()
+                shutil.rmtree(node.folder / f"shard-{SHARDS - 1}")
+            stream = f"ESC-{SHARDS - 1}"
+            assert servers.ask(servers.leader(stream), f"$JS.API.STREAM.DELETE.{stream}")["success"]
+            for node in cluster.nodes:
+                node.start()
+            cluster.until_led()
+        finally:
+            cluster.end()
+
+
 def order(binary):
     """A node that was away gets the shards back that are its own, without a fault that a client would notice."""
     with nats_servers.servers(3) as servers:
@@ -153,4 +173,4 @@ def _are_equal(cluster):
     return all(len({one[shard].get("record") for one in seen}) == 1 for shard in range(SHARDS)) and all(map(follows_all, cluster.nodes))
 
 
-OWN_SERVERS = {"cluster-copies": copies, "cluster-generation": generation, "cluster-order": order}
+OWN_SERVERS = {"cluster-copies": copies, "cluster-generation": generation, "cluster-half-begun": half_begun, "cluster-order": order}

@@ -79,9 +79,9 @@ final class ShardLoop: @unchecked Sendable {
   /// - Parameters:
   ///   - places: where the node is.
   ///   - moves: of all shards of the node.
-  ///   - isNew: whether the node has no folder of any shard yet.
+  ///   - mayBegin: whether the node may begin the log of a shard whose folder it does not have.
   init(
-    _ number: Int, _ settings: NodeSettings, _ places: NodePlaces, _ moves: LeaderMoves, isNew: Bool,
+    _ number: Int, _ settings: NodeSettings, _ places: NodePlaces, _ moves: LeaderMoves, mayBegin: Bool,
     log: @escaping ServerLog
   ) throws {
     self.number = number
@@ -93,13 +93,12 @@ final class ShardLoop: @unchecked Sendable {
     let notify = try EventSignal()
     self.notify = notify
     transport = try SocketTransport()
-    let storage = try DiskStorage(root: "\(settings.server.dataFolder)/shard-\(number)")
+    let storage = try DiskStorage(root: NodeFolder.path(ofShard: number, in: settings.server.dataFolder))
     try storage.lock()
     self.storage = storage
     FolderGift.removeLeftovers(of: number, settings)
     let mark = try CheckpointFile.load(storage).flatMap { LogMark(decoding: $0.mark) }
-    // A node that has folders of other shards is not new: what it lacks was there, and is on other nodes.
-    let mayBegin = isNew || mark != nil
+    let mayBegin = mayBegin || mark != nil
     stream = JetStreamStream(
       Self.streamSettings(number, settings, mark?.knownStream, mayBegin: mayBegin),
       over: NATSClient(settings.nats, transport: transport, seed: SystemRandom.next()))
