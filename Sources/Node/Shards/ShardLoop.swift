@@ -105,6 +105,8 @@ final class ShardLoop: @unchecked Sendable {
     network = try LinuxNetwork(notify: notify, others: [transport.descriptor])
     var engine = settings.server.engine
     engine.salvages = false
+    // The shards of a node share what it may use.
+    engine.broker.nearBytesMax /= settings.shards
     shard = try Shard(
       stream, engine: engine, log: Self.logSettings(number, settings, places, mayBegin: mayBegin),
       ShardSurroundings(
@@ -230,7 +232,7 @@ final class ShardLoop: @unchecked Sendable {
     var place = ShardPlace(number: number, of: settings.shards)
     place.rocketMQ = rocketMQ.map { (ShardPlace.brokerName(number), $0.host, $0.port) }
     server.shard = place
-    // The shards of a node share what it may use.
+    // As what is near.
     if server.memoryBytesMax < .max { server.memoryBytesMax /= settings.shards }
     return server
   }
