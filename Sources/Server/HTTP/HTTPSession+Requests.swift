@@ -64,7 +64,7 @@ extension HTTPSession {
 
   /// The page for people. Anybody may have it: what it shows it asks for, as whoever looks at it.
   private func writePage(_ request: HTTPRequest) {
-    Page.html.withBytes { html in
+    (services.settings.shard == nil ? Page.html : Page.htmlOfNode).withBytes { html in
       write(
         .ok, "text/html; charset=utf-8", html, for: request,
         fields: ["Content-Security-Policy": Page.policy, "Referrer-Policy": "no-referrer"])

@@ -9,9 +9,15 @@ import Primitives
 
 /// The page that shows the server to people.
 enum Page {
-  /// The page, in UTF-8.
-  static let html = filled(
-    filled(PackageResources.page_html, "{{page.css}}", with: style), "{{page.js}}", with: script)
+  /// The page of a server of its own, in UTF-8.
+  static let html = page(of: "alone")
+  /// The page of a node of a cluster, in UTF-8.
+  static let htmlOfNode = page(of: "node")
+
+  private static func page(of server: String) -> [UInt8] {
+    let text = filled(PackageResources.page_html, "{{server}}", with: Array(server.utf8))
+    return filled(filled(text, "{{page.css}}", with: style), "{{page.js}}", with: script)
+  }
 
   /// What browsers are told that the page may do.
   static let policy = [
@@ -31,7 +37,9 @@ enum Page {
   /// The text with `content` where the mark stands.
   private static func filled(_ text: [UInt8], _ mark: StaticString, with content: [UInt8]) -> [UInt8] {
     let mark = mark.withUTF8Buffer { Array($0) }
-    guard let place = text.firstRange(of: mark) else { preconditionFailure("the page has places for style and script") }
+    guard let place = text.firstRange(of: mark) else {
+      preconditionFailure("the page has places for what is put into it")
+    }
     return text[..<place.lowerBound] + content + text[place.upperBound...]
   }
 

@@ -1,19 +1,13 @@
 // The shards of a cluster: who leads each, and which one the rest of the page is about. A server of its own has none.
 
-const cluster = { isAny: null, shard: 0 };
+const cluster = { isAny: document.documentElement.dataset.server === "node", shard: 0 };
 
 /// What an operation about no topic has to say beside its fields.
 const aboutShard = () => (cluster.isAny ? { shard: cluster.shard } : {});
 
 async function lookAtShards() {
-  if (cluster.isAny === false) return;
-  let reply;
-  try { reply = await ask("shards"); } catch (error) {
-    if (!(error instanceof Refused) || error.code !== "unknown_op") throw error;
-    cluster.isAny = false;
-    return;
-  }
-  cluster.isAny = true;
+  if (!cluster.isAny) return;
+  const reply = await ask("shards");
   $("s-shards").hidden = false;
   const rows = reply.shards.map((one) => Object.assign(
     [String(one.shard), one.leader || "nobody", one.address || "", count(one.epoch), one.role, count(one.record), one.problem || (one.isCurrent ? "" : "behind")],
