@@ -41,7 +41,7 @@ let package = Package(
     library("Journal", ["Primitives", "DecisionLog"]),
     library("DataFiles", ["Primitives"]),
     library("TopicLog", ["Primitives", "DataFiles"]),
-    library("DelayStore", ["Primitives", "DataFiles"]),
+    library("DelayStore", ["Primitives", "DataFiles", "TimingWheel"]),
     library("Broker", ["Primitives", "DataFiles", "DecisionLog", "DelayStore", "TimingWheel", "TopicLog"]),
     library("Engine", ["Primitives", "DataFiles", "DecisionLog", "Broker", "DelayStore", "TopicLog"]),
     library("Cluster", ["Primitives", "DataFiles", "DecisionLog", "Engine", "ReplicatedStream"]),
@@ -161,7 +161,8 @@ let package = Package(
     .testTarget(
       name: "SimulationTests",
       dependencies: [
-        "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "Primitives", "LineProtocol", "RabbitMQFrontEnd",
+        "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "DelayStore", "Primitives", "LineProtocol",
+        "RabbitMQFrontEnd",
         "RocketMQFrontEnd", "SimulatedDisk", "SimulatedLog", "TestSeeds",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),

@@ -4,6 +4,7 @@
 // Holds: each room writes, reads, compares and checks its own part; here stands only their order, which is the checkpoint's.
 
 import DataFiles
+import DelayStore
 import Primitives
 
 extension Broker {
@@ -43,10 +44,16 @@ extension Broker {
       removals: obsolete.paths + pending.takeObsolete(), emptyDirectories: obsolete.directories)
   }
 
-  /// Restores the state of a checkpoint. Reads every slice, the active segments and the recent outcomes.
+  /// Writes the index file of a checkpoint since which nothing was decided, if at least so many bytes of messages are far.
+  public func writeIndexFile(_ stamp: IndexStamp, bytesMin: Int, storage: any Storage) throws(StorageError) {
+    try pending.writeIndexFile(stamp, bytesMin: bytesMin, storage: storage)
+  }
+
+  /// Restores the state of a checkpoint. Reads every slice or the index file, the active segments and the recent outcomes.
   ///
+  /// - Parameter stamp: names the checkpoint; nil to read every slice.
   /// - Throws: `damaged` when a file does not hold what the checkpoint says.
-  public func recover(_ state: CheckpointState, files: OpenFiles) throws(StorageError) {
+  public func recover(_ state: CheckpointState, stamp: IndexStamp? = nil, files: OpenFiles) throws(StorageError) {
     turn.recover(nowMs: state.nowMs)
     try topics.recover(state.topics, files: files)
     groups.recover(state.groups) { queues.rules(of: $0) }
@@ -54,7 +61,7 @@ extension Broker {
     queues.recover(state.queues)
     catalog.recover(state.catalog)
     committed.recover(state.committed)
-    try pending.recover(state.pending, files: files)
+    try pending.recover(state.pending, stamp: stamp, files: files)
   }
 
   /// Ends recovery: time begins at `nowNs`, the wheels get the resolution of the settings, and messages that were with

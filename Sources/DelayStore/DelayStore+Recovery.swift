@@ -1,30 +1,44 @@
 // A start: the slices that a checkpoint names are read back into the index and, if they are near, into memory, as far as there is
-// room.
+// room. After a clean stop of a large store the index comes from its file instead.
 
 import DataFiles
 import Primitives
 
 extension DelayStore {
   /// Takes over the slices of a checkpoint whose hand stood at `routedMs`. What lies behind `length` in a file was not part
-  /// of the checkpoint and is cut off: the journal has it. Reads every slice whole and checks every record.
+  /// of the checkpoint and is cut off: the journal has it. With the index file of that checkpoint, slices ahead of the hand are not
+  /// read; all others are read whole, and every record is checked.
   ///
-  /// - Parameter isPending: whether a message that no tombstone names is pending: it had not left already, and its topic is there.
-  ///   Called once for each.
+  /// - Parameters:
+  ///   - stamp: names the checkpoint; nil to read every slice.
+  ///   - isPending: whether a message that no tombstone names is pending: it had not left already, and its topic is there.
+  ///     Called once for each that is read.
+  ///   - counted: is called before that with what is pending in each topic, those that will be read included, if there is an index
+  ///     file.
   /// - Throws: `damaged` when a file is shorter than the checkpoint says or a record does not match its checksum.
   public func recover(
-    _ states: [SliceState], routedMs: UnixMs, files: OpenFiles, isPending: (MessageRecord) -> Bool
+    _ states: [SliceState], routedMs: UnixMs, files: OpenFiles, stamp: IndexStamp? = nil,
+    counted: ([PendingCount]) -> Void = { _ in }, isPending: (MessageRecord) -> Bool
   ) throws(StorageError) {
     self.routedMs = routedMs
     loadedMs = routedMs
-    var found: [(slice: Slice, contents: SliceOutline)] = []
+    var unread: [Slice] = []
     for state in states {
       let isNear = layout.endMs(state.key) <= routedMs
       let slice = addSlice(
         state.key, generation: state.generation, length: state.length, phase: isNear ? .near : .ahead)
       try cut(slice.file.path, to: state.length, files)
-      found.append((slice, try SliceOutline(files, path: slice.file.path, length: state.length)))
+      unread.append(slice)
     }
-    index.reserve(found.reduce(0) { $0 + $1.contents.messageCount - $1.contents.dead.count })
+    if let stamp, let counts = loadIndexFile(stamp, storage: files.storage) {
+      counted(counts)
+      unread.removeAll { $0.phase == .ahead }
+    }
+    var found: [(slice: Slice, contents: SliceOutline)] = []
+    for slice in unread {
+      found.append((slice, try SliceOutline(files, path: slice.file.path, length: slice.file.length)))
+    }
+    if index.count == 0 { index.reserve(found.reduce(0) { $0 + $1.contents.messageCount - $1.contents.dead.count }) }
     for (slice, contents) in found { try recover(slice, contents.dead, files, isPending) }
   }
 
@@ -34,6 +48,7 @@ extension DelayStore {
     try Self.forEachBlock(files, slice.file.path, slice.file.length, hasher) { block, from in
       for (place, found) in block.found.enumerated() {
         // Each entry is in a cache line of its own; asked for ahead, they come at the same time.
+        if place + 24 < block.found.count { index.prefetchPath(block.found[place + 24].hash) }
         if place + 12 < block.found.count { index.prefetchEntry(block.found[place + 12].hash) }
         let position = from + found.place
         let record = MessageRecord(block.memory.base + found.place)

@@ -188,7 +188,7 @@ public final class DelayStore {
   }
 
   /// By level and number, not by hash: the same run writes the same bytes in the same order.
-  private var inOrder: [Slice] {
+  var inOrder: [Slice] {
     slices.values.sorted { ($0.key.level, $0.key.number) < ($1.key.level, $1.key.number) }
   }
 

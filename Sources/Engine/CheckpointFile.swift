@@ -8,6 +8,7 @@
 
 import DataFiles
 import DecisionLog
+import DelayStore
 import Primitives
 
 /// A checkpoint as it stands on disk.
@@ -31,6 +32,12 @@ public struct CheckpointFile {
   private static let version: UInt32 = 1
   private static let versionWithMark: UInt32 = 2
   private static let headerBytes = 72
+
+  /// Names it, for the index file that goes with it.
+  var stamp: IndexStamp {
+    let checksum = encoded().withUnsafeBytes { CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[16...])) }
+    return IndexStamp(sequence: sequence, checksum: checksum)
+  }
 
   /// The bytes of the file.
   func encoded() -> [UInt8] {

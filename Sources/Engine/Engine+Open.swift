@@ -7,6 +7,7 @@
 import Broker
 import DataFiles
 import DecisionLog
+import DelayStore
 import Primitives
 
 /// Why a data folder does not open.
@@ -134,7 +135,7 @@ extension Engine {
       throw StorageError(kind: .damaged, operation: "read", path: CheckpointFile.path, reason: "its state is not whole")
     }
     try removeStrangers(state, storage)
-    try broker.recover(state, files: OpenFiles(storage: storage))
+    try broker.recover(state, stamp: file.stamp, files: OpenFiles(storage: storage))
   }
 
   /// Ends the recovery: the log takes records from here on, and time begins at `nowNs`.
@@ -167,6 +168,7 @@ extension Engine {
   /// Removes data files that the checkpoint does not name: they were begun after it, and the log has their messages.
   private static func removeStrangers(_ state: CheckpointState, _ storage: any Storage) throws(StorageError) {
     var known = Set(state.dataFiles)
+    known.insert(IndexFile.path)
     for path in state.dataFiles where path.hasSuffix(".log") { known.insert(path.dropLast(4) + ".index") }
     try removeFiles(exceptFor: known, storage)
   }

@@ -8,6 +8,7 @@
 import Broker
 import DataFiles
 import DecisionLog
+import DelayStore
 import Primitives
 
 /// Settings of the engine beyond the broker's.
@@ -20,6 +21,9 @@ public struct EngineSettings: Sendable {
   public var minFreeBytes = 64 << 20
   /// Bytes set aside in a file of their own, given up when the disk is full so that what is promised can still be written.
   public var reserveBytes = 16 << 20
+  /// A clean stop writes the index file if so many bytes of messages are far: less is read by the next start in no time, and every
+  /// record of it is checked then.
+  public var indexFileBytesMin = 64 << 20
   /// Leave damaged ranges of the log out instead of refusing to start.
   public var salvages = false
 
@@ -66,6 +70,8 @@ public final class Engine {
   /// Files that checkpoints do not name any more, and that a snapshot may still be copying.
   private var heldRemovals: [(paths: [String], directories: [String])] = []
   private var isCheckpointing = false
+  /// The last checkpoint since the start that is durable.
+  private var durableCheckpoint: IndexStamp?
   /// Whether a checkpoint waits for messages in memory to be written out, some in each turn.
   private var isPreparing = false
   var space: SpaceWatch
@@ -207,6 +213,9 @@ public final class Engine {
       mark: log.mark(at: plan.sequence))
     let task = CheckpointTask(file, unsynced: plan.unsynced, log: log) { [unowned self] in
       isCheckpointing = false
+      // An index file that was there goes with an older checkpoint.
+      if durableCheckpoint == nil { io.submit(RemoveTask(paths: [IndexFile.path]), .write) }
+      durableCheckpoint = file.stamp
       counters.checkpoints += 1
       log.release(upTo: plan.sequence)
       if !plan.removals.isEmpty || !plan.emptyDirectories.isEmpty {
@@ -274,6 +283,7 @@ public final class Engine {
     waitForLog()
     beginCheckpointIfWritten()
     drain()
+    writeIndexFile()
   }
 
   /// Takes a checkpoint of all that was applied, for a node that stops while it follows: its folder has all that it knows then,
@@ -286,6 +296,20 @@ public final class Engine {
     planCheckpoint()
     beginCheckpointIfWritten()
     drain()
+    writeIndexFile()
+  }
+
+  /// Spares the next start the reading of what is far, if the last checkpoint says how everything is. Nothing depends on it, so a
+  /// failure costs that time and no more.
+  private func writeIndexFile() {
+    guard broker.failure == nil, !broker.isDiskFull, let stamp = durableCheckpoint,
+      stamp.sequence == broker.records.lastSequence
+    else { return }
+    do throws(StorageError) {
+      try broker.writeIndexFile(stamp, bytesMin: settings.indexFileBytesMin, storage: storage)
+    } catch {
+      try? storage.remove(IndexFile.path)
+    }
   }
 
   private func drain() {

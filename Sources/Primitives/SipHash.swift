@@ -1,7 +1,8 @@
 // SipHash-2-4 with 128 bits of output: names a message by (topic, id) without keeping the id in memory.
 //
-// Holds: keyed by 16 random bytes of the log, so nobody outside can make two ids meet; 128 bits, so two of a
-// hundred million ids meet by chance once in 10^22 logs. That is why no full id is ever compared on disk.
+// Holds: keyed by 16 random bytes of the log, so nobody outside can make two ids meet; of the 128 bits the index of pending
+// messages keeps 108, so two of a hundred million ids meet by chance once in 10^17 logs. That is why no full id is ever compared on
+// disk.
 // Source: Aumasson & Bernstein, SipHash, 2012, and the reference's 128-bit variant.
 
 /// A 128-bit keyed hash.

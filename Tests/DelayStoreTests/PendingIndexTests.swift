@@ -1,9 +1,10 @@
 // The index of pending messages against a dictionary, and the arithmetic of slices against its definition.
 
-import DelayStore
 import Primitives
 import SimulatedDisk
 import Testing
+
+@testable import DelayStore
 
 @Suite("pending index")
 struct PendingIndexTests {
@@ -14,7 +15,7 @@ struct PendingIndexTests {
     var model: [IDHash: MessagePlace] = [:]
     // Few shards and few home slots, so that runs of neighbours form and are torn.
     let hashes = (0..<300).map { _ in
-      IDHash(low: random.next() % 24, high: random.next() % 3 << 52 | random.next() % 50)
+      IDHash(low: random.next() % 24, high: (random.next() % 3) << 52 | (random.next() % 50) << 20)
     }
     for _ in 0..<4000 {
       let hash = hashes[Int(random.next() % 300)]
@@ -37,6 +38,48 @@ struct PendingIndexTests {
     var found: [IDHash: MessagePlace] = [:]
     index.forEach { found[$0] = $1 }
     #expect(found == model)
+  }
+
+  /// Hashes as they are: all bits random, but those that an entry does not keep.
+  private static func randomHashes(_ count: Int, _ random: inout SplitMix64) -> [IDHash] {
+    (0..<count).map { _ in PendingIndex.kept(IDHash(low: random.next(), high: random.next())) }
+  }
+
+  @Test("entries that come one by one take at most 30 bytes each", arguments: [1_000_000, 1_300_000, 1_700_000])
+  func memory(count: Int) {
+    var random = SplitMix64(seed: UInt64(count))
+    let index = PendingIndex()
+    for hash in Self.randomHashes(count, &random) { index.set(hash, .memory(7)) }
+    #expect(index.count == count)
+    #expect(index.memoryBytes <= 30 * count)
+  }
+
+  @Test("half of many entries can go, and come back", arguments: [3, 4] as [UInt64])
+  func churn(seed: UInt64) {
+    var random = SplitMix64(seed: seed)
+    let index = PendingIndex()
+    let hashes = Self.randomHashes(200_000, &random)
+    if seed == 4 { index.reserve(hashes.count) }
+    for (number, hash) in hashes.enumerated() { index.set(hash, .memory(UInt32(number))) }
+    for hash in hashes.prefix(100_000) { #expect(index.remove(hash)) }
+    for hash in hashes.prefix(100_000) { #expect(index.find(hash) == nil) }
+    for (number, hash) in hashes.enumerated().dropFirst(100_000) {
+      #expect(index.find(hash) == .memory(UInt32(number)))
+    }
+    for hash in hashes.prefix(100_000) { index.set(hash, .disk(slice: 1, position: 8)) }
+    #expect(index.count == hashes.count)
+    #expect(hashes.prefix(100_000).allSatisfy { index.find($0) == .disk(slice: 1, position: 8) })
+  }
+
+  @Test("keys at the highest home are found, however many they are")
+  func crowdedEnd() {
+    let index = PendingIndex()
+    let hashes = (0..<500).map { IDHash(low: .max - UInt64($0 % 7), high: UInt64($0) << 20) }
+    for hash in hashes { index.set(hash, .memory(1)) }
+    #expect(index.count == hashes.count)
+    #expect(hashes.allSatisfy { index.find($0) == .memory(1) })
+    for hash in hashes { #expect(index.remove(hash)) }
+    #expect(hashes.allSatisfy { index.find($0) == nil })
   }
 }
 

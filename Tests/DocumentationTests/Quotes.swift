@@ -82,7 +82,7 @@ enum Quotes {
       "a chain of \(Chunk.bytes)-byte chunks of \(Chunk.entryBytes)-byte entries",
       "`MessageRecord` (\(MessageRecord.headerLength) bytes of header",
       "keyed by \(MemoryLayout<StoreID>.size) random bytes of the log",
-      "\(MemoryLayout<PendingIndex.Entry>.stride) bytes an entry, at most 3/4 full, in \(spaced(1 << PendingIndex.shardBits)) shards",
+      "\(PendingIndex.entryBytes) bytes an entry, at most 13/16 full, in \(spaced(1 << PendingIndex.shardBits)) shards",
       "its journal record's × \(powerOfTwo(#"positionBits: UInt64 = ([0-9]+)"#)) + its place in the record",
       "(\(spaced(broker.releasesPerTurn)) releases a turn)",
       "**Bound.** \(spaced(Pending.retiringMax)) messages "

@@ -384,7 +384,9 @@ class Strikes:
             one()
         if self.is_short:
             # Truncated as no leader would: a node that was killed may need a folder, too, and somebody must be there to give it.
-            until("all nodes have come back", lambda: all(map(follows_all, self.cluster.nodes)))
+            began = time.monotonic()
+            until("all nodes have come back", lambda: all(map(follows_all, self.cluster.nodes)), seconds=300)
+            self.took[f"all nodes come back after {kind}"].append(time.monotonic() - began)
         print(f"   {kind}: accepting everywhere again after {took:.2f} s", flush=True)
 
     def kill(self, shard, leader):

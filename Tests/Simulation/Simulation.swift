@@ -131,6 +131,26 @@ final class Simulation {
     if crashes < 4 { disk.setFault(.crash, atOperation: Int.random(in: 1...80, using: &random)) }
   }
 
+  /// The process is asked to stop, ends, and starts again; power may fail in between.
+  func stopAndStart(losesPower: Bool) {
+    guard machine != nil else { return }
+    for consumer in consumers { broker.remove(consumer) }
+    consumers = []
+    turn()
+    reviveIfCrashed()
+    guard let machine, machine.broker.failure == nil, !disk.hasCrashed else { return }
+    machine.engine.stop { while machine.turnLog() {} }
+    if losesPower || disk.hasCrashed {
+      losePower()
+    } else {
+      endProcess()
+      crashes += 1
+      setNearBytes()
+      disk.restartProcess()
+    }
+    start()
+  }
+
   private func losePower(_ medium: LogMedium) {
     let isWorst = Bool.random(using: &random)
     medium.end(keeping: isWorst ? medium.durable : .random(in: medium.durable...medium.sent, using: &random))

@@ -98,10 +98,9 @@ final class Pending {
   /// Bytes of those in memory.
   var recordBytes: Int { near.recordBytes }
   /// About how much memory they take, with the index and what is remembered of others, as it was measured at some hundred
-  /// thousand: an entry of the index takes 44 bytes with its share of the free places, a message in memory a slot, a timer and
-  /// an allocation of its own.
+  /// thousand: a message in memory takes a slot, a timer and an allocation of its own.
   var memoryBytes: Int {
-    near.memoryBytes + store.index.count * 44 + near.spilledCount * 24 + outcomes.count * 48
+    near.memoryBytes + store.index.memoryBytes + near.spilledCount * 24 + outcomes.count * 48
   }
   /// Released messages that have not been retired.
   var retiringCount: Int { retiring.count }
@@ -310,10 +309,11 @@ final class Pending {
     }
   }
 
-  /// Prefetches what the next messages will need: the slot of one, and the table entries and the record's head of an earlier
-  /// one.
+  /// Prefetches what the next messages will need: the slot of one, the way to the index entry of an earlier one, and the table
+  /// entries and the record's head of one earlier still.
   private func prefetchRetiring() {
-    if let later = retiring.ahead(16) { prefetch(near[later.slot]) }
+    if let last = retiring.ahead(24) { prefetch(near[last.slot]) }
+    if let later = retiring.ahead(16) { store.index.prefetchPath(near[later.slot].pointee.hash) }
     guard let soon = retiring.ahead(8) else { return }
     let message = near[soon.slot]
     if let record = message.pointee.record { prefetch(record) }
@@ -472,21 +472,34 @@ final class Pending {
   /// Files that the checkpoint no longer names.
   func takeObsolete() -> [String] { store.takeObsolete() + outcomes.takeObsolete() }
 
-  /// Restores the state of a checkpoint; topics must be restored before. Reads every slice and every file of recent outcomes.
+  /// Restores the state of a checkpoint; topics must be restored before. Reads every file of recent outcomes, and every slice or
+  /// the index file.
   ///
   /// - Throws: `damaged` when a file does not hold what the checkpoint says.
-  func recover(_ state: State, files: OpenFiles) throws(StorageError) {
+  func recover(_ state: State, stamp: IndexStamp?, files: OpenFiles) throws(StorageError) {
     watermarks = state.watermarks
     try outcomes.recover(state.buckets, files: files)
     near.restart(tickMs: 1, wheelSize: 512, startMs: max(0, watermarks.overall.dueMs))
     let released = watermarks
-    try store.recover(state.slices, routedMs: state.handMs, files: files) { record in
+    var isCounted = false
+    let counted = { (counts: [PendingCount]) in
+      isCounted = true
+      for count in counts { self.topics[count.topic]?.setPending(count.messages, bytes: count.bytes) }
+    }
+    try store.recover(state.slices, routedMs: state.handMs, files: files, stamp: stamp, counted: counted) { record in
       // The messages of a deleted topic are gone.
       let place = Watermark(dueMs: record.dueMs, sequence: record.sequence)
       guard place > released.reached(topic: record.topic), let topic = topics[record.topic] else { return false }
-      topic.addPending(bytes: record.length)
+      if !isCounted { topic.addPending(bytes: record.length) }
       return true
     }
+  }
+
+  /// Writes the index file of a checkpoint since which nothing has changed, if so much is far that it is worth it.
+  func writeIndexFile(_ stamp: IndexStamp, bytesMin: Int, storage: any Storage) throws(StorageError) {
+    guard store.isWorthAnIndexFile(bytesMin: bytesMin) else { return }
+    let counts = topics.all.map { PendingCount(topic: $0.number, messages: $0.pendingCount, bytes: $0.pendingBytes) }
+    try store.writeIndexFile(stamp, counts: counts, storage: storage)
   }
 
   // MARK: Tests
@@ -532,7 +545,8 @@ final class Pending {
       switch place {
       case .memory(let slot):
         precondition(
-          near[slot].pointee.record != nil && near[slot].pointee.hash == hash, "the index names another message")
+          near[slot].pointee.record != nil && PendingIndex.kept(near[slot].pointee.hash) == hash,
+          "the index names another message")
         inMemory += 1
       case .disk: onDisk += 1
       }

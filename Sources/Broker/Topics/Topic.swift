@@ -109,6 +109,12 @@ public final class Topic {
     pendingBytes += bytes
   }
 
+  /// At a start that has not seen the messages themselves.
+  func setPending(_ messages: Int, bytes: Int) {
+    pendingCount = messages
+    pendingBytes = bytes
+  }
+
   /// - Parameter bytes: nil when they are not known.
   @inline(__always) func removePending(bytes: Int?) {
     let gone = bytes ?? pendingBytes / max(1, pendingCount)

@@ -1,0 +1,252 @@
+// The file `delay/pending.index`: where each far message was when the server stopped, so that the next start reads this file and
+// no slice ahead of the hand. It goes with one checkpoint, and without it a start reads the slices.
+//
+// Holds: it never has to be there or to be whole: blocks are bound to the checkpoint, to their place and to their bytes by a checksum,
+// and what does not fit is as good as no file. So it is written without sync. Bytes, little-endian: blocks of u32 length, u32
+// CRC-32C of (u64 sequence and u64 checksum of the checkpoint, u64 number of the block, payload), payload.
+//   first block: u64 entries in the file, u32 slices of the checkpoint, u32 topics, for each u32 number, u64 pending, u64 their bytes
+//   others: for some shards u32 number, u32 count, entries (`PendingIndex`); slices are numbered as in the checkpoint
+// Leaves to others: the messages that are near, whose slices a start reads in any case.
+
+import DataFiles
+import Primitives
+
+/// Names the checkpoint with which an index file goes.
+public struct IndexStamp: Equatable, Sendable {
+  /// The last record of the checkpoint.
+  public var sequence: UInt64
+  /// The checksum of its file.
+  public var checksum: UInt32
+
+  /// Puts them together.
+  public init(sequence: UInt64, checksum: UInt32) {
+    self.sequence = sequence
+    self.checksum = checksum
+  }
+}
+
+/// How much is pending in a topic.
+public struct PendingCount: Equatable, Sendable {
+  /// The number of the topic.
+  public var topic: UInt32
+  /// Its pending messages, near and far.
+  public var messages: Int
+  /// Bytes of their records.
+  public var bytes: Int
+
+  /// Puts them together.
+  public init(topic: UInt32, messages: Int, bytes: Int) {
+    self.topic = topic
+    self.messages = messages
+    self.bytes = bytes
+  }
+}
+
+/// What is common to writing and reading it.
+public enum IndexFile {
+  /// Where it is in the data folder.
+  public static let path = "delay/pending.index"
+  static let blockHeaderBytes = 8
+  static let blockBytes = 1 << 20
+  static let shardHeaderBytes = 8
+
+  static func checksum(_ stamp: IndexStamp, block: Int, _ payload: UnsafeRawBufferPointer) -> UInt32 {
+    var bound = (
+      stamp.sequence.littleEndian, UInt64(stamp.checksum).littleEndian, UInt64(block).littleEndian,
+      UInt64(CRC32C.checksum(payload)).littleEndian
+    )
+    return withUnsafeBytes(of: &bound) { CRC32C.checksum($0) }
+  }
+}
+
+extension DelayStore {
+  /// Whether so much lies ahead of the hand that reading all of it would make a start long.
+  public func isWorthAnIndexFile(bytesMin: Int) -> Bool {
+    slices.values.reduce(0) { $0 + ($1.phase == .ahead ? $1.file.length : 0) } >= bytesMin && !slices.isEmpty
+  }
+
+  /// Writes the index file of a checkpoint since which nothing has changed. O(slots); 20 bytes for each far message.
+  public func writeIndexFile(
+    _ stamp: IndexStamp, counts: [PendingCount], storage: any Storage
+  ) throws(StorageError) {
+    var numbers = [UInt32?](repeating: nil, count: sliceByNumber.count)
+    var entryCount = 0
+    let slices = inOrder
+    for (ordinal, slice) in slices.enumerated() where slice.phase == .ahead {
+      numbers[Int(slice.number)] = UInt32(ordinal)
+      entryCount += slice.onDiskCount
+    }
+    let file = try storage.open(IndexFile.path, create: true)
+    defer { storage.close(file) }
+    try storage.truncate(file, to: 0)
+    var writer = IndexWriter(storage, file, stamp)
+    writer.append(UInt64(entryCount))
+    writer.append(UInt32(slices.count))
+    writer.append(UInt32(counts.count))
+    for count in counts {
+      writer.append(count.topic)
+      writer.append(UInt64(count.messages))
+      writer.append(UInt64(count.bytes))
+    }
+    try writer.endBlock()
+    for shard in 0..<PendingIndex.shardCount where index.count(ofShard: shard) > 0 {
+      writer.append(index, shard: shard, numbers: numbers)
+      if writer.payloadBytes >= IndexFile.blockBytes / 2 { try writer.endBlock() }
+    }
+    try writer.endBlock()
+  }
+
+  /// Reads the index file of a checkpoint whose slices have been taken over; gives what is pending in each topic. Nil, with the index
+  /// empty as before, when there is none or it does not fit. 10 ns for each far message.
+  func loadIndexFile(_ stamp: IndexStamp, storage: any Storage) -> [PendingCount]? {
+    guard let counts = try? readIndexFile(stamp, storage) else {
+      index.removeAll()
+      for slice in slices.values { slice.onDiskCount = 0 }
+      return nil
+    }
+    onDiskCount = index.count
+    return counts
+  }
+
+  private func readIndexFile(_ stamp: IndexStamp, _ storage: any Storage) throws -> [PendingCount]? {
+    let file = try storage.open(IndexFile.path, create: false)
+    defer { storage.close(file) }
+    var reader = IndexReader(storage, file, stamp)
+    guard try reader.nextBlock(), let entryCount = reader.take(UInt64.self),
+      let sliceCount = reader.take(UInt32.self), Int(sliceCount) == slices.count,
+      let topicCount = reader.take(UInt32.self)
+    else { return nil }
+    var counts: [PendingCount] = []
+    for _ in 0..<topicCount {
+      guard let topic = reader.take(UInt32.self), let messages = reader.take(UInt64.self),
+        let bytes = reader.take(UInt64.self)
+      else { return nil }
+      counts.append(PendingCount(topic: topic, messages: Int(messages), bytes: Int(bytes)))
+    }
+    while try reader.nextBlock() {
+      while !reader.isAtEndOfBlock { guard loadShard(&reader) else { return nil } }
+    }
+    return index.count == Int(entryCount) ? counts : nil
+  }
+
+  private func loadShard(_ reader: inout IndexReader) -> Bool {
+    guard let shard = reader.take(UInt32.self), let count = reader.take(UInt32.self),
+      let entries = reader.take(bytes: Int(count) * PendingIndex.entryBytes)
+    else { return false }
+    return index.load(shard: Int(shard), from: entries) { number, position in
+      guard Int(number) < sliceByNumber.count, let slice = sliceByNumber[Int(number)], slice.phase == .ahead,
+        position < slice.file.length
+      else { return false }
+      slice.onDiskCount += 1
+      return true
+    }
+  }
+}
+
+/// Puts blocks together and writes them.
+private struct IndexWriter {
+  private let storage: any Storage
+  private let file: FileID
+  private let stamp: IndexStamp
+  private var block = 0
+  private var position = 0
+  private var buffer: Chunk
+  private var end = IndexFile.blockHeaderBytes
+
+  init(_ storage: any Storage, _ file: FileID, _ stamp: IndexStamp) {
+    self.storage = storage
+    self.file = file
+    self.stamp = stamp
+    buffer = Chunk(filePosition: 0, capacity: IndexFile.blockBytes)
+  }
+
+  var payloadBytes: Int { end - IndexFile.blockHeaderBytes }
+
+  mutating func append<Number: FixedWidthInteger>(_ number: Number) {
+    makeRoom(MemoryLayout<Number>.size)
+    buffer.base.storeBytes(of: number.littleEndian, toByteOffset: end, as: Number.self)
+    end += MemoryLayout<Number>.size
+  }
+
+  /// Appends a shard, unless it has no far message.
+  mutating func append(_ index: PendingIndex, shard: Int, numbers: [UInt32?]) {
+    makeRoom(IndexFile.shardHeaderBytes + index.count(ofShard: shard) * PendingIndex.entryBytes)
+    let count = index.write(shard: shard, to: buffer.base + end + IndexFile.shardHeaderBytes, numbers: numbers)
+    guard count > 0 else { return }
+    append(UInt32(shard))
+    append(UInt32(count))
+    end += count * PendingIndex.entryBytes
+  }
+
+  private mutating func makeRoom(_ count: Int) {
+    guard end + count > buffer.capacity else { return }
+    let larger = Chunk(filePosition: 0, capacity: max(2 * buffer.capacity, end + count))
+    larger.base.copyMemory(from: buffer.base, byteCount: end)
+    buffer = larger
+  }
+
+  mutating func endBlock() throws(StorageError) {
+    guard payloadBytes > 0 else { return }
+    let payload = UnsafeRawBufferPointer(start: buffer.base + IndexFile.blockHeaderBytes, count: payloadBytes)
+    buffer.base.storeBytes(of: UInt32(payloadBytes).littleEndian, as: UInt32.self)
+    let checksum = IndexFile.checksum(stamp, block: block, payload)
+    buffer.base.storeBytes(of: checksum.littleEndian, toByteOffset: 4, as: UInt32.self)
+    try storage.write(file, at: position, UnsafeRawBufferPointer(start: buffer.base, count: end))
+    position += end
+    block += 1
+    end = IndexFile.blockHeaderBytes
+  }
+}
+
+/// Reads blocks and takes them apart.
+private struct IndexReader {
+  private let storage: any Storage
+  private let file: FileID
+  private let stamp: IndexStamp
+  private var block = 0
+  private var position = 0
+  private var buffer = Chunk(filePosition: 0, capacity: IndexFile.blockBytes)
+  private var rest = UnsafeRawBufferPointer(start: nil, count: 0)
+
+  init(_ storage: any Storage, _ file: FileID, _ stamp: IndexStamp) {
+    self.storage = storage
+    self.file = file
+    self.stamp = stamp
+  }
+
+  var isAtEndOfBlock: Bool { rest.isEmpty }
+
+  /// Reads the next block; false at the end of the file.
+  mutating func nextBlock() throws -> Bool {
+    let headerBytes = IndexFile.blockHeaderBytes
+    let size = try storage.size(file)
+    if position == size { return false }
+    guard position + headerBytes <= size else { throw Misfit() }
+    _ = try storage.read(
+      file, at: position, into: UnsafeMutableRawBufferPointer(start: buffer.base, count: headerBytes))
+    let length = Int(UInt32(littleEndian: buffer.base.load(as: UInt32.self)))
+    let checksum = UInt32(littleEndian: buffer.base.load(fromByteOffset: 4, as: UInt32.self))
+    guard length > 0, position + headerBytes + length <= size else { throw Misfit() }
+    if buffer.capacity < length { buffer = Chunk(filePosition: 0, capacity: length) }
+    let room = UnsafeMutableRawBufferPointer(start: buffer.base, count: length)
+    guard try storage.read(file, at: position + headerBytes, into: room) == length,
+      IndexFile.checksum(stamp, block: block, UnsafeRawBufferPointer(room)) == checksum
+    else { throw Misfit() }
+    rest = UnsafeRawBufferPointer(room)
+    position += headerBytes + length
+    block += 1
+    return true
+  }
+
+  mutating func take<Number: FixedWidthInteger>(_ type: Number.Type) -> Number? {
+    take(bytes: MemoryLayout<Number>.size).map { Number(littleEndian: $0.loadUnaligned(as: Number.self)) }
+  }
+
+  mutating func take(bytes count: Int) -> UnsafeRawBufferPointer? {
+    guard rest.count >= count else { return nil }
+    defer { rest = UnsafeRawBufferPointer(rebasing: rest[count...]) }
+    return UnsafeRawBufferPointer(rebasing: rest[..<count])
+  }
+
+  private struct Misfit: Error {}
+}
