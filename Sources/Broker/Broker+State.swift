@@ -44,9 +44,15 @@ extension Broker {
       removals: obsolete.paths + pending.takeObsolete(), emptyDirectories: obsolete.directories)
   }
 
-  /// Writes the index file of a checkpoint since which nothing was decided, if at least so many bytes of messages are far.
-  public func writeIndexFile(_ stamp: IndexStamp, bytesMin: Int, storage: any Storage) throws(StorageError) {
-    try pending.writeIndexFile(stamp, bytesMin: bytesMin, storage: storage)
+  /// Writes the index file of a checkpoint since which nothing was decided.
+  ///
+  /// - Parameters:
+  ///   - sliceBytesMin: not when fewer bytes of messages are far.
+  ///   - bytesMax: not when it would have more bytes than this.
+  public func writeIndexFile(
+    _ stamp: IndexStamp, sliceBytesMin: Int, bytesMax: Int, storage: any Storage
+  ) throws(StorageError) {
+    try pending.writeIndexFile(stamp, sliceBytesMin: sliceBytesMin, bytesMax: bytesMax, storage: storage)
   }
 
   /// Restores the state of a checkpoint. Reads every slice or the index file, the active segments and the recent outcomes.

@@ -2,8 +2,9 @@
 // no slice ahead of the hand. It goes with one checkpoint, and without it a start reads the slices.
 //
 // Holds: it never has to be there or to be whole: blocks are bound to the checkpoint, to their place and to their bytes by a checksum,
-// and what does not fit is as good as no file. So it is written without sync. Bytes, little-endian: blocks of u32 length, u32
-// CRC-32C of (u64 sequence and u64 checksum of the checkpoint, u64 number of the block, payload), payload.
+// and a file that does not fit is not used. So it is written without sync. Bytes, little-endian: blocks of u32 length, u32 checksum,
+// payload; the checksum is the CRC-32C of u64 sequence and u64 checksum of the checkpoint, u64 number of the block, u64 CRC-32C of the
+// payload.
 //   first block: u64 entries in the file, u32 slices of the checkpoint, u32 topics, for each u32 number, u64 pending, u64 their bytes
 //   others: for some shards u32 number, u32 count, entries (`PendingIndex`); slices are numbered as in the checkpoint
 // Leaves to others: the messages that are near, whose slices a start reads in any case.
@@ -47,7 +48,10 @@ public enum IndexFile {
   /// Where it is in the data folder.
   public static let path = "delay/pending.index"
   static let blockHeaderBytes = 8
-  static let blockBytes = 1 << 20
+  /// A block ends with the shard in which it has so many.
+  public static let blockBytes = 512 << 10
+  /// No block has more: it holds a shard of three million entries.
+  static let blockBytesMax = 64 << 20
   static let shardHeaderBytes = 8
 
   static func checksum(_ stamp: IndexStamp, block: Int, _ payload: UnsafeRawBufferPointer) -> UInt32 {
@@ -60,15 +64,19 @@ public enum IndexFile {
 }
 
 extension DelayStore {
-  /// Whether so much lies ahead of the hand that reading all of it would make a start long.
-  public func isWorthAnIndexFile(bytesMin: Int) -> Bool {
-    slices.values.reduce(0) { $0 + ($1.phase == .ahead ? $1.file.length : 0) } >= bytesMin && !slices.isEmpty
-  }
-
   /// Writes the index file of a checkpoint since which nothing has changed. O(slots); 20 bytes for each far message.
+  ///
+  /// - Parameters:
+  ///   - counts: what is pending in each topic, near and far.
+  ///   - sliceBytesMin: not when fewer bytes of slices lie ahead of the hand.
+  ///   - bytesMax: not when it would have more bytes.
   public func writeIndexFile(
-    _ stamp: IndexStamp, counts: [PendingCount], storage: any Storage
+    _ stamp: IndexStamp, counts: [PendingCount], sliceBytesMin: Int = 0, bytesMax: Int = .max,
+    blockBytes: Int = IndexFile.blockBytes, storage: any Storage
   ) throws(StorageError) {
+    let farBytes = slices.values.reduce(0) { $0 + ($1.phase == .ahead ? $1.file.length : 0) }
+    let estimate = (onDiskCount + counts.count) * PendingIndex.entryBytes + 64 * PendingIndex.shardCount
+    guard onDiskCount > 0, farBytes >= sliceBytesMin, estimate <= bytesMax else { return }
     var numbers = [UInt32?](repeating: nil, count: sliceByNumber.count)
     var entryCount = 0
     let slices = inOrder
@@ -91,7 +99,7 @@ extension DelayStore {
     try writer.endBlock()
     for shard in 0..<PendingIndex.shardCount where index.count(ofShard: shard) > 0 {
       writer.append(index, shard: shard, numbers: numbers)
-      if writer.payloadBytes >= IndexFile.blockBytes / 2 { try writer.endBlock() }
+      if writer.payloadBytes >= blockBytes { try writer.endBlock() }
     }
     try writer.endBlock()
   }
@@ -121,12 +129,13 @@ extension DelayStore {
       guard let topic = reader.take(UInt32.self), let messages = reader.take(UInt64.self),
         let bytes = reader.take(UInt64.self)
       else { return nil }
-      counts.append(PendingCount(topic: topic, messages: Int(messages), bytes: Int(bytes)))
+      guard let messages = Int(exactly: messages), let bytes = Int(exactly: bytes) else { return nil }
+      counts.append(PendingCount(topic: topic, messages: messages, bytes: bytes))
     }
     while try reader.nextBlock() {
       while !reader.isAtEndOfBlock { guard loadShard(&reader) else { return nil } }
     }
-    return index.count == Int(entryCount) ? counts : nil
+    return UInt64(index.count) == entryCount ? counts : nil
   }
 
   private func loadShard(_ reader: inout IndexReader) -> Bool {
@@ -157,7 +166,7 @@ private struct IndexWriter {
     self.storage = storage
     self.file = file
     self.stamp = stamp
-    buffer = Chunk(filePosition: 0, capacity: IndexFile.blockBytes)
+    buffer = Chunk(filePosition: 0, capacity: 4096)
   }
 
   var payloadBytes: Int { end - IndexFile.blockHeaderBytes }
@@ -226,7 +235,9 @@ private struct IndexReader {
       file, at: position, into: UnsafeMutableRawBufferPointer(start: buffer.base, count: headerBytes))
     let length = Int(UInt32(littleEndian: buffer.base.load(as: UInt32.self)))
     let checksum = UInt32(littleEndian: buffer.base.load(fromByteOffset: 4, as: UInt32.self))
-    guard length > 0, position + headerBytes + length <= size else { throw Misfit() }
+    guard (1...IndexFile.blockBytesMax).contains(length), position + headerBytes + length <= size else {
+      throw Misfit()
+    }
     if buffer.capacity < length { buffer = Chunk(filePosition: 0, capacity: length) }
     let room = UnsafeMutableRawBufferPointer(start: buffer.base, count: length)
     guard try storage.read(file, at: position + headerBytes, into: room) == length,

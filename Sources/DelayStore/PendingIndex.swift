@@ -6,8 +6,8 @@
 // free slot is between an entry and its home, and the last slot of a shard is free. So a search ends at the first entry that is
 // higher, even when a shard is 13/16 full, and a shard that grows is one pass over its entries.
 // An entry keeps 108 bits of the hash: 64 of the lower half, 12 that say the shard, and the 32 next to them.
-// Growth happens a shard at a time and by a fifth, so that no turn of the loop rehashes millions of entries, and at most a third of
-// the slots are free: with ten million pending a shard has 2 400 entries and grows in about 10 µs.
+// Growth happens a shard at a time and by a fifth, so that no turn of the loop rehashes millions of entries: with ten million pending
+// a shard has 2 400 entries and grows in about 10 µs. From half a million on, what grows has at most a third of its slots free.
 // Source: Amble & Knuth, Ordered hash tables, 1974; with homes in the order of keys as in sorting by linear probing (Gonnet & Munro,
 // 1984).
 // Leaves to others: what a place means (`MessagePlace` says), the ids themselves (keyed bits stand for them).
@@ -100,8 +100,8 @@ public final class PendingIndex {
   private var growing = UnsafeMutableRawBufferPointer(start: nil, count: 0)
   /// Entries in the table.
   @exclusivity(unchecked) public private(set) var count = 0
-  /// Bytes that it takes.
-  public var memoryBytes: Int { memory.takenBytes + (MemoryLayout<Shard>.stride << Self.shardBits) }
+  /// Bytes of its shards and their segments.
+  var memoryBytes: Int { memory.takenBytes + (MemoryLayout<Shard>.stride << Self.shardBits) }
 
   /// An empty index; 100 KiB.
   public init() {
@@ -313,7 +313,7 @@ public final class PendingIndex {
   // MARK: All of them
 
   /// Calls `body` for every entry, in no order; of a hash it gives the bits that an entry keeps (`kept`). For invariants and
-  /// recovery only: O(slots).
+  /// digests: O(slots).
   public func forEach(_ body: (IDHash, MessagePlace) -> Void) {
     for shard in 0..<1 << Self.shardBits {
       for number in 0..<shards[shard].slotCount {

@@ -23,6 +23,8 @@ public struct CheckpointFile {
   public var state: ArraySlice<UInt8>
   /// What the log needs besides the sequence to go on behind it (`DecisionLog.mark`); empty for most.
   public var mark: [UInt8] = []
+  /// Names it, for the index file that goes with it; nil for one that was not read.
+  private(set) var stamp: IndexStamp?
 
   /// Where it stands in its folder.
   public static let path = "checkpoint"
@@ -32,12 +34,6 @@ public struct CheckpointFile {
   private static let version: UInt32 = 1
   private static let versionWithMark: UInt32 = 2
   private static let headerBytes = 72
-
-  /// Names it, for the index file that goes with it.
-  var stamp: IndexStamp {
-    let checksum = encoded().withUnsafeBytes { CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[16...])) }
-    return IndexStamp(sequence: sequence, checksum: checksum)
-  }
 
   /// The bytes of the file.
   func encoded() -> [UInt8] {
@@ -109,11 +105,12 @@ public struct CheckpointFile {
     return CheckpointFile(
       identity: identity, sliceMs: Int64(bitPattern: word(48)), sequence: word(56),
       state: bytes[headerBytes..<markStart],
-      mark: Array(bytes[markStart...]))
+      mark: Array(bytes[markStart...]), stamp: IndexStamp(sequence: word(56), checksum: checksum))
   }
 
-  /// Puts the checkpoint in the place of the one before, durably.
-  public func save(_ storage: any Storage) throws(StorageError) {
+  /// Puts the checkpoint in the place of the one before, durably; gives its name, for the index file that goes with it.
+  @discardableResult
+  public func save(_ storage: any Storage) throws(StorageError) -> IndexStamp {
     let file = try storage.open(Self.newPath, create: true)
     defer { storage.close(file) }
     try storage.truncate(file, to: 0)
@@ -124,5 +121,7 @@ public struct CheckpointFile {
     try storage.sync(file)
     try storage.rename(Self.newPath, to: Self.path)
     try storage.syncDirectory("")
+    let checksum = bytes.withUnsafeBytes { UInt32(littleEndian: $0.load(fromByteOffset: 12, as: UInt32.self)) }
+    return IndexStamp(sequence: sequence, checksum: checksum)
   }
 }

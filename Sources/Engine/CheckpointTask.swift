@@ -2,6 +2,7 @@
 
 import DataFiles
 import DecisionLog
+import DelayStore
 import Primitives
 
 /// Syncs what a checkpoint names and the records that it rests on, then puts it in place.
@@ -9,9 +10,10 @@ final class CheckpointTask: IOTask, @unchecked Sendable {
   private let file: CheckpointFile
   private let unsynced: [String]
   private let log: any DecisionLog
-  private let done: () -> Void
+  private let done: (IndexStamp) -> Void
+  private var stamp: IndexStamp?
 
-  init(_ file: CheckpointFile, unsynced: [String], log: any DecisionLog, done: @escaping () -> Void) {
+  init(_ file: CheckpointFile, unsynced: [String], log: any DecisionLog, done: @escaping (IndexStamp) -> Void) {
     self.file = file
     self.unsynced = unsynced
     self.log = log
@@ -32,8 +34,11 @@ final class CheckpointTask: IOTask, @unchecked Sendable {
     // The records that the state is made of were written before this task was queued. If a crash took them and left the
     // checkpoint, the log would end before the first record that the checkpoint asks for.
     try log.persist()
-    try file.save(files.storage)
+    stamp = try file.save(files.storage)
   }
 
-  override func finished() { done() }
+  override func finished() {
+    guard let stamp else { preconditionFailure("a checkpoint that was put in place has a name") }
+    done(stamp)
+  }
 }

@@ -21,8 +21,8 @@ public struct EngineSettings: Sendable {
   public var minFreeBytes = 64 << 20
   /// Bytes set aside in a file of their own, given up when the disk is full so that what is promised can still be written.
   public var reserveBytes = 16 << 20
-  /// A clean stop writes the index file if so many bytes of messages are far: less is read by the next start in no time, and every
-  /// record of it is checked then.
+  /// A clean stop writes the index file if so many bytes of messages are far. A start reads less than that in some hundredths of a
+  /// second, and checks every record of it.
   public var indexFileBytesMin = 64 << 20
   /// Leave damaged ranges of the log out instead of refusing to start.
   public var salvages = false
@@ -70,8 +70,10 @@ public final class Engine {
   /// Files that checkpoints do not name any more, and that a snapshot may still be copying.
   private var heldRemovals: [(paths: [String], directories: [String])] = []
   private var isCheckpointing = false
-  /// The last checkpoint since the start that is durable.
-  private var durableCheckpoint: IndexStamp?
+  /// The checkpoint that is in place, when none was planned since; nil before the first since the start.
+  private var checkpointInPlace: IndexStamp?
+  /// Whether there may be an index file, of an older checkpoint.
+  private var mayHaveIndexFile = true
   /// Whether a checkpoint waits for messages in memory to be written out, some in each turn.
   private var isPreparing = false
   var space: SpaceWatch
@@ -116,6 +118,11 @@ public final class Engine {
   func endTurn(mustSync: Bool) -> Sequence {
     broker.endTurn()
     space.watch(self)
+    return submit(mustSync: mustSync)
+  }
+
+  /// Hands over the records of the turn.
+  private func submit(mustSync: Bool) -> Sequence {
     let records = broker.records
     let last = records.lastSequence
     guard broker.failure == nil else { return last }
@@ -195,6 +202,7 @@ public final class Engine {
   private func planCheckpoint() {
     isCheckpointing = true
     isPreparing = false
+    checkpointInPlace = nil
     lastCheckpointMs = broker.nowMs
     bytesSinceCheckpoint = 0
     waitingCheckpoint = broker.checkpoint()
@@ -211,11 +219,11 @@ public final class Engine {
     let file = CheckpointFile(
       identity: log.identity, sliceMs: broker.settings.sliceMs, sequence: plan.sequence, state: plan.state[...],
       mark: log.mark(at: plan.sequence))
-    let task = CheckpointTask(file, unsynced: plan.unsynced, log: log) { [unowned self] in
+    let task = CheckpointTask(file, unsynced: plan.unsynced, log: log) { [unowned self] stamp in
       isCheckpointing = false
-      // An index file that was there goes with an older checkpoint.
-      if durableCheckpoint == nil { io.submit(RemoveTask(paths: [IndexFile.path]), .write) }
-      durableCheckpoint = file.stamp
+      checkpointInPlace = stamp
+      if mayHaveIndexFile { io.submit(RemoveTask(paths: [IndexFile.path]), .write) }
+      mayHaveIndexFile = false
       counters.checkpoints += 1
       log.release(upTo: plan.sequence)
       if !plan.removals.isEmpty || !plan.emptyDirectories.isEmpty {
@@ -278,8 +286,10 @@ public final class Engine {
       beginTurn(nowNs: broker.nowMs * TimeUnits.nsPerMs)
       broker.endTurn()
     }
+    // What the end of a turn changes without a record belongs into the checkpoint.
+    broker.endTurn()
     planCheckpoint()
-    _ = endTurn(mustSync: true)
+    _ = submit(mustSync: true)
     waitForLog()
     beginCheckpointIfWritten()
     drain()
@@ -302,11 +312,14 @@ public final class Engine {
   /// Spares the next start the reading of what is far, if the last checkpoint says how everything is. Nothing depends on it, so a
   /// failure costs that time and no more.
   private func writeIndexFile() {
-    guard broker.failure == nil, !broker.isDiskFull, let stamp = durableCheckpoint,
-      stamp.sequence == broker.records.lastSequence
-    else { return }
+    guard broker.failure == nil, let stamp = checkpointInPlace, stamp.sequence == broker.records.lastSequence else {
+      return
+    }
+    // The space that the next start needs is not for this.
+    let bytesMax = storage.freeBytes() - 2 * (settings.minFreeBytes + settings.reserveBytes)
     do throws(StorageError) {
-      try broker.writeIndexFile(stamp, bytesMin: settings.indexFileBytesMin, storage: storage)
+      try broker.writeIndexFile(
+        stamp, sliceBytesMin: settings.indexFileBytesMin, bytesMax: bytesMax, storage: storage)
     } catch {
       try? storage.remove(IndexFile.path)
     }

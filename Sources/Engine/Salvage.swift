@@ -53,7 +53,7 @@ public struct Salvage {
       names: Dictionary(state.topicFiles.map { ($0.topic, $0.name) }, uniquingKeysWith: { first, _ in first }))
     try EngineError.ofStorage { () throws(StorageError) in try salvage.copyFiles() }
     try salvage.copyJournal(openLog)
-    try EngineError.ofStorage { () throws(StorageError) in try file.save(target) }
+    _ = try EngineError.ofStorage { () throws(StorageError) in try file.save(target) }
     return salvage.report
   }
 

@@ -78,9 +78,32 @@ final class StoreUnderTest {
     pending[id] = nil
   }
 
+  /// Takes a message that is near: in memory, with a copy in its slice.
+  func insertNear(_ id: String, dueMs: UnixMs) {
+    precondition(!store.belongsOnDisk(dueMs: dueMs), "a message that is near")
+    sequence += 1
+    Array(id.utf8).withUnsafeBytes { bytes in
+      let parts = MessageParts(id: bytes, body: bytes)
+      withUnsafeTemporaryAllocation(byteCount: parts.recordLength, alignment: 8) { memory in
+        MessageRecord.write(parts, sequence: sequence, dueMs: dueMs, stampMs: 0, topic: 1, at: memory.baseAddress!)
+        _ = store.keepCopy(MessageRecord(memory.baseAddress!), dueMs: dueMs)
+      }
+    }
+    owner.near[Self.hash(id)] = (id, dueMs)
+    store.index.set(Self.hash(id), .memory(0))
+    pending[id] = dueMs
+  }
+
   func runTasks(_ count: Int, _ random: inout SplitMix64) {
     for _ in 0..<count { io.runOne(lane: Int(random.next() & 1)) }
     for task in io.takeFinished() where task.failure == nil { task.finished() }
+  }
+
+  private func said(at place: MessagePlace?) -> (dueMs: UnixMs, sequence: Sequence, topic: UInt32)? {
+    guard case .disk(let slice, let position)? = place else { return nil }
+    return store.peek(slice: slice, position: position) { path, position, count in
+      disk.contents(path).map { Array($0.dropFirst(position).prefix(count)) }
+    }
   }
 
   func check(nowMs: UnixMs) {
@@ -92,6 +115,7 @@ final class StoreUnderTest {
         onDisk += 1
         #expect(near == nil)
         #expect(dueMs >= store.loadedMs, "\(id) lies on disk behind loadedMs")
+        #expect(said(at: store.index.find(Self.hash(id)))?.dueMs == dueMs, "\(id) lies elsewhere")
       } else {
         #expect(near?.dueMs == dueMs)
         #expect(dueMs < store.routedMs, "\(id) came into memory too early")

@@ -1,4 +1,4 @@
-// The index file: a store that is taken up with it is the one that was left, and one that does not fit is as good as none.
+// The index file: a store that is taken up with it is the one that was left, and a file that does not fit is not used.
 
 import DataFiles
 import DelayStore
@@ -15,7 +15,9 @@ struct IndexFileTests {
     let counts = [PendingCount(topic: 1, messages: 4, bytes: 5), PendingCount(topic: 9, messages: 0, bytes: 0)]
     static let stamp = IndexStamp(sequence: 77, checksum: 123)
 
-    init(seed: UInt64) throws {
+    static let nearCount = 3
+
+    init(seed: UInt64, blockBytes: Int = IndexFile.blockBytes) throws {
       var random = SplitMix64(seed: seed)
       test = StoreUnderTest()
       for _ in 0..<800 {
@@ -26,10 +28,11 @@ struct IndexFileTests {
           _ = test.insert(id, dueMs: 5_000_300 + Int64.random(in: 0...ahead, using: &random))
         }
       }
+      for number in 0..<Self.nearCount { test.insertNear("near \(number)", dueMs: 5_000_150) }
       var unsynced: [String] = []
       states = test.store.checkpoint(watermarkMs: 0, unsynced: &unsynced)
       test.io.runAll()
-      try test.store.writeIndexFile(Self.stamp, counts: counts, storage: test.disk)
+      try test.store.writeIndexFile(Self.stamp, counts: counts, blockBytes: blockBytes, storage: test.disk)
     }
 
     /// Takes the store up again; gives what the index file said, and checks that all is there.
@@ -53,15 +56,17 @@ struct IndexFileTests {
     }
   }
 
-  @Test("with the file no message is read that is far", arguments: 1...6 as ClosedRange<UInt64>)
+  @Test("with the file only those messages are read that are near", arguments: 1...6 as ClosedRange<UInt64>)
   func fits(seed: UInt64) throws {
-    let left = try Left(seed: seed)
-    let found = try left.takenUp()
-    #expect(found.counts == left.counts)
-    #expect(found.recordsRead == 0)
+    for blockBytes in [1, 100, IndexFile.blockBytes] {
+      let left = try Left(seed: seed, blockBytes: blockBytes)
+      let found = try left.takenUp()
+      #expect(found.counts == left.counts)
+      #expect(found.recordsRead == Left.nearCount)
+    }
   }
 
-  @Test("the file of another checkpoint is none")
+  @Test("the file of another checkpoint is not used")
   func strange() throws {
     let left = try Left(seed: 1)
     for stamp in [IndexStamp(sequence: 78, checksum: 123), IndexStamp(sequence: 77, checksum: 124)] {
@@ -71,10 +76,10 @@ struct IndexFileTests {
     }
   }
 
-  @Test("a file that is cut or has a bad byte is none", arguments: 1...60 as ClosedRange<UInt64>)
+  @Test("a file that is cut or has a bad byte is not used", arguments: 1...60 as ClosedRange<UInt64>)
   func damaged(seed: UInt64) throws {
     var random = SplitMix64(seed: seed)
-    let left = try Left(seed: 2)
+    let left = try Left(seed: 2, blockBytes: seed % 2 == 0 ? 300 : IndexFile.blockBytes)
     let found = try left.takenUp { disk in
       let file = try disk.open(IndexFile.path, create: false)
       let size = try disk.size(file)

@@ -13,9 +13,11 @@ struct PendingIndexTests {
     var random = SplitMix64(seed: seed)
     let index = PendingIndex()
     var model: [IDHash: MessagePlace] = [:]
-    // Few shards and few home slots, so that runs of neighbours form and are torn.
+    // Few shards and few homes, so that runs of neighbours form and are torn.
     let hashes = (0..<300).map { _ in
-      IDHash(low: random.next() % 24, high: (random.next() % 3) << 52 | (random.next() % 50) << 20)
+      IDHash(
+        low: (random.next() % 24) << 59 | random.next() % 2,
+        high: (random.next() % 3) << 52 | (random.next() % 50) << 20)
     }
     for _ in 0..<4000 {
       let hash = hashes[Int(random.next() % 300)]

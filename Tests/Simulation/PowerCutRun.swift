@@ -47,6 +47,7 @@ class PowerCutRun {
     settings.broker.segmentBytes = 600
     if seed % 3 == 0 { settings.broker.nearBytesMax = 1500 }
     settings.checkpointBytes = checkpointBytes
+    settings.indexFileBytesMin = 0
     settings.salvages = salvages
     settings.minFreeBytes = 0
     settings.reserveBytes = 0

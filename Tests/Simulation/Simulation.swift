@@ -132,7 +132,7 @@ final class Simulation {
   }
 
   /// The process is asked to stop, ends, and starts again; power may fail in between.
-  func stopAndStart(losesPower: Bool) {
+  func stopAndStart(losesPower: Bool, between: (SimulatedStorage) -> Void = { _ in }) {
     guard machine != nil else { return }
     for consumer in consumers { broker.remove(consumer) }
     consumers = []
@@ -148,6 +148,7 @@ final class Simulation {
       setNearBytes()
       disk.restartProcess()
     }
+    between(disk)
     start()
   }
 

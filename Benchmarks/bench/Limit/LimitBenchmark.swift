@@ -10,7 +10,7 @@ enum LimitBenchmark {
     options: [
       Option("requests", 1_000_000, "requests that the generator writes, replies that it reads"),
       Option("syncs", 1000, "writes of 4 KiB with fdatasync, one after the other"),
-      Option("wakes", 2000, "waits of a millisecond"),
+      Option("wakes", 20_000, "waits of a millisecond"),
       Option("body-bytes", 128, "size of a body"),
       Option("folder", "/tmp", "where the file is made; it is removed afterwards"),
     ], run: run)
@@ -56,7 +56,8 @@ enum LimitBenchmark {
     return times
   }
 
-  private static func wakes(_ count: Int) -> LatencyHistogram {
+  /// How much later than asked for a thread wakes that sleeps a millisecond, again and again.
+  static func wakes(_ count: Int) -> LatencyHistogram {
     var times = LatencyHistogram()
     Progress.begin("waiting", of: count)
     for _ in 0..<count {

@@ -62,8 +62,9 @@ final class Pending {
   private var isSweeping = false
   /// When a broker that only replays forgets outcomes again.
   private var nextSweepMs: UnixMs = 0
-  /// The id that the server would make next in the topic where it made the last one.
+  /// The id that the server would make next in the topic where it made the last one, and the one after it.
   @exclusivity(unchecked) private var nextMade = MadeID(topic: 0, sequence: 0, hash: IDHash(low: 0, high: 0))
+  @exclusivity(unchecked) private var laterMade: MadeID?
   /// Everything up to here has been released.
   @exclusivity(unchecked) private(set) var watermarks = Watermarks(overall: Watermark(dueMs: 0, sequence: 0))
 
@@ -98,9 +99,10 @@ final class Pending {
   /// Bytes of those in memory.
   var recordBytes: Int { near.recordBytes }
   /// About how much memory they take, with the index and what is remembered of others, as it was measured at some hundred
-  /// thousand: a message in memory takes a slot, a timer and an allocation of its own.
+  /// thousand: an entry of the index takes 28 bytes with its share of the free places, a message in memory a slot, a timer and
+  /// an allocation of its own.
   var memoryBytes: Int {
-    near.memoryBytes + store.index.memoryBytes + near.spilledCount * 24 + outcomes.count * 48
+    near.memoryBytes + store.index.count * 28 + near.spilledCount * 24 + outcomes.count * 48
   }
   /// Released messages that have not been retired.
   var retiringCount: Int { retiring.count }
@@ -151,16 +153,23 @@ final class Pending {
   /// Has the processor fetch the index entry of a message that is about to be scheduled.
   func prefetchEntry(_ hash: IDHash) { store.index.prefetchEntry(hash) }
 
-  /// The hash of an id of the server's making. It also has the processor fetch the index entry of the id that follows it,
-  /// while the next request is read: with millions pending that entry is in no cache, and waiting for it took a sixth of the
-  /// time of a schedule.
+  /// The hash of an id of the server's making. It also has the processor fetch the index entry of the id that follows it, and the
+  /// way to that of the one after it, while the next requests are read: with millions pending they are in no cache, and waiting
+  /// for them took a sixth of the time of a schedule.
   func hash(of id: GeneratedID, in topic: Topic) -> IDHash {
     let isExpected = nextMade.sequence == id.sequence && nextMade.topic == topic.number
     let hash = isExpected ? nextMade.hash : computeHash(of: id, topic.number)
-    let next = GeneratedID(id.sequence + MessageSequence.perRecord)
-    nextMade = MadeID(topic: topic.number, sequence: next.sequence, hash: computeHash(of: next, topic.number))
+    nextMade = (isExpected ? laterMade : nil) ?? madeID(after: id.sequence, topic.number)
     store.index.prefetchEntry(nextMade.hash)
+    // Topics that take turns would have it computed in vain.
+    laterMade = isExpected ? madeID(after: nextMade.sequence, topic.number) : nil
+    if let laterMade { store.index.prefetchPath(laterMade.hash) }
     return hash
+  }
+
+  private func madeID(after sequence: Sequence, _ topic: UInt32) -> MadeID {
+    let id = GeneratedID(sequence + MessageSequence.perRecord)
+    return MadeID(topic: topic, sequence: id.sequence, hash: computeHash(of: id, topic))
   }
 
   private func computeHash(of id: GeneratedID, _ topic: UInt32) -> IDHash {
@@ -312,7 +321,7 @@ final class Pending {
   /// Prefetches what the next messages will need: the slot of one, the way to the index entry of an earlier one, and the table
   /// entries and the record's head of one earlier still.
   private func prefetchRetiring() {
-    if let last = retiring.ahead(24) { prefetch(near[last.slot]) }
+    if let farthest = retiring.ahead(24) { prefetch(near[farthest.slot]) }
     if let later = retiring.ahead(16) { store.index.prefetchPath(near[later.slot].pointee.hash) }
     guard let soon = retiring.ahead(8) else { return }
     let message = near[soon.slot]
@@ -495,11 +504,16 @@ final class Pending {
     }
   }
 
-  /// Writes the index file of a checkpoint since which nothing has changed, if so much is far that it is worth it.
-  func writeIndexFile(_ stamp: IndexStamp, bytesMin: Int, storage: any Storage) throws(StorageError) {
-    guard store.isWorthAnIndexFile(bytesMin: bytesMin) else { return }
+  /// Writes the index file of a checkpoint since which nothing has changed, if so much is far that it is worth it. Not while messages
+  /// of deleted topics wait for their time: a start that reads the slices drops them.
+  ///
+  /// - Parameter bytesMax: the file may have so many bytes at most.
+  func writeIndexFile(
+    _ stamp: IndexStamp, sliceBytesMin: Int, bytesMax: Int, storage: any Storage
+  ) throws(StorageError) {
     let counts = topics.all.map { PendingCount(topic: $0.number, messages: $0.pendingCount, bytes: $0.pendingBytes) }
-    try store.writeIndexFile(stamp, counts: counts, storage: storage)
+    guard retiring.isEmpty, counts.reduce(0, { $0 + $1.messages }) == store.index.count else { return }
+    try store.writeIndexFile(stamp, counts: counts, sliceBytesMin: sliceBytesMin, bytesMax: bytesMax, storage: storage)
   }
 
   // MARK: Tests
