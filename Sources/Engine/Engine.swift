@@ -315,8 +315,8 @@ public final class Engine {
     guard broker.failure == nil, let stamp = checkpointInPlace, stamp.sequence == broker.records.lastSequence else {
       return
     }
-    // The space that the next start needs is not for this.
-    let bytesMax = storage.freeBytes() - 2 * (settings.minFreeBytes + settings.reserveBytes)
+    // The next start must not find the disk full of this.
+    let bytesMax = (storage.freeBytes() - settings.minFreeBytes) / 2
     do throws(StorageError) {
       try broker.writeIndexFile(
         stamp, sliceBytesMin: settings.indexFileBytesMin, bytesMax: bytesMax, storage: storage)

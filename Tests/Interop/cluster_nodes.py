@@ -6,6 +6,7 @@ Leaves to others: starting servers (nats_servers.py).
 """
 
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ import threading
 import time
 
 import nats_servers
+from id_book import IdBook
 
 SHARDS = 4
 NODES = ("a", "b", "c")
@@ -222,9 +224,9 @@ class Ledger:
     def __init__(self, cluster, floods=True):
         self.cluster = cluster
         self.lock = threading.Lock()
-        self.accepted = collections.defaultdict(dict)
+        self.accepted = collections.defaultdict(IdBook)
         self.shown = collections.defaultdict(dict)
-        self.cancelled = collections.defaultdict(set)
+        self.cancelled = collections.defaultdict(IdBook)
         self.wrong = []
         self.last_accepted = {topic: 0 for topic in TOPICS}
         self.is_running = True
@@ -250,7 +252,7 @@ class Ledger:
             delay_ms = random.choice((0, 5, 50, 400, 3000))
             reply = client.ask(topic, op="schedule", id=message, delayMs=delay_ms, body=number)
             with self.lock:
-                self.accepted[topic][message] = reply["deliverAtMs"]
+                self.accepted[topic].add(message)
                 self.last_accepted[topic] = time.monotonic()
             if delay_ms == 3000 and number % 5 == 0:
                 if client.ask(topic, op="cancel", id=message)["outcome"] in ("cancelled", "unknown"):
@@ -276,7 +278,7 @@ class Ledger:
                         if not reply.get("ok"):
                             raise OSError(reply)
                         with self.lock:
-                            self.accepted[topic][one] = reply["deliverAtMs"]
+                            self.accepted[topic].add(one)
             except (OSError, ValueError):
                 line.close()
 
@@ -317,27 +319,31 @@ class Ledger:
         time.sleep(3.5)
         total = 0
         for topic in TOPICS:
-            held, offset, last_ms = {}, 0, 0
-            while True:
-                page = client.ask(topic, op="read", offset=offset, limit=1000)
-                for one in page["messages"]:
-                    assert one["id"] not in held, f"{topic}: {one['id']} was released twice"
-                    held[one["id"]] = one
-                    assert one["releasedAtMs"] >= one["deliverAtMs"], f"{topic}: {one} left early"
-                    assert one["deliverAtMs"] >= last_ms, f"{topic}: {one} is behind one of {last_ms}"
-                    last_ms = one["deliverAtMs"]
-                if not page["messages"]:
-                    break
-                offset = page["nextOffset"]
-            total += len(held)
-            lost = [one for one in self.accepted[topic] if one not in held and one not in self.cancelled[topic]]
-            assert not lost, f"{topic}: {len(lost)} accepted and lost, such as {lost[:3]}"
-            came = [one for one in self.cancelled[topic] if one in held]
+            held, count = self._read(client, topic)
+            total += count
+            lost = list(itertools.islice(self.accepted[topic].without(held, self.cancelled[topic]), 3))
+            assert not lost, f"{topic}: accepted and lost, such as {lost}"
+            came = [one for one in self.cancelled[topic].without() if not held.add(one)]
             assert not came, f"{topic}: cancelled, and released all the same: {came[:3]}"
-            by_offset = {one["offset"]: one["id"] for one in held.values()}
-            for offset, message in self.shown[topic].items():
-                assert by_offset.get(offset) == message, f"{topic}/{offset}: shown {message}, holds {by_offset.get(offset)}"
         return total, self._compare_nodes()
+
+    def _read(self, client, topic):
+        """Reads a topic from its first message to its last; gives the ids and how many there are."""
+        held, shown, offset, last_ms, count = IdBook(), dict(self.shown[topic]), 0, 0, 0
+        while True:
+            page = client.ask(topic, op="read", offset=offset, limit=1000)
+            for one in page["messages"]:
+                assert held.add(one["id"]), f"{topic}: {one['id']} was released twice"
+                assert one["releasedAtMs"] >= one["deliverAtMs"], f"{topic}: {one} left early"
+                assert one["deliverAtMs"] >= last_ms, f"{topic}: {one} is behind one of {last_ms}"
+                last_ms = one["deliverAtMs"]
+                message = shown.pop(one["offset"], one["id"])
+                assert message == one["id"], f"{topic}/{one['offset']}: shown {message}, holds {one['id']}"
+            if not page["messages"]:
+                assert not shown, f"{topic}: shown, and not there: {list(shown.items())[:3]}"
+                return held, count
+            count += len(page["messages"])
+            offset = page["nextOffset"]
 
     def _compare_nodes(self):
         end = time.monotonic() + 60
