@@ -162,8 +162,7 @@ let package = Package(
       name: "SimulationTests",
       dependencies: [
         "Engine", "Broker", "DecisionLog", "Journal", "DataFiles", "DelayStore", "Primitives", "LineProtocol",
-        "RabbitMQFrontEnd",
-        "RocketMQFrontEnd", "SimulatedDisk", "SimulatedLog", "TestSeeds",
+        "RabbitMQFrontEnd", "RocketMQFrontEnd", "SimulatedDisk", "SimulatedLog", "TestSeeds",
       ],
       path: "Tests/Simulation", exclude: ["Fixtures"], swiftSettings: settings),
     tests(
